@@ -1,0 +1,1 @@
+//! Schedules and PTX for NVIDIA GPUs.

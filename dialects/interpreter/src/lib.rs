@@ -1,0 +1,1 @@
+//! The reference interpreters: the semantics of every level, plain and slow.

@@ -1,0 +1,1 @@
+//! The values of the three levels: graphs of operators, tensor expressions, loop nests.

@@ -1,0 +1,1 @@
+//! The MLIR form of each level.
