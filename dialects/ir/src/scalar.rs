@@ -1,0 +1,213 @@
+//! Scalar programs: what a kernel computes for one point of its iteration space.
+//!
+//! A [`Body`] is a list of instructions in SSA form. Later instructions, and index expressions through
+//! [`Expr::value`], refer to earlier ones by position.
+
+use crate::{
+    dtype::DType,
+    expr::Expr,
+    tensor::{Element, push_element, read_element},
+};
+
+/// Position of an instruction in its [`Body`].
+pub type ValueId = u32;
+
+/// A scalar constant: its bits, little endian, in the low bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Constant {
+    /// Type.
+    pub dtype: DType,
+    /// Bits.
+    pub bits: u64,
+}
+
+impl Constant {
+    /// `value` converted to `dtype`.
+    #[must_use]
+    pub fn new(dtype: DType, value: Element) -> Constant {
+        let mut bytes = Vec::with_capacity(8);
+        push_element(dtype, &mut bytes, value);
+        bytes.resize(8, 0);
+        Constant { dtype, bits: u64::from_le_bytes(bytes.try_into().expect("eight bytes")) }
+    }
+
+    /// A float converted to `dtype`.
+    #[must_use]
+    pub fn float(dtype: DType, value: f64) -> Constant {
+        Constant::new(dtype, Element::Float(value))
+    }
+
+    /// An integer converted to `dtype`.
+    #[must_use]
+    pub fn int(dtype: DType, value: i64) -> Constant {
+        Constant::new(dtype, Element::Int(value))
+    }
+
+    /// The constant as an element.
+    #[must_use]
+    pub fn element(self) -> Element {
+        read_element(self.dtype, &self.bits.to_le_bytes(), 0)
+    }
+}
+
+/// Functions of one operand; operand and result have one type, except where noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum UnaryOp {
+    Neg,
+    Abs,
+    Exp,
+    Log,
+    Sqrt,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Erf,
+    Floor,
+    Ceil,
+    /// To the nearest integer, halves to even.
+    Round,
+    /// Towards zero.
+    Trunc,
+    /// -1, 0 or 1; NaN stays.
+    Sign,
+    /// Logical on `Bool`, bitwise on integers.
+    Not,
+    /// `Bool` result.
+    IsNan,
+}
+
+/// Functions of two operands of one type, which is the result's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    /// Integers truncate; a divisor of 0 gives 0.
+    Div,
+    /// Remainder with the sign of the divisor (Python's `%`); a divisor of 0 gives 0 for integers.
+    Mod,
+    /// Remainder with the sign of the dividend (C's `fmod`); a divisor of 0 gives 0 for integers.
+    Rem,
+    Pow,
+    /// A NaN operand gives NaN.
+    Min,
+    /// A NaN operand gives NaN.
+    Max,
+    And,
+    Or,
+    Xor,
+    /// Shifts by the width or more give 0.
+    Shl,
+    /// Logical for unsigned, arithmetic for signed; shifts by the width or more give 0 (-1 when negative).
+    Shr,
+}
+
+/// Comparisons; `Bool` result. With NaN only `Ne` is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Predicate {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// One instruction of a [`Body`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Inst {
+    Const(Constant),
+    /// An index expression as an `i64`.
+    Index(Expr),
+    /// An element of a tensor (of the enclosing kernel) or buffer (of the enclosing nest). With
+    /// `outside`, an index out of bounds gives that value instead; without, indices are in bounds.
+    Read {
+        tensor: usize,
+        index: Vec<Expr>,
+        outside: Option<Constant>,
+    },
+    Unary(UnaryOp, ValueId),
+    Binary(BinaryOp, ValueId, ValueId),
+    Compare(Predicate, ValueId, ValueId),
+    /// `condition ? a : b`.
+    Select(ValueId, ValueId, ValueId),
+    /// Conversion: floats round to nearest even; float to integer truncates and saturates; integers
+    /// wrap; to `Bool` is `!= 0`.
+    Cast(ValueId),
+}
+
+/// A list of instructions with the type of each, and which one is the result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Body {
+    /// Instructions in order, each with the type of its result.
+    pub insts: Vec<(Inst, DType)>,
+    /// The instruction whose value the body yields.
+    pub result: ValueId,
+}
+
+impl Body {
+    /// Appends an instruction and makes it the result.
+    pub fn push(&mut self, inst: Inst, dtype: DType) -> ValueId {
+        self.insts.push((inst, dtype));
+        self.result = (self.insts.len() - 1) as ValueId;
+        self.result
+    }
+
+    /// Appends a constant.
+    pub fn constant(&mut self, constant: Constant) -> ValueId {
+        self.push(Inst::Const(constant), constant.dtype)
+    }
+
+    /// Appends an unchecked read.
+    pub fn read(&mut self, tensor: usize, index: Vec<Expr>, dtype: DType) -> ValueId {
+        self.push(Inst::Read { tensor, index, outside: None }, dtype)
+    }
+
+    /// Appends a function of one operand.
+    pub fn unary(&mut self, op: UnaryOp, a: ValueId) -> ValueId {
+        let dtype = if op == UnaryOp::IsNan { DType::Bool } else { self.dtype(a) };
+        self.push(Inst::Unary(op, a), dtype)
+    }
+
+    /// Appends a function of two operands.
+    pub fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> ValueId {
+        self.push(Inst::Binary(op, a, b), self.dtype(a))
+    }
+
+    /// Appends a comparison.
+    pub fn compare(&mut self, predicate: Predicate, a: ValueId, b: ValueId) -> ValueId {
+        self.push(Inst::Compare(predicate, a, b), DType::Bool)
+    }
+
+    /// Appends a choice.
+    pub fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> ValueId {
+        self.push(Inst::Select(condition, a, b), self.dtype(a))
+    }
+
+    /// Appends a conversion, or nothing where the type is right already.
+    pub fn cast(&mut self, a: ValueId, to: DType) -> ValueId {
+        if self.dtype(a) == to { a } else { self.push(Inst::Cast(a), to) }
+    }
+
+    /// Type of an instruction's result.
+    ///
+    /// # Panics
+    /// If there is no such instruction.
+    #[must_use]
+    pub fn dtype(&self, id: ValueId) -> DType {
+        self.insts[id as usize].1
+    }
+}
