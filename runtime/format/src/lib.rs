@@ -1,1 +1,38 @@
-//! The artifact.
+//! The artifact: one file that holds a compiled model.
+//!
+//! An artifact consists of a header, which is a table of checksummed sections, and of four
+//! sections, each page aligned so that it can be mapped on its own:
+//!
+//! | Section | Encoding | Content |
+//! |---|---|---|
+//! | weights | raw, 64-byte aligned blobs | constants, already packed for their kernels |
+//! | code | raw, position independent | machine code and read-only data of all kernels |
+//! | plan | postcard | the host program: [`Plan`] |
+//! | manifest | JSON | signature, target, provenance: [`Manifest`] |
+//!
+//! [`ArtifactWriter`] streams one to disk, [`Artifact`] maps and checks one, [`verify`] proves that
+//! a plan stays within its buffers, kernels and symbols. Nothing here executes anything; that is
+//! `mlcc-runtime`.
+
+mod dtype;
+mod error;
+mod expr;
+mod header;
+mod manifest;
+mod plan;
+mod read;
+mod verify;
+mod write;
+
+pub use dtype::DType;
+pub use error::FormatError;
+pub use expr::{BinaryOp, EvalError, Expr, ExprDisplay, MAX_EXPR_DEPTH};
+pub use header::{FORMAT_VERSION, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT};
+pub use manifest::{Counts, Dim, KernelInfo, Manifest, Signature, Target, TargetKind, ValueInfo};
+pub use plan::{
+    Block, BlockId, BufferDef, BufferId, Call, Check, Condition, Instruction, KernelEntry, Launch, Loop,
+    Place, Plan, RuntimeFunction, SymbolDef, SymbolId,
+};
+pub use read::Artifact;
+pub use verify::{Limits, verify};
+pub use write::{ArtifactWriter, Blob};

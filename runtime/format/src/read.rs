@@ -1,0 +1,146 @@
+//! Maps an artifact and checks it.
+
+use crate::header::{self, Section, SectionKind};
+use crate::{FormatError, Limits, Manifest, Plan, verify};
+use memmap2::{Mmap, MmapMut};
+use std::fs::File;
+use std::path::Path;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// A mapped artifact whose header, manifest, plan and code were checked. Its weights are mapped but
+/// untouched.
+#[derive(Debug)]
+pub struct Artifact {
+    map: Mmap,
+    file: Option<File>,
+    sections: Vec<Section>,
+    code: Section,
+    weights: Section,
+    manifest: Manifest,
+    plan: Plan,
+}
+
+impl Artifact {
+    /// Maps a file and checks everything but its weights. The file must not be altered while it is
+    /// mapped; [`crate::ArtifactWriter`] never does, it replaces whole files.
+    ///
+    /// # Errors
+    /// Each way in which a file can be no artifact, or not a sound one.
+    pub fn open(path: impl AsRef<Path>) -> Result<Artifact, FormatError> {
+        let path = path.as_ref();
+        let io = |source| FormatError::Io { action: "open", path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            return Err(FormatError::NotAnArtifact("it is not a regular file"));
+        }
+        // SAFETY: the mapping is read-only and private to this value; that nobody alters the file is
+        // what this function demands, as every user of a mapped executable does.
+        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        Artifact::parse(map, Some(file))
+    }
+
+    /// An artifact that lies in memory, copied to a mapping of its own for alignment.
+    ///
+    /// # Errors
+    /// As [`Artifact::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Artifact, FormatError> {
+        let io = |source| FormatError::Io { action: "map", path: "<memory>".into(), source };
+        let mut map = MmapMut::map_anon(bytes.len().max(1)).map_err(io)?;
+        map[..bytes.len()].copy_from_slice(bytes);
+        if bytes.is_empty() {
+            return Err(FormatError::NotAnArtifact("the file is too short"));
+        }
+        Artifact::parse(map.make_read_only().map_err(io)?, None)
+    }
+
+    fn parse(map: Mmap, file: Option<File>) -> Result<Artifact, FormatError> {
+        let sections = header::decode(&map)?;
+        let find = |kind: SectionKind| {
+            let mut found = sections.iter().filter(|section| section.kind == kind && section.target == 0);
+            match (found.next(), found.next()) {
+                (Some(section), None) => Ok(*section),
+                (None, _) => Err(FormatError::Section { section: kind, problem: "is missing" }),
+                _ => Err(FormatError::Section { section: kind, problem: "is there twice" }),
+            }
+        };
+        let checked = |kind: SectionKind| -> Result<(Section, &[u8]), FormatError> {
+            let section = find(kind)?;
+            let bytes = slice(&map, section);
+            match xxh3_64(bytes) == section.checksum {
+                true => Ok((section, bytes)),
+                false => Err(FormatError::Checksum { part: kind.name() }),
+            }
+        };
+        let (_, manifest) = checked(SectionKind::Manifest)?;
+        let (_, plan) = checked(SectionKind::Plan)?;
+        let (code, _) = checked(SectionKind::Code)?;
+        let weights = find(SectionKind::Weights)?;
+        let manifest: Manifest = serde_json::from_slice(manifest)
+            .map_err(|e| FormatError::Decode { part: "manifest", problem: e.to_string() })?;
+        let (plan, rest): (Plan, &[u8]) = postcard::take_from_bytes(plan)
+            .map_err(|e| FormatError::Decode { part: "plan", problem: e.to_string() })?;
+        if !rest.is_empty() {
+            return Err(FormatError::Decode { part: "plan", problem: "bytes follow its end".into() });
+        }
+        verify(&plan, &manifest, Limits { weights: weights.len, code: Some(code.len) })?;
+        Ok(Artifact { code, weights, manifest, plan, file, sections, map })
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The plan, which was verified.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// All sections that this version knows, in the order of the header.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The code section within the file.
+    pub fn code_section(&self) -> Section {
+        self.code
+    }
+
+    /// The bytes of the code section.
+    pub fn code(&self) -> &[u8] {
+        slice(&self.map, self.code)
+    }
+
+    /// The bytes of the weights section.
+    pub fn weights(&self) -> &[u8] {
+        slice(&self.map, self.weights)
+    }
+
+    /// The file, where the artifact was mapped from one.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// The length of the file in bytes.
+    pub fn file_len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Reads all weights and compares them with their checksum.
+    ///
+    /// # Errors
+    /// Where they were altered.
+    pub fn verify_weights(&self) -> Result<(), FormatError> {
+        let mut hasher = Xxh3::new();
+        self.weights().chunks(1 << 20).for_each(|chunk| hasher.update(chunk));
+        match hasher.digest() == self.weights.checksum {
+            true => Ok(()),
+            false => Err(FormatError::Checksum { part: SectionKind::Weights.name() }),
+        }
+    }
+}
+
+/// A section's bytes; its bounds were checked when the header was decoded.
+fn slice(map: &Mmap, section: Section) -> &[u8] {
+    &map[section.offset as usize..(section.offset + section.len) as usize]
+}
