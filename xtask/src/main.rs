@@ -1,1 +1,96 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test` and the steps they consist of.
+//!
+//! One file per subcommand, each with its `Args` and `run`. This crate builds with nothing but cargo
+//! and a C compiler's linker, since `cargo xtask setup` is what installs the rest.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program that talks")]
+
+mod bless;
+mod compare;
+mod conformance;
+mod demo;
+mod docs;
+mod process;
+mod ptxas;
+mod setup;
+mod stamp;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+mod zoo;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Everything done to this repository beyond `cargo build`
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing: LLVM 22 by apt, the tests' Python packages into build/python
+    Setup,
+    /// Compile and run a real network, with the time of each phase and the dumps of the IR
+    Demo(demo::Args),
+    /// Check everything that CI checks
+    Test(test::Args),
+    /// Check the sources against the project's rules
+    Tidy,
+    /// Write networks of testdata/zoo as ordinary ONNX files
+    Zoo(zoo::Args),
+    /// Write the ONNX node tests of the pinned onnx package as test directories
+    ConformanceData(conformance::DataArgs),
+    /// Time mlcc against ONNX Runtime and OpenVINO
+    Compare(compare::Args),
+    /// Fetch NVIDIA's PTX assembler into build/ and print its path
+    Ptxas,
+    /// Accept all changed snapshots and regenerate the reference pages
+    Bless,
+    /// Generate the reference pages from the built mlcc
+    Docs(docs::Args),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match command {
+        Command::Setup => setup::run(&workspace),
+        Command::Demo(args) => demo::run(&workspace, &args),
+        Command::Test(args) => test::run(&workspace, &args),
+        Command::Tidy => tidy::run(&workspace),
+        Command::Zoo(args) => zoo::run(&workspace, &args),
+        Command::ConformanceData(args) => conformance::write_data(&workspace, &args),
+        Command::Compare(args) => compare::run(&workspace, &args),
+        Command::Ptxas => ptxas::run(&workspace),
+        Command::Bless => bless::run(&workspace),
+        Command::Docs(args) => docs::run(&workspace, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask compare`: times mlcc against ONNX Runtime and OpenVINO on the zoo (benches/compare.py).
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::setup::python;
+use crate::workspace::Workspace;
+use crate::{process, zoo};
+
+/// Arguments of `cargo xtask compare`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Flags of benches/compare.py; --mlcc and --models default to the release build and the zoo
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+    flags: Vec<String>,
+}
+
+/// Runs `cargo xtask compare`.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let python = python::ensure(workspace, python::TEST_TOOLS)?;
+    if flag(&args.flags, "--peers").is_none_or(|peers| peers.contains("openvino")) {
+        python::ensure(workspace, python::BENCH_TOOLS)?;
+    }
+    let mut command = Command::new(python);
+    command.arg(workspace.root.join("benches/compare.py")).args(&args.flags);
+    if !asks_for_help(&args.flags) {
+        if flag(&args.flags, "--mlcc").is_none() {
+            command.arg("--mlcc").arg(workspace.build_mlcc()?);
+        }
+        if flag(&args.flags, "--models").is_none() {
+            let set = zoo::Set::Main;
+            let names = match flag(&args.flags, "--only") {
+                Some(names) => names.split(',').map(str::to_owned).collect(),
+                None => set.names(workspace)?,
+            };
+            command.arg("--models").arg(zoo::cached(workspace, set, &names)?);
+            // The folder may hold networks of other sets, too.
+            if flag(&args.flags, "--only").is_none() {
+                command.args(["--only", &names.join(",")]);
+            }
+        }
+    }
+    process::run(&mut command)
+}
+
+fn asks_for_help(flags: &[String]) -> bool {
+    flags.iter().any(|one| one == "-h" || one == "--help")
+}
+
+/// The value of a flag, given as `--name value` or `--name=value`; the last one counts.
+fn flag<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
+    let mut value = None;
+    for (index, one) in flags.iter().enumerate() {
+        if one == name {
+            value = flags.get(index + 1).map(String::as_str);
+        } else if let Some(text) = one.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+            value = Some(text);
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_found_in_both_spellings() {
+        let flags = ["--only=a,b", "--peers", "ort", "--onlyx", "1"].map(str::to_owned);
+        assert_eq!(flag(&flags, "--only"), Some("a,b"));
+        assert_eq!(flag(&flags, "--peers"), Some("ort"));
+        assert_eq!(flag(&flags, "--mlcc"), None);
+    }
+}
