@@ -1,1 +1,5 @@
-//! The MLIR form of each level.
+//! The MLIR form of each level, and the door to MLIR's lowerings.
+//!
+//! `mlir-sys` appears in this crate alone, and `unsafe` in [`lowering`] and the `ffi` module.
+
+pub mod lowering;

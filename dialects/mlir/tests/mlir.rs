@@ -1,0 +1,6 @@
+//! All tests of this crate, in one binary, since each links MLIR.
+
+#[path = "suite"]
+mod suite {
+    mod lowering;
+}
