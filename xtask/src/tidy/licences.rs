@@ -1,6 +1,6 @@
 //! The licences of all dependencies against the list in deny.toml, for machines without cargo-deny.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,14 +12,17 @@ use crate::workspace::Workspace;
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let text = std::fs::read_to_string(workspace.root.join("deny.toml")).context("cannot read deny.toml")?;
     let allowed = allowed(&text).context("deny.toml holds no `allow = [...]` under [licenses]")?;
-    let metadata = process::output(workspace.cargo().args(["metadata", "--format-version=1"]))?;
+    let clarified = clarified(&text);
+    // One platform's dependencies: those of others are not even downloaded.
+    let platform = format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH);
+    let metadata = process::output(workspace.cargo().args(["metadata", "--format-version=1", &platform]))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     let packages =
         metadata.get("packages").and_then(Value::as_array).context("cargo metadata: no packages")?;
     let mut refused = Vec::new();
     for package in packages {
         let field = |key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default();
-        let licence = field("license");
+        let licence = clarified.get(field("name")).copied().unwrap_or(field("license"));
         if !permits(licence, &allowed) {
             refused.push(format!("{} {}: {licence:?}", field("name"), field("version")));
         }
@@ -35,6 +38,18 @@ fn allowed(text: &str) -> Option<BTreeSet<&str>> {
     let section = text.split("[licenses]").nth(1)?;
     let list = section.split("allow = [").nth(1)?.split(']').next()?;
     Some(list.split('"').skip(1).step_by(2).collect())
+}
+
+/// The licences of crates whose manifests do not name them, by the sections [[licenses.clarify]].
+fn clarified(text: &str) -> BTreeMap<&str, &str> {
+    let sections = text.split("[[licenses.clarify]]").skip(1);
+    sections.filter_map(|section| Some((value(section, "crate")?, value(section, "expression")?))).collect()
+}
+
+/// The text of the first `key = "text"`.
+fn value<'a>(section: &'a str, key: &str) -> Option<&'a str> {
+    let start = section.find(&format!("{key} = \""))? + key.len() + 4;
+    section[start..].split('"').next()
 }
 
 /// Whether an SPDX expression can be satisfied by the allowed licences: AND binds tighter than OR, and
@@ -104,5 +119,7 @@ mod tests {
         let text = "[bans]\nallow = [\"x\"]\n[licenses]\nversion = 2\nallow = [\n  \"MIT\", # short\n  \"ISC\",\n]\n";
         assert_eq!(allowed(text), Some(BTreeSet::from(["MIT", "ISC"])));
         assert_eq!(allowed("[licenses]\n"), None);
+        let text = "x\n[[licenses.clarify]]\ncrate = \"a\"\nexpression = \"MIT\"\n[bans]\n";
+        assert_eq!(clarified(text), BTreeMap::from([("a", "MIT")]));
     }
 }
