@@ -1,1 +1,16 @@
-//! IR to IR.
+//! Passes: IR to IR, without I/O and without a device.
+//!
+//! | Module | Level | What |
+//! |---|---|---|
+//! | [`graph`] | graph | folding, canonicalisation, common subexpressions, dead code |
+//! | [`convert`] | graph to tensor | one kernel per operator |
+//! | [`fusion`] | tensor | kernels merged by their index maps |
+//! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
+//! | [`plan`] | all | the arena: which tensors share memory |
+//! | [`contract`] | all | what must hold where a level ends |
+
+pub mod contract;
+pub mod fusion;
+pub mod graph;
+pub mod plan;
+pub mod registry;

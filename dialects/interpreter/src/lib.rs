@@ -1,1 +1,2 @@
 //! The reference interpreters: the semantics of every level, plain and slow.
+pub mod graph;

@@ -153,6 +153,13 @@ impl Kernel {
         (0..self.tensors.len()).filter(move |&t| self.tensors[t].role == role)
     }
 
+    /// Indices of the tensors that the caller passes, in the order of the kernel's operands: inputs,
+    /// then outputs (`Output` and `InOut`).
+    pub fn operands(&self) -> impl Iterator<Item = usize> {
+        let outputs = |t: &usize| matches!(self.tensors[*t].role, Role::Output | Role::InOut);
+        self.with_role(Role::Input).chain((0..self.tensors.len()).filter(outputs))
+    }
+
     /// Names of the symbols on which the kernel depends, sorted.
     #[must_use]
     pub fn symbols(&self) -> Vec<Name> {

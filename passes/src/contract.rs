@@ -1,0 +1,213 @@
+//! What must hold where a level ends. A violation is a bug in mlcc; its message names the pass that
+//! should have seen to it.
+
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::{Atom, Expr},
+    graph::{Def, Graph},
+    kernel::{Kernel, Role},
+    nest::{LoopNest, Mapping, Node, Space},
+    program::{Program, Step},
+    scalar::{Body, Inst},
+};
+
+/// Import and graph level: every operand is defined before its use, every operator is known.
+///
+/// # Errors
+/// With the first violation.
+pub fn check_graph(graph: &Graph, after: &str) -> Result<()> {
+    let mut defined: Vec<bool> = graph.values.iter().map(|v| v.def != Def::Node).collect();
+    for node in &graph.nodes {
+        for operand in node.operands.iter().flatten() {
+            if !defined.get(operand.0 as usize).copied().unwrap_or(false) {
+                return Err(broken(after, format!("'{}' uses a value before it is defined", node.op))
+                    .at(&node.location));
+            }
+        }
+        for result in &node.results {
+            match defined.get_mut(result.0 as usize) {
+                Some(d) if !*d => *d = true,
+                _ => {
+                    return Err(
+                        broken(after, format!("'{}' defines a value twice", node.op)).at(&node.location)
+                    );
+                }
+            }
+        }
+    }
+    match graph.outputs.iter().find(|(_, o)| !defined.get(o.0 as usize).copied().unwrap_or(false)) {
+        Some((name, _)) => Err(broken(after, format!("output '{name}' is not defined"))),
+        None => Ok(()),
+    }
+}
+
+/// Tensor level: every kernel is well formed, and its operands are bound to tensors of its types.
+///
+/// # Errors
+/// With the first violation.
+pub fn check_program(program: &Program, after: &str) -> Result<()> {
+    program.steps.iter().try_for_each(|step| check_step(program, step, after))
+}
+
+fn check_step(program: &Program, step: &Step, after: &str) -> Result<()> {
+    match step {
+        Step::Kernel { kernel, operands } => {
+            check_kernel(kernel, after)?;
+            let tensors: Vec<usize> = kernel.operands().collect();
+            if tensors.len() != operands.len() {
+                return Err(broken(
+                    after,
+                    format!(
+                        "kernel '{}' has {} operands, not {}",
+                        kernel.name,
+                        tensors.len(),
+                        operands.len()
+                    ),
+                ));
+            }
+            for (&t, &id) in tensors.iter().zip(operands) {
+                let (want, got) = (&kernel.tensors[t].ty, program.tensors.get(id).map(|t| &t.ty));
+                if got != Some(want) {
+                    let name = &kernel.tensors[t].name;
+                    return Err(broken(
+                        after,
+                        format!("kernel '{}': operand '{name}' is {want}, bound to {got:?}", kernel.name),
+                    ));
+                }
+            }
+            Ok(())
+        }
+        Step::If { then, otherwise, .. } => {
+            then.iter().chain(otherwise).try_for_each(|s| check_step(program, s, after))
+        }
+        Step::Loop { body, .. } => body.iter().try_for_each(|s| check_step(program, s, after)),
+        Step::Copy { .. } | Step::Call { .. } => Ok(()),
+    }
+}
+
+fn check_kernel(kernel: &Kernel, after: &str) -> Result<()> {
+    let fail = |what: String| Err(broken(after, format!("kernel '{}': {what}", kernel.name)));
+    let mut written = vec![false; kernel.tensors.len()];
+    for compute in &kernel.computes {
+        let known = |e: &Expr| !e.any_atom(&mut |a| matches!(a, Atom::Axis(n) if compute.axis(n).is_none()));
+        let rank = |t: usize| kernel.tensors.get(t).map(|t| t.ty.rank());
+        if rank(compute.target) != Some(compute.write.len()) || !compute.write.iter().all(known) {
+            return fail(format!("'{}' writes at an index that does not fit its target", compute.name));
+        }
+        if let Some(what) = bad_body(&compute.body, &rank, &known) {
+            return fail(format!("'{}' {what}", compute.name));
+        }
+        if kernel.tensors[compute.target].role == Role::Input {
+            return fail(format!("'{}' writes an input", compute.name));
+        }
+        let unwritten = |t: usize| kernel.tensors[t].role == Role::Temporary && !written[t];
+        if compute.reads().any(|(t, _)| unwritten(t)) {
+            return fail(format!("'{}' reads a temporary that nothing has written", compute.name));
+        }
+        written[compute.target] = true;
+    }
+    let unwritten = kernel.with_role(Role::Output).find(|&t| !written[t]);
+    unwritten.map_or(Ok(()), |t| fail(format!("output '{}' is never written", kernel.tensors[t].name)))
+}
+
+/// What is wrong with a body, if anything.
+fn bad_body(
+    body: &Body,
+    rank: &dyn Fn(usize) -> Option<usize>,
+    known: &dyn Fn(&Expr) -> bool,
+) -> Option<String> {
+    for (at, (inst, _)) in body.insts.iter().enumerate() {
+        let earlier = |ids: &[u32]| ids.iter().all(|&v| (v as usize) < at);
+        let index_ok =
+            |e: &Expr| known(e) && !e.any_atom(&mut |a| matches!(a, Atom::Value(v) if *v as usize >= at));
+        let fine = match inst {
+            Inst::Const(_) => true,
+            Inst::Index(e) => index_ok(e),
+            Inst::Read { tensor, index, .. } => {
+                if rank(*tensor) != Some(index.len()) {
+                    return Some(format!("reads tensor {tensor} with {} indices", index.len()));
+                }
+                index.iter().all(index_ok)
+            }
+            Inst::Unary(_, a) | Inst::Cast(a) => earlier(&[*a]),
+            Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => earlier(&[*a, *b]),
+            Inst::Select(c, a, b) => earlier(&[*c, *a, *b]),
+        };
+        if !fine {
+            return Some(format!("uses in instruction {at} what is not defined there"));
+        }
+    }
+    (body.result as usize >= body.insts.len()).then(|| "has no result".into())
+}
+
+/// Loop level: every axis mapped legally for the target, every buffer placed.
+///
+/// # Errors
+/// With the first violation.
+pub fn check_nest(nest: &LoopNest, after: &str) -> Result<()> {
+    let fail = |what: String| Err(broken(after, format!("nest '{}': {what}", nest.name)));
+    for buffer in &nest.buffers {
+        if (buffer.role == Role::Temporary) == (buffer.space == Space::Global) {
+            return fail(format!("buffer '{}' is in the wrong space", buffer.name));
+        }
+    }
+    check_nodes(nest, &nest.body, &mut Vec::new(), true).or_else(fail)
+}
+
+fn check_nodes<'a>(
+    nest: &LoopNest,
+    nodes: &'a [Node],
+    axes: &mut Vec<&'a str>,
+    outermost: bool,
+) -> std::result::Result<(), String> {
+    let known =
+        |axes: &[&str], e: &Expr| !e.any_atom(&mut |a| matches!(a, Atom::Axis(n) if !axes.contains(&&**n)));
+    let rank = |b: usize| nest.buffers.get(b).map(|b| b.dims.len());
+    for node in nodes {
+        match node {
+            Node::Loop(l) => {
+                if axes.contains(&&*l.axis) {
+                    return Err(format!("axis '{}' occurs twice on a path", l.axis));
+                }
+                if !known(axes, &l.extent) {
+                    return Err(format!("the extent of '{}' uses an unknown axis", l.axis));
+                }
+                let parallel = l.mapping == Mapping::Parallel;
+                if parallel && !(outermost && nodes.len() == 1) {
+                    return Err(format!("parallel axis '{}' is not outermost", l.axis));
+                }
+                if l.mapping == Mapping::Unrolled && l.extent.as_const().is_none() {
+                    return Err(format!("unrolled axis '{}' has a symbolic extent", l.axis));
+                }
+                axes.push(&l.axis);
+                check_nodes(nest, &l.body, axes, outermost && parallel)?;
+                axes.pop();
+            }
+            Node::Store(s) => {
+                let guards = s.guards.iter().flat_map(|(a, b)| [a, b]);
+                let mut exprs = s.index.iter().chain(guards);
+                if rank(s.buffer) != Some(s.index.len()) || !exprs.all(|e| known(axes, e)) {
+                    return Err(format!("a store into buffer {} has a bad index", s.buffer));
+                }
+                if let Some(what) = bad_body(&s.body, &rank, &|e| known(axes, e)) {
+                    return Err(format!("a store {what}"));
+                }
+            }
+            Node::Tile(t) => {
+                let exprs = [&t.k, &t.a.base, &t.a.stride, &t.a.k_stride, &t.b.base, &t.b.k_stride];
+                if !exprs.iter().all(|e| known(axes, e)) {
+                    return Err("a contraction tile uses an unknown axis".into());
+                }
+                if nest.buffers.get(t.acc).is_none_or(|b| b.space != Space::Register) {
+                    return Err("a contraction tile accumulates outside registers".into());
+                }
+            }
+            Node::Barrier => {}
+        }
+    }
+    Ok(())
+}
+
+fn broken(after: &str, what: String) -> Diagnostic {
+    Diagnostic::internal(format!("{what} (after {after})"))
+}

@@ -1,0 +1,114 @@
+//! Who writes and who reads each tensor of a program.
+
+use mlcc_ir::{
+    kernel::{AxisKind, Compute, Kernel, Role},
+    program::{Program, Step, Storage, TensorId},
+};
+
+/// Writer and readers of each tensor, over the program's top-level steps.
+pub(super) struct Uses {
+    writer: Vec<Option<usize>>,
+    readers: Vec<Vec<usize>>,
+    /// Tensors that something else than a top-level kernel touches: outputs, views, copies, calls,
+    /// control flow.
+    pinned: Vec<bool>,
+    /// Steps that write several tensors: moving one would move the others past their readers.
+    several_outputs: Vec<bool>,
+}
+
+impl Uses {
+    pub(super) fn of(program: &Program) -> Uses {
+        let n = program.tensors.len();
+        let mut uses = Uses {
+            writer: vec![None; n],
+            readers: vec![Vec::new(); n],
+            pinned: vec![false; n],
+            several_outputs: vec![false; program.steps.len()],
+        };
+        for tensor in &program.tensors {
+            if let Storage::View { source, .. } = tensor.storage {
+                uses.pinned[source] = true;
+            }
+        }
+        for (i, tensor) in program.tensors.iter().enumerate() {
+            uses.pinned[i] |= tensor.storage != Storage::Intermediate;
+        }
+        program.outputs.iter().for_each(|(_, id)| uses.pinned[*id] = true);
+        for (at, step) in program.steps.iter().enumerate() {
+            match step {
+                Step::Kernel { kernel, operands } => {
+                    uses.several_outputs[at] =
+                        kernel.with_role(Role::Output).chain(kernel.with_role(Role::InOut)).count() != 1;
+                    for (&id, &t) in operands.iter().zip(&operand_tensors(kernel)) {
+                        if kernel.computes.iter().any(|c| c.target == t) {
+                            uses.pinned[id] |= uses.writer[id].is_some();
+                            uses.writer[id] = Some(at);
+                        } else if uses.readers[id].last() != Some(&at) {
+                            uses.readers[id].push(at);
+                        }
+                    }
+                }
+                other => pin_all(other, &mut uses.pinned),
+            }
+        }
+        uses
+    }
+
+    /// `(producer, consumer)` steps of a tensor that one kernel writes and one other kernel reads, and
+    /// that nothing else touches.
+    pub(super) fn only_edge(&self, tensor: TensorId) -> Option<(usize, usize)> {
+        match (self.pinned[tensor], self.writer[tensor], &self.readers[tensor][..]) {
+            (false, Some(writer), &[reader]) if !self.several_outputs[writer] => Some((writer, reader)),
+            _ => None,
+        }
+    }
+}
+
+fn pin_all(step: &Step, pinned: &mut [bool]) {
+    match step {
+        Step::Kernel { operands, .. } => operands.iter().for_each(|&t| pinned[t] = true),
+        Step::Copy { target, source } => [*target, *source].iter().for_each(|&t| pinned[t] = true),
+        Step::Call { inputs, outputs, .. } => inputs.iter().chain(outputs).for_each(|&t| pinned[t] = true),
+        Step::If { condition, then, otherwise } => {
+            pinned[*condition] = true;
+            then.iter().chain(otherwise).for_each(|s| pin_all(s, pinned));
+        }
+        Step::Loop { trip_count, iteration, condition, body } => {
+            [*trip_count, Some(*iteration), *condition].into_iter().flatten().for_each(|t| pinned[t] = true);
+            body.iter().for_each(|s| pin_all(s, pinned));
+        }
+    }
+}
+
+/// The kernel's tensors in the order of its operands: inputs, then outputs.
+pub(super) fn operand_tensors(kernel: &Kernel) -> Vec<usize> {
+    kernel.operands().collect()
+}
+
+/// The kernel behind a step.
+pub(super) fn kernel_of(program: &Program, step: usize) -> Option<(&Kernel, &[TensorId])> {
+    match &program.steps[step] {
+        Step::Kernel { kernel, operands } => Some((kernel, operands)),
+        _ => None,
+    }
+}
+
+/// Index of the kernel's tensor to which the program's tensor `id` is bound.
+pub(super) fn bound_tensor(kernel: &Kernel, operands: &[TensorId], id: TensorId) -> Option<usize> {
+    kernel.operands().zip(operands).find(|(_, o)| **o == id).map(|(t, _)| t)
+}
+
+/// Whether a compute has parallel axes only and writes each element of its target once, in order.
+pub(super) fn is_elementwise(compute: &Compute) -> bool {
+    compute.axes.iter().all(|a| a.kind == AxisKind::Parallel)
+        && compute.combine.is_none()
+        && compute.writes_identity()
+}
+
+/// The compute of a kernel that consists of one elementwise compute.
+pub(super) fn single_elementwise(kernel: &Kernel) -> Option<&Compute> {
+    match &kernel.computes[..] {
+        [compute] if is_elementwise(compute) => Some(compute),
+        _ => None,
+    }
+}

@@ -1,0 +1,9 @@
+//! Passes at the graph level.
+
+pub mod canonicalise;
+pub mod eliminate_common;
+pub mod eliminate_dead;
+pub mod fold_constants;
+
+#[cfg(test)]
+mod test_graph;

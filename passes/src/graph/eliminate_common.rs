@@ -1,0 +1,69 @@
+//! Merges operators that compute the same from the same: equal mnemonic, attributes, operands and
+//! result types.
+
+use mlcc_ir::graph::{Graph, ValueId};
+use std::collections::HashMap;
+
+/// Runs the pass; returns the number of operators removed. Their results' users are redirected to the
+/// first such operator's.
+pub fn run(graph: &mut Graph) -> usize {
+    // Looked up by key only, never iterated: the order of a hash map cannot show.
+    let mut seen: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut same: Vec<ValueId> = (0..graph.values.len()).map(|i| ValueId(i as u32)).collect();
+    let mut removed = vec![false; graph.nodes.len()];
+    for at in 0..graph.nodes.len() {
+        let node = &mut graph.nodes[at];
+        for operand in node.operands.iter_mut().flatten() {
+            *operand = same[operand.0 as usize];
+        }
+        if !node.regions.is_empty() {
+            continue;
+        }
+        let key = format!("{} {:?}", node.op, node.operands);
+        let candidates = seen.entry(key).or_default();
+        let node = &graph.nodes[at];
+        let types = |n: &[ValueId]| n.iter().map(|r| graph.value(*r).ty.clone()).collect::<Vec<_>>();
+        let twin = candidates.iter().copied().find(|&c| {
+            let other = &graph.nodes[c];
+            other.attrs == node.attrs && types(&other.results) == types(&node.results)
+        });
+        match twin {
+            Some(twin) => {
+                removed[at] = true;
+                for (gone, kept) in node.results.iter().zip(&graph.nodes[twin].results) {
+                    same[gone.0 as usize] = *kept;
+                }
+            }
+            None => candidates.push(at),
+        }
+    }
+    for (from, to) in same.iter().enumerate() {
+        if to.0 as usize != from {
+            graph.replace_uses(ValueId(from as u32), *to);
+        }
+    }
+    let mut flags = removed.iter();
+    graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
+    removed.iter().filter(|r| **r).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graph::GraphBuilder;
+
+    #[test]
+    fn equal_chains_are_merged_and_different_ones_are_not() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[4]);
+        let (a, c) = (b.op("exp", &[x]), b.op("exp", &[x]));
+        let (d, e) = (b.op("neg", &[a]), b.op("neg", &[c]));
+        let f = b.op("abs", &[x]);
+        let sum = b.op("add", &[d, e]);
+        let out = b.op("add", &[sum, f]);
+        let mut graph = b.finish(&[out]);
+        assert_eq!(run(&mut graph), 2);
+        let add = &graph.nodes[graph.nodes.len() - 2];
+        assert_eq!(add.operands[0], add.operands[1]);
+    }
+}

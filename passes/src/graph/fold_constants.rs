@@ -1,0 +1,96 @@
+//! Evaluates operators whose operands are constants, through the reference interpreter, and replaces
+//! integer results that inference knows by constants.
+
+use mlcc_ir::{
+    diagnostic::Result,
+    graph::{Def, Graph},
+    tensor::{Element, Tensor, element_count, push_element},
+};
+
+/// Results larger than this many bytes are folded only if they are no larger than their operands.
+const MAX_BYTES: usize = 1 << 20;
+/// Results beyond this size are never folded.
+const MAX_FOLDED_BYTES: usize = 1 << 28;
+
+/// Runs the pass; returns the number of operators folded.
+///
+/// # Errors
+/// If evaluating an operator fails: an index out of range in the model itself.
+pub fn run(graph: &mut Graph) -> Result<usize> {
+    let mut folded = vec![false; graph.nodes.len()];
+    for at in 0..graph.nodes.len() {
+        let node = &graph.nodes[at];
+        if let Some(values) = known_results(graph, at) {
+            for (result, tensor) in node.results.clone().into_iter().zip(values) {
+                graph.value_mut(result).def = Def::Constant(tensor);
+            }
+            folded[at] = true;
+            continue;
+        }
+        if !node.regions.is_empty() || node.results.is_empty() || node.op.starts_with("random") {
+            continue;
+        }
+        let operands: Option<Vec<Option<Tensor>>> = node
+            .operands
+            .iter()
+            .map(|o| o.map_or(Some(None), |id| graph.constant(id).cloned().map(Some)))
+            .collect();
+        let Some(operands) = operands else { continue };
+        let types: Vec<_> = node.results.iter().map(|r| graph.value(*r).ty.clone()).collect();
+        let read: usize = operands.iter().flatten().map(|t| t.data.len()).sum();
+        let written: Option<usize> =
+            types.iter().map(|t| element_count(&t.static_dims()?)?.checked_mul(t.dtype.size())).sum();
+        let fits = |bytes: usize| bytes <= MAX_BYTES.max(read) && bytes <= MAX_FOLDED_BYTES;
+        if !written.is_some_and(fits) {
+            continue;
+        }
+        // A matrix product of large constants would take the interpreter minutes: it is left to the
+        // compiled program.
+        if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") && read > MAX_BYTES {
+            continue;
+        }
+        let results = mlcc_interpreter::graph::evaluate(&node.op, &node.attrs, &operands, &types)
+            .map_err(|d| d.at(&node.location))?;
+        for (result, tensor) in node.results.clone().into_iter().zip(results) {
+            let value = graph.value_mut(result);
+            value.known = mlcc_ir::graph::known_elements(&tensor);
+            value.def = Def::Constant(tensor);
+        }
+        folded[at] = true;
+    }
+    let mut flags = folded.iter();
+    graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
+    Ok(folded.iter().filter(|f| **f).count())
+}
+
+/// The results of a node as constants, where inference knows every element.
+fn known_results(graph: &Graph, at: usize) -> Option<Vec<Tensor>> {
+    let constant = |id: &mlcc_ir::graph::ValueId| {
+        let value = graph.value(*id);
+        let elements: Vec<i64> = value.known.as_ref()?.iter().map(|e| e.as_const()).collect::<Option<_>>()?;
+        let mut data = Vec::with_capacity(elements.len() * value.ty.dtype.size());
+        elements.iter().for_each(|&e| push_element(value.ty.dtype, &mut data, Element::Int(e)));
+        Tensor::new(value.ty.dtype, value.ty.static_dims()?, data.into())
+    };
+    let results = &graph.nodes[at].results;
+    if results.is_empty() { None } else { results.iter().map(constant).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graph::GraphBuilder;
+
+    #[test]
+    fn a_sum_of_constants_is_computed() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[3]);
+        let (c, d) = (b.constant(&[3], &[1.0, 2.0, 3.5]), b.constant(&[1], &[10.0]));
+        let sum = b.op("add", &[c, d]);
+        let out = b.op("mul", &[x, sum]);
+        let mut graph = b.finish(&[out]);
+        assert_eq!(run(&mut graph).unwrap(), 1);
+        assert_eq!(graph.constant(sum).unwrap().to_f64(), [11.0, 12.0, 13.5]);
+        assert_eq!(graph.nodes.len(), 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! Builds small graphs for tests.
+
+use mlcc_ir::{
+    attributes::Attrs,
+    dtype::DType,
+    graph::{Def, Graph, Location, Node, ValueId},
+    ops::{Operand, infer},
+    tensor::Tensor,
+    types::TensorType,
+};
+
+pub(crate) struct GraphBuilder {
+    graph: Graph,
+}
+
+impl GraphBuilder {
+    pub(crate) fn new() -> GraphBuilder {
+        GraphBuilder { graph: Graph { name: "test".into(), ..Graph::default() } }
+    }
+
+    pub(crate) fn input(&mut self, name: &str, dims: &[i64]) -> ValueId {
+        let number = self.graph.inputs.len();
+        let id = self.graph.add_value(name, TensorType::of(DType::F32, dims), Def::Input(number));
+        self.graph.inputs.push(id);
+        id
+    }
+
+    pub(crate) fn constant(&mut self, dims: &[i64], values: &[f32]) -> ValueId {
+        let name = format!("c{}", self.graph.values.len());
+        self.graph.add_constant(name, Tensor::from_f32(dims, values))
+    }
+
+    pub(crate) fn op(&mut self, op: &str, operands: &[ValueId]) -> ValueId {
+        self.op_with(op, operands, Attrs::new())
+    }
+
+    pub(crate) fn op_with(&mut self, op: &str, operands: &[ValueId], attrs: Attrs) -> ValueId {
+        let views: Vec<_> = operands
+            .iter()
+            .map(|o| {
+                let value = self.graph.value(*o);
+                Some(Operand {
+                    ty: &value.ty,
+                    known: value.known.as_deref(),
+                    constant: self.graph.constant(*o),
+                })
+            })
+            .collect();
+        let inferred = infer(op, &attrs, &views).expect("the test's operator is well formed").remove(0);
+        let name = format!("{op}{}", self.graph.values.len());
+        let result = self.graph.add_value(name.clone(), inferred.ty, Def::Node);
+        self.graph.nodes.push(Node {
+            op: op.into(),
+            attrs,
+            operands: operands.iter().copied().map(Some).collect(),
+            results: vec![result],
+            regions: Vec::new(),
+            location: Location { node: name.into(), op_type: op.into() },
+        });
+        result
+    }
+
+    pub(crate) fn finish(mut self, outputs: &[ValueId]) -> Graph {
+        self.graph.outputs = outputs.iter().map(|o| (self.graph.value(*o).name.clone(), *o)).collect();
+        self.graph
+    }
+}
