@@ -61,7 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -69,12 +69,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<()> {
+fn dispatch(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     match command {
         Command::Setup => setup::run(&workspace),
         Command::Demo(args) => demo::run(&workspace, &args),
-        Command::Test(args) => test::run(&workspace, &args),
+        // Its summary is its last word, whatever came out.
+        Command::Test(args) => return test::run(&workspace, &args),
         Command::Tidy => tidy::run(&workspace),
         Command::Zoo(args) => zoo::run(&workspace, &args),
         Command::ConformanceData(args) => conformance::write_data(&workspace, &args),
@@ -82,7 +83,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

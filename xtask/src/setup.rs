@@ -8,7 +8,9 @@ mod apt;
 mod llvm;
 pub(crate) mod python;
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -19,12 +21,29 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     missing.extend(python::missing_packages());
     apt::install(&missing)?;
     llvm::verify()?;
+    python::verify()?;
     python::ensure(workspace, python::TEST_TOOLS)?;
     if !has_nextest(workspace) {
         eprintln!("note: cargo-nextest is not installed; the tests will run with `cargo test`");
     }
     eprintln!("setup: complete");
     Ok(())
+}
+
+/// Adds the toolchain's formatter and linter, which a minimal installation lacks.
+pub(crate) fn ensure_components(workspace: &Workspace) -> Result<()> {
+    let components = [("rustfmt", "fmt"), ("clippy", "clippy")];
+    let missing = components
+        .into_iter()
+        .filter(|(_, command)| !process::succeeds(workspace.cargo().args([command, "--version"])))
+        .map(|(component, _)| component)
+        .collect::<Vec<_>>();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut add = Command::new("rustup");
+    add.current_dir(&workspace.root).args(["component", "add"]).args(missing);
+    process::run(&mut add).context("the toolchain lacks its formatter or linter\n\nhint: add them to it")
 }
 
 /// Whether the faster test runner is there.

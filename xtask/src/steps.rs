@@ -34,7 +34,7 @@ pub(crate) struct Step {
 
 /// All steps, in their order: what is quick and fails often comes first.
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "setup", run: |session| setup::run(session.workspace) },
+    Step { name: "setup", run: setup },
     Step { name: "fmt", run: fmt },
     Step { name: "tidy", run: |session| tidy::run(session.workspace) },
     Step { name: "licences", run: licences },
@@ -52,6 +52,11 @@ const SMALL_NETWORKS: [&str; 4] = ["squeezenet1_1", "shufflenet_v2_x1_0", "mobil
 
 /// The architectures that PTX is written and assembled for.
 const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90"];
+
+fn setup(session: &Session) -> Result<()> {
+    setup::run(session.workspace)?;
+    setup::ensure_components(session.workspace)
+}
 
 fn fmt(session: &Session) -> Result<()> {
     process::run(session.workspace.cargo().args(["fmt", "--all", "--check"]))
@@ -74,7 +79,18 @@ fn clippy(session: &Session) -> Result<()> {
 
 fn unit(session: &Session) -> Result<()> {
     session.workspace.build_mlcc()?;
-    process::run(&mut test_command(session.workspace))
+    process::run(&mut test_command(session.workspace))?;
+    if setup::has_nextest(session.workspace) {
+        // Nextest leaves the examples in the documentation out.
+        process::run(session.workspace.cargo().args([
+            "test",
+            "--workspace",
+            "--release",
+            "--doc",
+            "--quiet",
+        ]))?;
+    }
+    Ok(())
 }
 
 /// All tests of the workspace: by cargo-nextest where it is installed.

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: runs the steps, times them, and ends with a summary.
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
 use crate::steps::{STEPS, Session, Step, Zoo};
@@ -38,15 +39,13 @@ enum Outcome {
     NotRun,
 }
 
-/// Runs `cargo xtask test`.
-pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+/// Runs `cargo xtask test`; the last line that it prints is `N passed, N failed`, in steps.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let session = Session { workspace, zoo: args.zoo };
     let outcomes = run_steps(STEPS, &session, args);
     print!("\n{}", summary(&outcomes));
-    if outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_))) {
-        bail!("the tests failed");
-    }
-    Ok(())
+    let failed = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn run_steps(steps: &[Step], session: &Session, args: &Args) -> Vec<(&'static str, Outcome)> {
@@ -109,7 +108,7 @@ mod tests {
 
     const SAMPLE: &[Step] = &[
         Step { name: "good", run: |_| Ok(()) },
-        Step { name: "bad", run: |_| bail!("broken") },
+        Step { name: "bad", run: |_| Err(anyhow::anyhow!("broken")) },
         Step { name: "late", run: |_| Ok(()) },
     ];
 

@@ -5,9 +5,11 @@
 //! | module docs, length, `todo!` and its kind, `#[ignore]`, `SAFETY:` | `sources` |
 //! | who may import whom | `layers` |
 //! | ARCHITECTURE.md's code map matches the tree | `map` |
+//! | no dependency without a use | `dependencies` |
 //! | a pass has a test of its name | `passes` |
 //! | licences of dependencies, where cargo-deny is not installed | `licences` |
 
+mod dependencies;
 mod layers;
 mod lexer;
 mod licences;
@@ -15,7 +17,7 @@ mod map;
 mod passes;
 mod sources;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -64,7 +66,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 /// Applies all rules; the findings are sorted by file and line.
 fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
-    let files = files(&workspace.root)?;
+    let files = files(workspace)?;
+    let mut used = dependencies::Uses::default();
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|one| one == "rs")) {
         let path = workspace.root.join(file);
@@ -72,8 +75,10 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         findings.extend(sources::check(file, &text));
         findings.extend(passes::check(file, &text, &files));
+        used.read(&workspace.packages, file, &text);
     }
     findings.extend(layers::check(&workspace.packages));
+    findings.extend(used.unused(&workspace.packages));
     findings.extend(layers::check_languages(&files));
     findings.extend(map::check(workspace)?);
     findings.sort();
@@ -81,18 +86,21 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 }
 
 /// All files of the project, relative to the root and sorted; without what is built or hidden.
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
+fn files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        let path = root.join(&folder);
+        let path = workspace.root.join(&folder);
         let entries = std::fs::read_dir(&path).with_context(|| format!("cannot read {}", path.display()))?;
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
             let relative = folder.join(&name);
             let hidden = name.to_string_lossy().starts_with('.');
-            let built = folder.as_os_str().is_empty() && (name == "target" || name == "build");
+            let path = entry.path();
+            let built = path == workspace.target || path == workspace.build();
+            // Cargo's own mark, for target folders other than the one in use.
+            let built = built || path.join("CACHEDIR.TAG").exists();
             if hidden || built {
                 continue;
             }

@@ -29,6 +29,8 @@ pub(crate) struct Package {
 /// What a crate depends on.
 pub(crate) struct Dependency {
     pub(crate) name: String,
+    /// What the sources call it.
+    pub(crate) identifier: String,
     /// Whether only its tests need it.
     pub(crate) dev: bool,
 }
@@ -89,6 +91,7 @@ impl Package {
             .map(|one| {
                 Ok(Dependency {
                     name: string(one, "name")?.to_owned(),
+                    identifier: string(one, "rename").or(string(one, "name"))?.replace('-', "_"),
                     dev: one.get("kind").and_then(Value::as_str) == Some("dev"),
                 })
             })

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::process;
 use crate::setup::apt::Missing;
@@ -31,6 +31,18 @@ pub(super) fn missing_packages() -> Vec<Missing> {
     }
     let missing = |what: &str, package| Missing { what: what.to_owned(), package };
     vec![missing("Python 3.11 or newer", "python3"), missing("Python's venv", "python3-venv")]
+}
+
+/// Checks once more, after the installation.
+pub(super) fn verify() -> Result<()> {
+    if !missing_packages().is_empty() {
+        bail!(
+            "`{}` is not Python 3.11 or newer with its venv module\n\nhint: {}",
+            interpreter().to_string_lossy(),
+            advice()
+        );
+    }
+    Ok(())
 }
 
 /// What to do where there is no apt.

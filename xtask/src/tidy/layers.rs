@@ -127,8 +127,8 @@ mod tests {
     /// A workspace of crates that depend on each other by the given list.
     fn messages(list: &[(&str, &[&str])]) -> Vec<String> {
         let dependency = |name: &str| match name.strip_prefix("dev:") {
-            Some(name) => Dependency { name: name.to_owned(), dev: true },
-            None => Dependency { name: name.to_owned(), dev: false },
+            Some(name) => Dependency { name: name.to_owned(), identifier: name.to_owned(), dev: true },
+            None => Dependency { name: name.to_owned(), identifier: name.to_owned(), dev: false },
         };
         let package = |&(name, dependencies): &(&str, &[&str])| Package {
             name: name.to_owned(),
