@@ -89,7 +89,9 @@ fn has_safety_comment(lines: &[Line], index: usize) -> bool {
         if argues(line) {
             return true;
         }
-        let ends_statement = code.ends_with([';', '{', '}', ',']);
+        // A comma ends a match arm, but within the arguments of a call the statement goes on.
+        let ends_arm = code.ends_with(',') && (code.contains("=>") || code.ends_with("},"));
+        let ends_statement = ends_arm || code.ends_with([';', '{', '}']);
         if ends_statement || (code.is_empty() && line.comment.is_empty()) {
             return false;
         }
@@ -152,6 +154,10 @@ mod tests {
         assert!(is_clean("// SAFETY: a long\n// argument.\n#[inline]\nunsafe impl<T> Send for A<T> {}"));
         assert!(is_clean("// SAFETY: it is alive.\nlet x =\n    unsafe { f() };"));
         assert!(is_clean("unsafe { f() } // SAFETY: it is alive."));
+        assert!(is_clean("// SAFETY: it is alive.\nlet x = f(\n    1,\n    unsafe { f() },\n);"));
+        let arm =
+            "match x {\n    // SAFETY: it is alive.\n    1 => unsafe { f() },\n    _ => unsafe { g() },\n}";
+        assert_eq!(findings(arm), [format!("5: {message}")], "an argument holds for one arm");
     }
 
     #[test]
