@@ -1,6 +1,30 @@
-//! The graph dialect's operators: names, and the inference of result types and known values.
+//! The graph dialect's operators: their definitions, and the inference of result types and known
+//! values.
 //!
-//! One file per family under `ops/`; [`infer`] dispatches on the mnemonic.
+//! One file per family under `ops/`. A family lists its [`OpDef`]s, each with the function that infers
+//! it, so that the list of operators and what can be inferred cannot differ. [`infer`] checks operands
+//! and attributes against the definition first; a family's function checks the rest: ranks, axes,
+//! element types, sizes.
+
+mod call;
+mod contraction;
+mod convolution;
+mod definition;
+mod elementwise;
+mod generators;
+mod indexing;
+mod known;
+mod movement;
+mod normalisation;
+mod pooling;
+mod quantisation;
+mod reduction;
+mod resampling;
+mod sizes;
+
+pub use contraction::Einsum;
+pub use definition::{Arity, AttrDef, AttrKind, OpDef, OperandDef};
+pub use sizes::{broadcast, broadcast_dim};
 
 use crate::{
     attributes::Attrs,
@@ -9,13 +33,15 @@ use crate::{
     tensor::Tensor,
     types::TensorType,
 };
+use call::Call;
+use std::sync::LazyLock;
 
 /// What inference knows of an operand.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// Its type.
     pub ty: &'a TensorType,
-    /// Its elements as symbolic integers, if known (rank 0 or 1, integers).
+    /// Its elements as symbolic integers, if known (rank 0 or 1, integers; `Bool` as 0 and 1).
     pub known: Option<&'a [Expr]>,
     /// Its elements, if it is a constant.
     pub constant: Option<&'a Tensor>,
@@ -30,10 +56,59 @@ pub struct Inferred {
     pub known: Option<Vec<Expr>>,
 }
 
-/// Types (and known values) of an operator's results.
+static DEFINITIONS: LazyLock<Vec<OpDef>> = LazyLock::new(|| {
+    let mut definitions = Vec::new();
+    elementwise::define(&mut definitions);
+    contraction::define(&mut definitions);
+    convolution::define(&mut definitions);
+    pooling::define(&mut definitions);
+    reduction::define(&mut definitions);
+    normalisation::define(&mut definitions);
+    movement::define(&mut definitions);
+    resampling::define(&mut definitions);
+    indexing::define(&mut definitions);
+    generators::define(&mut definitions);
+    quantisation::define(&mut definitions);
+    definitions.sort_by_key(|d| d.name);
+    definitions
+});
+
+/// Every operator of the graph dialect that has no regions, sorted by name.
+#[must_use]
+pub fn definitions() -> &'static [OpDef] {
+    &DEFINITIONS
+}
+
+/// The operator `name`.
+#[must_use]
+pub fn definition(name: &str) -> Option<&'static OpDef> {
+    let all = definitions();
+    all.binary_search_by_key(&name, |d| d.name).ok().map(|at| &all[at])
+}
+
+/// Types (and known values) of an operator's results, optional ones included: a node that has fewer
+/// results takes the first ones.
 ///
 /// # Errors
 /// If the operator is unknown, or operands and attributes do not fit it.
-pub fn infer(op: &str, _attrs: &Attrs, _operands: &[Option<Operand<'_>>]) -> Result<Vec<Inferred>> {
-    Err(Diagnostic::unsupported(format!("operator 'graph.{op}' is unknown")))
+pub fn infer(op: &str, attrs: &Attrs, operands: &[Option<Operand<'_>>]) -> Result<Vec<Inferred>> {
+    let Some(def) = definition(op) else {
+        return Err(Diagnostic::unsupported(format!("operator 'graph.{op}' is unknown")));
+    };
+    let call = Call { def, attrs, operands };
+    call.check()?;
+    let mut results = (def.infer)(&call)?;
+    for result in &mut results {
+        sizes::check_dims(&result.ty)?;
+        let fits = result.ty.rank() <= 1
+            && !result.ty.dtype.is_float()
+            && result.known.as_ref().is_some_and(|known| result.ty.elements().is(known.len() as i64));
+        if !fits {
+            result.known = None;
+        }
+    }
+    Ok(results)
 }
+
+#[cfg(test)]
+mod tests;

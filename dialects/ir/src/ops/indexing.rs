@@ -1,0 +1,203 @@
+//! Indexing: gather, scatter and selection by value.
+
+use super::{
+    Inferred,
+    call::{Call, result},
+    definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, opt},
+    known,
+    sizes::equal,
+};
+use crate::{
+    diagnostic::{Diagnostic, Result},
+    dtype::DType,
+    expr::Expr,
+    types::TensorType,
+};
+
+const DATA_INDICES: &[OperandDef] = &[one("data"), one("indices")];
+const SCATTER: &[OperandDef] = &[one("data"), one("indices"), one("updates")];
+const REDUCTIONS: &[&str] = &["none", "add", "mul", "max", "min"];
+
+pub(super) fn define(into: &mut Vec<OpDef>) {
+    let mut op = |name, summary, operands, results, attributes: &'static [AttrDef], infer| {
+        into.push(OpDef { name, summary, operands, results, attributes, infer });
+    };
+    let axis = const { &[attr("axis", AttrKind::Int)] };
+    op(
+        "gather",
+        "slices of the data along an axis by index; negative indices count from the end",
+        DATA_INDICES,
+        Y,
+        axis,
+        gather,
+    );
+    op(
+        "gather_elements",
+        "elements of the data, each at its own index along an axis",
+        DATA_INDICES,
+        Y,
+        axis,
+        gather_elements,
+    );
+    let batch = const { &[opt("batch_dims", AttrKind::Int)] };
+    op("gather_nd", "slices of the data by index tuples", DATA_INDICES, Y, batch, gather_nd);
+    let scatter_axis = const { &[attr("axis", AttrKind::Int), opt("reduction", AttrKind::Str)] };
+    op(
+        "scatter_elements",
+        "the data with updates at given indices along an axis",
+        SCATTER,
+        Y,
+        scatter_axis,
+        scatter_elements,
+    );
+    let reduction = const { &[opt("reduction", AttrKind::Str)] };
+    op("scatter_nd", "the data with updates at given index tuples", SCATTER, Y, reduction, scatter_nd);
+    op(
+        "one_hot",
+        "values[1] at the index along a new axis, values[0] elsewhere",
+        const { &[one("indices"), one("values")] },
+        Y,
+        const { &[attr("axis", AttrKind::Int), attr("depth", AttrKind::Exprs)] },
+        one_hot,
+    );
+    const TOP_K: &[AttrDef] = &[
+        attr("k", AttrKind::Exprs),
+        attr("axis", AttrKind::Int),
+        opt("largest", AttrKind::Bool),
+        opt("sorted", AttrKind::Bool),
+    ];
+    op(
+        "top_k",
+        "the k largest or smallest elements along an axis",
+        X,
+        const { &[one("values"), one("indices")] },
+        TOP_K,
+        top_k,
+    );
+}
+
+fn gather(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    call.expect_int(1)?;
+    let (data, indices) = (call.ty(0)?, call.ty(1)?);
+    let axis = call.axis("axis", data.rank())?;
+    let dims = [&data.dims[..axis], &indices.dims, &data.dims[axis + 1..]].concat();
+    let positions = known::of(call, 1).filter(|_| data.rank() == 1);
+    if let (Some(positions), Some(size)) = (&positions, data.dims[axis].as_const())
+        && let Some(bad) = positions.iter().filter_map(Expr::as_const).find(|i| !(-size..size).contains(i))
+    {
+        return Err(Diagnostic::user(format!("index {bad} is out of range for {size} elements")));
+    }
+    let known = known::of(call, 0).zip(positions).and_then(|(elements, positions)| {
+        let count = elements.len() as i64;
+        let at = |i: &Expr| {
+            let i = i.as_const()?;
+            elements.get(usize::try_from(if i < 0 { i.checked_add(count)? } else { i }).ok()?).cloned()
+        };
+        positions.iter().map(at).collect()
+    });
+    Ok(vec![Inferred { ty: TensorType::new(data.dtype, dims), known }])
+}
+
+fn gather_elements(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    call.expect_int(1)?;
+    let (data, indices) = (call.ty(0)?, call.ty(1)?);
+    call.expect_rank(1, data.rank())?;
+    call.axis("axis", data.rank())?;
+    Ok(result(data.dtype, indices.dims.clone()))
+}
+
+/// Length of the index tuples: the last dimension of the indices, which must be a constant.
+fn tuple_length(call: &Call<'_>, most: usize) -> Result<usize> {
+    let indices = call.ty(1)?;
+    let Some(last) = indices.dims.last() else {
+        return Err(call.error(1, "must have rank 1 at least"));
+    };
+    let Some(length) = last.as_const() else {
+        return Err(Diagnostic::unsupported(format!(
+            "the length of the index tuples, '{last}', is not a constant"
+        ))
+        .hint("give that dimension a size with --shape"));
+    };
+    usize::try_from(length)
+        .ok()
+        .filter(|&n| n <= most)
+        .ok_or_else(|| call.error(1, format!("has index tuples of {length} for {most} dimensions")))
+}
+
+fn gather_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    call.expect_int(1)?;
+    let (data, indices) = (call.ty(0)?, call.ty(1)?);
+    let batch = call.attrs.int("batch_dims", 0);
+    let limit = data.rank().min(indices.rank().saturating_sub(1));
+    let batch = usize::try_from(batch).ok().filter(|&b| b <= limit);
+    let batch = batch.ok_or_else(|| call.attr_error("batch_dims", format!("must be in 0 to {limit}")))?;
+    let length = tuple_length(call, data.rank() - batch)?;
+    let mut dims = indices.dims[..indices.rank() - 1].to_vec();
+    for d in 0..batch {
+        dims[d] = equal(&dims[d], &data.dims[d], "be the batches of data and indices")?;
+    }
+    dims.extend_from_slice(&data.dims[batch + length..]);
+    Ok(result(data.dtype, dims))
+}
+
+fn check_reduction(call: &Call<'_>) -> Result<()> {
+    call.expect_int(1)?;
+    call.expect_same_dtype(0, 2)?;
+    let reduction = call.choice("reduction", REDUCTIONS)?;
+    if reduction != "none" && call.ty(0)?.dtype == DType::Bool {
+        return Err(call.error(0, format!("must have numeric elements for reduction '{reduction}'")));
+    }
+    Ok(())
+}
+
+fn scatter_elements(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    check_reduction(call)?;
+    let data = call.ty(0)?;
+    call.axis("axis", data.rank())?;
+    call.expect_rank(1, data.rank())?;
+    call.expect_rank(2, data.rank())?;
+    for (a, b) in call.ty(1)?.dims.iter().zip(&call.ty(2)?.dims) {
+        equal(a, b, "be the dimensions of indices and updates")?;
+    }
+    Ok(result(data.dtype, data.dims.clone()))
+}
+
+fn scatter_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    check_reduction(call)?;
+    let (data, indices) = (call.ty(0)?, call.ty(1)?);
+    let length = tuple_length(call, data.rank())?;
+    let wanted = [&indices.dims[..indices.rank() - 1], &data.dims[length..]].concat();
+    call.expect_rank(2, wanted.len())?;
+    for (a, b) in wanted.iter().zip(&call.ty(2)?.dims) {
+        equal(a, b, "be the dimensions of indices, data and updates")?;
+    }
+    Ok(result(data.dtype, data.dims.clone()))
+}
+
+fn one_hot(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    call.expect_dtype(0, |d| d != DType::Bool, "numeric")?;
+    call.expect_rank(1, 1)?;
+    let (indices, values) = (call.ty(0)?, call.ty(1)?);
+    equal(&values.dims[0], &Expr::from(2), "be the number of values and 2")?;
+    let axis = call.axis("axis", indices.rank() + 1)?;
+    let mut dims = indices.dims.clone();
+    dims.insert(axis, call.size("depth")?);
+    Ok(result(values.dtype, dims))
+}
+
+fn top_k(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    call.expect_dtype(0, |d| d != DType::Bool, "numeric")?;
+    let x = call.ty(0)?;
+    let axis = call.axis("axis", x.rank())?;
+    let k = call.size("k")?;
+    if let (Some(k), Some(size)) = (k.as_const(), x.dims[axis].as_const())
+        && k > size
+    {
+        return Err(call.attr_error("k", format!("is {k}, but axis {axis} has only {size} elements")));
+    }
+    let mut dims = x.dims.clone();
+    dims[axis] = k;
+    let mut results = result(x.dtype, dims.clone());
+    results.extend(result(DType::I64, dims));
+    Ok(results)
+}

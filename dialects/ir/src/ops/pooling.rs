@@ -1,0 +1,97 @@
+//! Pooling over one to three spatial dimensions, channels second.
+
+use super::{
+    Inferred,
+    call::{Call, result},
+    definition::{AttrDef, AttrKind, OpDef, X, Y, attr, one, opt, optional},
+};
+use crate::{
+    diagnostic::{Diagnostic, Result},
+    dtype::DType,
+    expr::Expr,
+    types::TensorType,
+};
+
+const KERNEL: AttrDef = attr("kernel", AttrKind::Ints);
+const STRIDES: AttrDef = opt("strides", AttrKind::Ints);
+const PADS: AttrDef = opt("pads", AttrKind::Exprs);
+const DILATIONS: AttrDef = opt("dilations", AttrKind::Ints);
+const CEIL: AttrDef = opt("ceil_mode", AttrKind::Bool);
+
+pub(super) fn define(into: &mut Vec<OpDef>) {
+    into.push(OpDef {
+        name: "max_pool",
+        summary: "maximum of each window; padding never wins; the indices are those of the flat input",
+        operands: X,
+        results: const { &[one("y"), optional("indices")] },
+        attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, opt("storage_order", AttrKind::Int)] },
+        infer: pool,
+    });
+    into.push(OpDef {
+        name: "average_pool",
+        summary: "mean of each window, of the elements in the input or of all but those that ceil_mode added",
+        operands: X,
+        results: Y,
+        attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, opt("count_include_pad", AttrKind::Bool)] },
+        infer: pool,
+    });
+    into.push(OpDef {
+        name: "lp_pool",
+        summary: "p-norm of each window",
+        operands: X,
+        results: Y,
+        attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, attr("p", AttrKind::Int)] },
+        infer: pool,
+    });
+}
+
+/// Number of windows of `extent` elements, `stride` apart, in `padded` elements.
+pub(super) fn window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64) -> Result<Expr> {
+    let room = padded.clone() - extent.clone();
+    match room.as_const() {
+        Some(room) if room < 0 => Err(Diagnostic::user(format!(
+            "a window of 'graph.{}' spans {extent} elements, but the padded input has only {padded}",
+            call.def.name
+        ))),
+        _ => Ok(room.floor_div(&Expr::from(stride)) + Expr::from(1)),
+    }
+}
+
+fn pool(call: &Call<'_>) -> Result<Vec<Inferred>> {
+    if call.def.name == "max_pool" {
+        call.expect_dtype(0, |d| d != DType::Bool, "numeric")?;
+    } else {
+        call.expect_float(0)?;
+    }
+    let x = call.ty(0)?;
+    if !(3..=5).contains(&x.rank()) {
+        return Err(call.error(0, "must have a batch, a channel and one to three spatial dimensions"));
+    }
+    let spatial = x.rank() - 2;
+    let kernel = call.ints_of("kernel", spatial, 1, 1)?;
+    let strides = call.ints_of("strides", spatial, 1, 1)?;
+    let dilations = call.ints_of("dilations", spatial, 1, 1)?;
+    let pads = call.exprs_of("pads", 2 * spatial)?;
+    let ceil = call.attrs.bool("ceil_mode", false);
+    let mut dims = x.dims[..2].to_vec();
+    for d in 0..spatial {
+        let one = Expr::from(1);
+        let begun = x.dims[d + 2].clone() + pads[d].clone();
+        let padded = begun.clone() + pads[d + spatial].clone();
+        let extent = Expr::from(kernel[d] - 1) * Expr::from(dilations[d]) + one.clone();
+        if !ceil {
+            dims.push(window_count(call, &padded, &extent, strides[d])?);
+            continue;
+        }
+        let stride = Expr::from(strides[d]);
+        // The last window may stick out, but must not begin in the padding at the end.
+        let rounded_up = (padded - extent).ceil_div(&stride) + one.clone();
+        let beginning = (begun - one.clone()).floor_div(&stride) + one;
+        dims.push(rounded_up.minimum(&beginning));
+    }
+    let mut results = result(x.dtype, dims.clone());
+    if call.def.name == "max_pool" {
+        results.push(Inferred { ty: TensorType::new(DType::I64, dims), known: None });
+    }
+    Ok(results)
+}

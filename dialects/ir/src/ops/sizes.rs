@@ -1,0 +1,71 @@
+//! Sizes: broadcasting and equality of symbolic dimensions, bounds of results.
+
+use crate::{
+    diagnostic::{Diagnostic, Result},
+    expr::{Atom, Expr},
+    types::TensorType,
+};
+
+/// The dimensions of two tensors broadcast against each other, by numpy's rules.
+///
+/// # Errors
+/// If two dimensions neither are equal nor can be assumed to be.
+pub fn broadcast(a: &[Expr], b: &[Expr]) -> Result<Vec<Expr>> {
+    let rank = a.len().max(b.len());
+    let one = Expr::from(1);
+    let dim =
+        |dims: &[Expr], d: usize| (d + dims.len()).checked_sub(rank).map_or(one.clone(), |d| dims[d].clone());
+    (0..rank).map(|d| broadcast_dim(&dim(a, d), &dim(b, d))).collect()
+}
+
+/// The size of two dimensions broadcast against each other. A symbol against a constant is assumed
+/// to equal it, as ONNX does.
+///
+/// # Errors
+/// If the sizes are different constants other than 1, or different symbolic expressions.
+pub fn broadcast_dim(a: &Expr, b: &Expr) -> Result<Expr> {
+    if a == b || b.is(1) || is_at_least_one(a, b) {
+        return Ok(a.clone());
+    }
+    if a.is(1) || is_at_least_one(b, a) {
+        return Ok(b.clone());
+    }
+    equal(a, b, "broadcast against each other")
+}
+
+/// Whether `b` is `max(a, 1)`, which broadcasts with `a` to `a`: where they differ, `b` is 1.
+fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
+    matches!(b.as_atom(), Some(Atom::Max(ab)) if (ab.0 == *a && ab.1.is(1)) || (ab.1 == *a && ab.0.is(1)))
+}
+
+/// The size of two dimensions that must be equal; `what` says for what, as in `sizes 3 and 4 cannot
+/// <what>`.
+pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
+    if a == b {
+        return Ok(a.clone());
+    }
+    match (a.as_const(), b.as_const()) {
+        (Some(_), Some(_)) => Err(Diagnostic::user(format!("sizes {a} and {b} cannot {what}"))),
+        (Some(_), None) => Ok(a.clone()),
+        (None, Some(_)) => Ok(b.clone()),
+        (None, None) => Err(Diagnostic::user(format!(
+            "sizes '{a}' and '{b}' cannot {what} unless they are equal"
+        ))
+        .hint(format!(
+            "give the inputs' dimensions in '{a}' and '{b}' one name or a size: --shape INPUT=DIMxDIMx..."
+        ))),
+    }
+}
+
+/// Refuses negative sizes and tensors of more bytes than memory can be addressed.
+pub(super) fn check_dims(ty: &TensorType) -> Result<()> {
+    let mut bytes = ty.dtype.size() as i64;
+    for dim in ty.dims.iter().filter_map(Expr::as_const) {
+        if dim < 0 {
+            return Err(Diagnostic::user(format!("the result would have a negative size: {ty}")));
+        }
+        let product = bytes.checked_mul(dim.max(1));
+        bytes = product.ok_or_else(|| Diagnostic::user(format!("the result is too large: {ty}")))?;
+    }
+    Ok(())
+}
