@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", process::describe(&error));
             ExitCode::FAILURE
         }
     }

@@ -62,6 +62,20 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> Result<std::process::E
     }
 }
 
+/// An error with all its causes in one sentence, and then the hints that they carry.
+pub(crate) fn describe(error: &anyhow::Error) -> String {
+    let (mut message, mut hints) = (Vec::new(), String::new());
+    for cause in error.chain().map(ToString::to_string) {
+        let (what, hint) = cause.split_once("\n\nhint: ").unwrap_or((&cause, ""));
+        message.push(what.to_owned());
+        if !hint.is_empty() {
+            hints.push_str("\n\nhint: ");
+            hints.push_str(hint);
+        }
+    }
+    message.join(": ") + &hints
+}
+
 fn cannot_start(command: &Command) -> String {
     format!("cannot start `{}`", command.get_program().to_string_lossy())
 }
@@ -83,6 +97,12 @@ mod tests {
         assert_eq!(error, "`sh -c 'exit 3'` failed: exit status: 3");
         let error = run(&mut Command::new("/nonexistent/program")).unwrap_err().to_string();
         assert_eq!(error, "cannot start `/nonexistent/program`");
+    }
+
+    #[test]
+    fn a_hint_comes_after_all_causes() {
+        let error = anyhow::anyhow!("no file").context("cannot build\n\nhint: do it");
+        assert_eq!(describe(&error.context("step")), "step: cannot build: no file\n\nhint: do it");
     }
 
     #[test]

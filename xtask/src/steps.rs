@@ -126,7 +126,7 @@ fn zoo(session: &Session) -> Result<()> {
         check.arg(workspace.root.join("testdata/check_network.py")).arg(&mlcc);
         check.arg(folder.join(format!("{name}.onnx")));
         if let Err(error) = process::run(&mut check) {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", process::describe(&error));
             wrong.push(name);
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
+use crate::process;
 use crate::steps::{STEPS, Session, Step, Zoo};
 use crate::workspace::Workspace;
 
@@ -71,7 +72,7 @@ fn run_step(step: &Step, session: &Session) -> Outcome {
             Outcome::Passed(elapsed)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", process::describe(&error));
             eprintln!("{}: failed after {:.1} s", step.name, elapsed.as_secs_f64());
             Outcome::Failed(elapsed)
         }

@@ -37,7 +37,7 @@ pub(super) fn install(missing: &[Missing]) -> Result<()> {
     for command in &mut commands {
         if let Err(error) = process::run(command) {
             bail!(
-                "{error}\n\nhint: if the packages do not exist on this release, add LLVM's own repository \
+                "{error:#}\n\nhint: if the packages do not exist on this release, add LLVM's own repository \
                  (https://apt.llvm.org), or {}",
                 llvm::advice()
             );
