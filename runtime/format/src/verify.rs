@@ -339,9 +339,11 @@ impl Verifier<'_> {
             }
             Instruction::Loop(looped) => {
                 let (trips, condition) = (looped.trip_count, looped.condition);
+                let ends = trips.is_some() || condition.is_some();
+                self.require(ends, || format!("{at} loops without end"));
                 trips.into_iter().for_each(|id| self.scalar(id, &[DType::I64], state, at));
                 condition.into_iter().for_each(|id| self.scalar(id, &[DType::Bool], state, at));
-                for id in looped.iteration {
+                if let Some(id) = looped.iteration {
                     self.scalar(id, &[DType::I64], state, at);
                     self.write(id, state, at);
                 }

@@ -126,9 +126,17 @@ fn control_flow_only_nests_forwards() {
     );
     refused(
         |p, _| {
+            p.blocks.push(Block::default());
+            push(p, Instruction::Loop(Loop { trip_count: None, condition: None, iteration: None, body: 1 }));
+        },
+        "loops without end",
+    );
+    refused(
+        |p, _| {
+            p.buffers[2].dtype = DType::I64;
             for body in 1..50 {
                 p.blocks.push(Block::default());
-                let nested = Loop { trip_count: None, condition: None, iteration: None, body };
+                let nested = Loop { trip_count: Some(2), condition: None, iteration: None, body };
                 p.blocks[body as usize - 1].instructions.push(Instruction::Loop(nested));
             }
         },
@@ -177,4 +185,25 @@ fn data_dependent_sizes_are_read_before_use() {
 fn calls_have_the_buffers_of_their_function() {
     let call = Call { function: RuntimeFunction::CountNonZero, buffers: vec![0], attributes: vec![] };
     refused(|p, _| push(p, Instruction::Call(call)), "with 1 buffers");
+}
+
+#[test]
+fn damaged_encodings_never_panic() {
+    // A checksum stands before this in a file; a faulty compiler, or a forger, does not stop there.
+    let (manifest, plan) = crate::common::plan(Blob { offset: 0, len: 16 });
+    let plan = postcard::to_stdvec(&plan).expect("encodes");
+    let mut decoded = 0;
+    for i in 0..plan.len() {
+        for flip in 0..8 {
+            let mut bytes = plan.clone();
+            bytes[i] ^= 1 << flip;
+            if let Ok(plan) = postcard::from_bytes::<Plan>(&bytes) {
+                decoded += 1;
+                // Either verdict is right, as long as there is one.
+                let _ = verify(&plan, &manifest, Limits { weights: 16, code: Some(100) });
+            }
+        }
+        assert!(postcard::from_bytes::<Plan>(&plan[..i]).is_err());
+    }
+    assert!(decoded > plan.len(), "hardly any damage reached the verifier");
 }

@@ -1,0 +1,71 @@
+//! The machine code of an artifact, mapped for execution.
+
+use crate::Error;
+use memmap2::{Mmap, MmapMut, MmapOptions};
+use mlcc_format::Artifact;
+
+/// A kernel: executes the tiles `begin..end` of its launch.
+///
+/// - `buffers`: the addresses of the launch's buffers, in its order;
+/// - `sizes`: the values of the launch's sizes, in its order;
+/// - `scratch`: memory for this thread alone, 64-byte aligned, of the launch's scratch size;
+/// - `begin`, `end`: the tiles, a part of `0..tiles`.
+///
+/// Kernels never unwind, never call back and hold no state.
+pub type KernelFn =
+    unsafe extern "C" fn(buffers: *const *mut u8, sizes: *const i64, scratch: *mut u8, begin: i64, end: i64);
+
+/// The kernels of a model, with the mapping that they lie in.
+pub(crate) struct Code {
+    kernels: Vec<KernelFn>,
+    /// None where the kernels are functions of this process.
+    _map: Option<Mmap>,
+}
+
+impl Code {
+    /// Maps an artifact's code section for execution, straight from its file.
+    pub(crate) fn map(artifact: &Artifact) -> Result<Code, Error> {
+        let section = artifact.code_section();
+        if section.len == 0 {
+            return Ok(Code { kernels: Vec::new(), _map: None });
+        }
+        // A file system that is mounted without execution, or an artifact in memory: a copy serves.
+        let map = match map_file(artifact) {
+            Some(map) => map,
+            None => copy(artifact.code()).map_err(Error::MapCode)?,
+        };
+        let kernel = |entry: &mlcc_format::KernelEntry| {
+            let address = map[entry.offset as usize..].as_ptr();
+            // SAFETY: the address lies within executable memory (the plan's verifier bounded the
+            // offset) that lives as long as `self`. That a kernel of the stated signature begins
+            // there is what the compiler vouches for: an artifact is trusted as an executable is.
+            unsafe { std::mem::transmute::<*const u8, KernelFn>(address) }
+        };
+        let kernels = artifact.plan().kernels.iter().map(kernel).collect();
+        Ok(Code { kernels, _map: Some(map) })
+    }
+
+    /// Kernels that are functions of this process.
+    pub(crate) fn functions(kernels: Vec<KernelFn>) -> Code {
+        Code { kernels, _map: None }
+    }
+
+    pub(crate) fn kernels(&self) -> &[KernelFn] {
+        &self.kernels
+    }
+}
+
+fn map_file(artifact: &Artifact) -> Option<Mmap> {
+    let section = artifact.code_section();
+    let mut options = MmapOptions::new();
+    options.offset(section.offset).len(section.len as usize);
+    // SAFETY: read-only and private; that nobody alters the file while it is mapped is demanded by
+    // `Artifact::open`.
+    unsafe { options.map_exec(artifact.file()?) }.ok()
+}
+
+fn copy(code: &[u8]) -> std::io::Result<Mmap> {
+    let mut map = MmapMut::map_anon(code.len())?;
+    map.copy_from_slice(code);
+    map.make_exec()
+}

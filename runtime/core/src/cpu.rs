@@ -1,0 +1,111 @@
+//! What this machine's CPU can do.
+
+use crate::Error;
+use mlcc_format::Target;
+
+/// Checks that this machine can execute code for `target`.
+pub(crate) fn check(target: &Target) -> Result<(), Error> {
+    let host = std::env::consts::ARCH;
+    if target.triple.split('-').next() != Some(host) {
+        return Err(Error::Architecture { triple: target.triple.clone(), host });
+    }
+    let missing: Vec<String> = target.features.iter().filter(|f| !has(f)).cloned().collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Error::CpuFeatures { cpu: target.cpu.clone(), missing }),
+    }
+}
+
+/// Whether this is a feature that the runtime can look for: only those belong in a manifest, for it
+/// refuses every other one.
+pub fn is_known_feature(name: &str) -> bool {
+    features().iter().any(|(known, _)| *known == name)
+}
+
+/// The features of this machine's CPU, by LLVM's names, in a fixed order.
+pub fn detected_features() -> Vec<&'static str> {
+    features().into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+fn has(name: &str) -> bool {
+    features().into_iter().any(|(known, has)| has && known == name)
+}
+
+/// Lists features as `LLVM's name => Rust's name`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_features {
+    ($($llvm:literal => $rust:tt),* $(,)?) => {
+        vec![$(($llvm, std::arch::is_x86_feature_detected!($rust))),*]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<(&'static str, bool)> {
+    x86_features! {
+        "sse" => "sse", "sse2" => "sse2", "sse3" => "sse3", "ssse3" => "ssse3",
+        "sse4.1" => "sse4.1", "sse4.2" => "sse4.2", "popcnt" => "popcnt",
+        "cx16" => "cmpxchg16b", "fxsr" => "fxsr", "aes" => "aes", "pclmul" => "pclmulqdq",
+        "xsave" => "xsave", "xsavec" => "xsavec", "xsaveopt" => "xsaveopt", "xsaves" => "xsaves",
+        "avx" => "avx", "f16c" => "f16c", "fma" => "fma", "avx2" => "avx2",
+        "bmi" => "bmi1", "bmi2" => "bmi2", "lzcnt" => "lzcnt", "movbe" => "movbe",
+        "rdrnd" => "rdrand", "rdseed" => "rdseed", "adx" => "adx", "sha" => "sha",
+        "gfni" => "gfni", "vaes" => "vaes", "vpclmulqdq" => "vpclmulqdq",
+        "avx512f" => "avx512f", "avx512cd" => "avx512cd", "avx512bw" => "avx512bw",
+        "avx512dq" => "avx512dq", "avx512vl" => "avx512vl", "avx512ifma" => "avx512ifma",
+        "avx512vbmi" => "avx512vbmi", "avx512vbmi2" => "avx512vbmi2",
+        "avx512vnni" => "avx512vnni", "avx512bitalg" => "avx512bitalg",
+        "avx512vpopcntdq" => "avx512vpopcntdq", "avx512bf16" => "avx512bf16",
+        "avx512fp16" => "avx512fp16", "avx512vp2intersect" => "avx512vp2intersect",
+        "avxvnni" => "avxvnni", "avxifma" => "avxifma", "avxneconvert" => "avxneconvert",
+        "avxvnniint8" => "avxvnniint8", "avxvnniint16" => "avxvnniint16",
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn features() -> Vec<(&'static str, bool)> {
+    use std::arch::is_aarch64_feature_detected as detected;
+    vec![
+        ("neon", detected!("neon")),
+        ("dotprod", detected!("dotprod")),
+        ("fullfp16", detected!("fp16")),
+        ("bf16", detected!("bf16")),
+        ("i8mm", detected!("i8mm")),
+        ("sve", detected!("sve")),
+        ("sve2", detected!("sve2")),
+    ]
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn features() -> Vec<(&'static str, bool)> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mlcc_format::TargetKind;
+
+    fn target(triple: &str, features: &[&str]) -> Target {
+        let features = features.iter().map(ToString::to_string).collect();
+        Target { kind: TargetKind::Cpu, triple: triple.into(), cpu: "znver9".into(), features }
+    }
+
+    #[test]
+    fn another_machine_is_refused() {
+        let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        check(&target(&own, &detected_features())).expect("this machine");
+        let error = check(&target("riscv32-unknown-linux-gnu", &[])).expect_err("another architecture");
+        assert!(error.to_string().contains("riscv32"), "{error}");
+        let error = check(&target(&own, &["teleport", "neuralink"])).expect_err("missing features");
+        let text = error.to_string();
+        assert!(text.contains("`znver9`") && text.contains("teleport, neuralink"), "{text}");
+        assert!(!is_known_feature("teleport"));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_baseline_is_detected() {
+        assert!(detected_features().starts_with(&["sse", "sse2"]));
+        assert!(is_known_feature("avx512f"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Why a model cannot be loaded or run.
+
+use mlcc_format::FormatError;
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is no sound artifact.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The code is for another kind of processor.
+    #[error(
+        "the artifact is for `{triple}`, this machine is {host}\n\n\
+         hint: compile the model on this machine, or for its target"
+    )]
+    Architecture {
+        /// The artifact's target triple.
+        triple: String,
+        /// The architecture of this machine.
+        host: &'static str,
+    },
+    /// The code needs CPU features that this machine lacks.
+    #[error(
+        "the artifact is for the CPU `{cpu}`, this one lacks {}\n\n\
+         hint: compile the model on this machine, or with `--target-cpu` for an older CPU",
+        missing.join(", ")
+    )]
+    CpuFeatures {
+        /// The CPU that the artifact was compiled for.
+        cpu: String,
+        /// The features that are missing.
+        missing: Vec<String>,
+    },
+    /// The system gives no memory that code can be executed from.
+    #[error("cannot map the artifact's code for execution: {0}\n\nhint: a security policy may forbid it")]
+    MapCode(std::io::Error),
+    /// The threads of a pool cannot be started.
+    #[error("cannot start a thread: {0}\n\nhint: use fewer threads, or raise the limit on processes")]
+    Thread(std::io::Error),
+    /// Too many or too few inputs or outputs.
+    #[error("the model has {expected} {what}s ({names}) but {got} were given")]
+    Count {
+        /// `input` or `output`.
+        what: &'static str,
+        /// How many the model has.
+        expected: usize,
+        /// Their names and shapes.
+        names: String,
+        /// How many were given.
+        got: usize,
+    },
+    /// A tensor of another type.
+    #[error("{what} `{name}` has type {got}, expected {expected} {shape}")]
+    DType {
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The type that the model has.
+        expected: &'static str,
+        /// The shape that the model has.
+        shape: String,
+        /// The type that was given.
+        got: &'static str,
+    },
+    /// A tensor of another shape.
+    #[error("{what} `{name}` has shape {got}, expected {expected}{}", reason(because))]
+    Shape {
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The shape that the model has, symbolic dimensions by name.
+        expected: String,
+        /// The shape that was given.
+        got: String,
+        /// What the symbols stand for, or which dimension is negative; may be empty.
+        because: String,
+    },
+    /// A buffer that does not fit the type and shape that it comes with.
+    #[error("{what} `{name}`: {problem}")]
+    Buffer {
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The shapes violate a condition of the model.
+    #[error("{message} ({values})\n\nhint: the model was compiled for other shapes; see `mlcc inspect`")]
+    Check {
+        /// What the condition means.
+        message: String,
+        /// The values that violate it.
+        values: String,
+    },
+    /// A size that cannot be computed, or is out of bounds, for these shapes.
+    #[error("{what}: {problem}\n\nhint: the shapes of the inputs are too large, or the artifact is faulty")]
+    Size {
+        /// What has the size.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A shape that is known only during the run, where it was needed before.
+    #[error("the shape of output `{name}` depends on the data\n\nhint: let the runtime allocate the outputs")]
+    DataDependentOutput {
+        /// The output.
+        name: String,
+    },
+    /// No memory for it.
+    #[error(
+        "out of memory: {what} needs {bytes} bytes, {available} are available\n\nhint: use smaller inputs"
+    )]
+    OutOfMemory {
+        /// What needs it.
+        what: String,
+        /// How much it needs.
+        bytes: u64,
+        /// How much there is, as far as is known.
+        available: u64,
+    },
+}
+
+fn reason(because: &str) -> String {
+    match because.is_empty() {
+        true => String::new(),
+        false => format!(" ({because})"),
+    }
+}

@@ -1,0 +1,208 @@
+//! A model: an artifact in memory, ready to run.
+
+use crate::bind::{self, Side};
+use crate::code::{Code, KernelFn};
+use crate::program::Program;
+use crate::state::State;
+use crate::tensor::{Tensor, TensorMut, TensorRef};
+use crate::{Context, Error, Pool, cpu};
+use mlcc_format::{Artifact, Limits, Manifest, Plan, Signature};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a model is loaded.
+#[derive(Clone, Default)]
+pub struct LoadOptions {
+    /// The number of threads, the caller among them; 0 means one for each CPU that the process may
+    /// use. Without effect where a pool is given.
+    pub threads: usize,
+    /// A pool to share with other models.
+    pub pool: Option<Arc<Pool>>,
+}
+
+/// An artifact in memory, ready to run. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Model {
+    inner: Arc<Inner>,
+}
+
+/// What all contexts of a model share.
+pub(crate) struct Inner {
+    pub(crate) manifest: Manifest,
+    pub(crate) plan: Plan,
+    pub(crate) program: Program,
+    pub(crate) code: Code,
+    pub(crate) pool: Arc<Pool>,
+    source: Source,
+    /// The state of finished calls of [`Model::run`], for the next ones.
+    idle: Mutex<Vec<State>>,
+}
+
+/// Where the weights are.
+enum Source {
+    Artifact(Box<Artifact>),
+    /// 64-byte aligned, as the weights section of an artifact is.
+    Memory(Tensor),
+}
+
+impl Inner {
+    pub(crate) fn weights(&self) -> &[u8] {
+        match &self.source {
+            Source::Artifact(artifact) => artifact.weights(),
+            Source::Memory(weights) => weights.data(),
+        }
+    }
+}
+
+impl Model {
+    /// Loads an artifact, with a pool of its own of all CPUs that the process may use.
+    ///
+    /// An artifact is code: load only what you would execute.
+    ///
+    /// # Errors
+    /// A file that is no sound artifact, or not for this machine.
+    pub fn load(path: impl AsRef<Path>) -> Result<Model, Error> {
+        Model::load_with(path, &LoadOptions::default())
+    }
+
+    /// Loads an artifact.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model, Error> {
+        Model::from_artifact(Artifact::open(path)?, options)
+    }
+
+    /// Makes an artifact ready to run.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_artifact(artifact: Artifact, options: &LoadOptions) -> Result<Model, Error> {
+        cpu::check(&artifact.manifest().target)?;
+        let code = Code::map(&artifact)?;
+        let (manifest, plan) = (artifact.manifest().clone(), artifact.plan().clone());
+        Model::new(manifest, plan, code, Source::Artifact(Box::new(artifact)), options)
+    }
+
+    /// A model whose kernels are functions of this process: for tests, and for interpreters.
+    ///
+    /// # Errors
+    /// A plan that does not verify.
+    ///
+    /// # Safety
+    /// The kernels must keep to [`KernelFn`]'s contract and within the buffers that the plan's
+    /// launches give them.
+    pub unsafe fn from_parts(
+        manifest: Manifest,
+        plan: Plan,
+        kernels: Vec<KernelFn>,
+        weights: &[u8],
+        options: &LoadOptions,
+    ) -> Result<Model, Error> {
+        mlcc_format::verify(&plan, &manifest, Limits { weights: weights.len() as u64, code: None })?;
+        if kernels.len() != plan.kernels.len() {
+            let problem = format!("{} functions for {} kernels", kernels.len(), plan.kernels.len());
+            return Err(mlcc_format::FormatError::Plan { problems: vec![problem] }.into());
+        }
+        let weights = Tensor::from_elements(&[weights.len() as i64], weights)?;
+        Model::new(manifest, plan, Code::functions(kernels), Source::Memory(weights), options)
+    }
+
+    fn new(
+        manifest: Manifest,
+        plan: Plan,
+        code: Code,
+        source: Source,
+        options: &LoadOptions,
+    ) -> Result<Model, Error> {
+        let pool = match &options.pool {
+            Some(pool) => Arc::clone(pool),
+            None => Arc::new(Pool::new(options.threads)?),
+        };
+        let program = Program::new(&plan);
+        let idle = Mutex::new(Vec::new());
+        Ok(Model { inner: Arc::new(Inner { manifest, plan, program, code, pool, source, idle }) })
+    }
+
+    /// The inputs and outputs.
+    pub fn signature(&self) -> &Signature {
+        &self.inner.manifest.signature
+    }
+
+    /// What the artifact says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    /// The host program.
+    pub fn plan(&self) -> &Plan {
+        &self.inner.plan
+    }
+
+    /// The pool that executes the kernels.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.inner.pool
+    }
+
+    /// The memory of one call at a time.
+    ///
+    /// # Errors
+    /// Where there is no memory for the arena.
+    pub fn context(&self) -> Result<Context, Error> {
+        Ok(Context::new(Arc::clone(&self.inner), State::new(&self.inner)?))
+    }
+
+    /// The shapes of the outputs for inputs of these shapes; none for one that depends on data.
+    ///
+    /// # Errors
+    /// Shapes that do not fit the signature.
+    pub fn output_shapes(&self, inputs: &[&[i64]]) -> Result<Vec<Option<Vec<i64>>>, Error> {
+        let (plan, manifest) = (&self.inner.plan, &self.inner.manifest);
+        bind::count(Side::Input, &manifest.signature.inputs, inputs.len())?;
+        let dependent = &self.inner.program.dependent;
+        let mut symbols = Vec::new();
+        bind::symbols(plan, manifest, dependent, inputs, &mut symbols)?;
+        bind::checks(plan, manifest, &symbols)?;
+        let shape = |value: &mlcc_format::ValueInfo| {
+            if value.dims.iter().any(|dim| dim.expr.any_symbol(|id| dependent[id as usize])) {
+                return Ok(None);
+            }
+            let what = || format!("the shape of output `{}`", value.name);
+            let dims: Result<_, Error> =
+                value.dims.iter().map(|dim| bind::evaluate(&dim.expr, &symbols, what)).collect();
+            dims.map(Some)
+        };
+        manifest.signature.outputs.iter().map(shape).collect()
+    }
+
+    /// Runs the model on inputs and outputs in the caller's memory. Any number of threads may do so
+    /// at once; each gets a context of its own, kept for later calls.
+    ///
+    /// # Errors
+    /// As [`Context::run`].
+    pub fn run(&self, inputs: &[TensorRef<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
+        self.with_context(|context| context.run(inputs, outputs))
+    }
+
+    /// Runs the model on inputs in the caller's memory and returns the outputs. Any number of threads
+    /// may do so at once.
+    ///
+    /// # Errors
+    /// As [`Context::run`].
+    pub fn run_owned(&self, inputs: &[TensorRef<'_>]) -> Result<Vec<Tensor>, Error> {
+        self.with_context(|context| context.run_owned(inputs))
+    }
+
+    fn with_context<T>(&self, call: impl FnOnce(&mut Context) -> Result<T, Error>) -> Result<T, Error> {
+        let idle = || self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let state = match taken {
+            Some(state) => state,
+            None => State::new(&self.inner)?,
+        };
+        let mut context = Context::new(Arc::clone(&self.inner), state);
+        let result = call(&mut context);
+        idle().push(context.into_state());
+        result
+    }
+}

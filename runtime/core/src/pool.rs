@@ -1,0 +1,335 @@
+//! A fork-join pool of threads.
+//!
+//! Kernels are short, so a fork must cost less than a microsecond: threads wait for work by spinning
+//! for a bounded time and only then sleep. A fork publishes a *job* of several *steps*, one after
+//! the other with a barrier between. The tiles of a step are partitioned statically, one range for
+//! each thread, so that a thread meets the same data from step to step; who is done with its range
+//! takes what is left of the others'. The barrier counts finished tiles, not threads: a thread that
+//! comes late, or was asleep, delays nobody, for its range is taken by the others.
+//!
+//! **Gate.** An even value is closed, an odd one is open for the job of that number. A worker enters
+//! by writing the number to its slot and then reading the gate again; the caller leaves by closing
+//! the gate and then reading the slots. Both in one total order (`SeqCst`), so either the worker
+//! sees the gate closed and turns back, or the caller sees the worker and waits for it. Hence
+//! nobody looks at a job after its `run` returned.
+
+use crate::Error;
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How many steps a job has at most; longer ones are cut into several.
+const MAX_STEPS: usize = 16;
+/// How long a worker spins before it sleeps, where the caller does not say.
+const SPIN: Duration = Duration::from_micros(200);
+
+/// Tiles `0..tiles`, of which no thread takes fewer than `grain` at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) tiles: i64,
+    pub(crate) grain: i64,
+}
+
+/// What is executed: `(step, participant, begin, end)`.
+pub(crate) type Body<'a> = dyn Fn(usize, usize, i64, i64) + Sync + 'a;
+
+/// A pool of threads, which models may share.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Two cache lines, since the prefetcher fetches pairs.
+#[repr(align(128))]
+#[derive(Default)]
+struct Padded<T>(T);
+
+#[derive(Default)]
+struct Cursor {
+    next: AtomicI64,
+    end: AtomicI64,
+}
+
+/// The job of an open gate; its pointers outlive the gate's closing and no more.
+struct Job {
+    body: *const Body<'static>,
+    steps: *const [Step],
+}
+
+struct Shared {
+    gate: Padded<AtomicU64>,
+    /// For each worker the job that it is in, or 0.
+    slots: Box<[Padded<AtomicU64>]>,
+    /// For each step and participant its range.
+    cursors: Box<[Padded<Cursor>]>,
+    /// For each step the number of finished tiles.
+    done: Box<[Padded<AtomicI64>]>,
+    job: UnsafeCell<Job>,
+    sleepers: Padded<AtomicUsize>,
+    busy: AtomicBool,
+    stop: AtomicBool,
+    sleep: Mutex<()>,
+    wake: Condvar,
+    spin: Duration,
+}
+
+// SAFETY: all fields but `job` are Sync. `job` is written by the one caller that holds `busy` while
+// the gate is closed and no worker is inside, and read by workers that entered through the gate; the
+// gate orders the two (see the module's documentation).
+unsafe impl Sync for Shared {}
+// SAFETY: the pointers in `job` are to `Sync` data and are only used while a `run` keeps it alive.
+unsafe impl Send for Shared {}
+
+impl Pool {
+    /// A pool of this many threads, the caller of a run among them; 0 means one for each CPU that
+    /// the process may use.
+    ///
+    /// # Errors
+    /// Where the system starts no more threads.
+    pub fn new(threads: usize) -> Result<Pool, Error> {
+        Pool::with_spin(threads, SPIN)
+    }
+
+    /// As [`Pool::new`], with the time that idle threads spin before they sleep.
+    ///
+    /// # Errors
+    /// Where the system starts no more threads.
+    pub fn with_spin(threads: usize, spin: Duration) -> Result<Pool, Error> {
+        let threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let shared = Arc::new(Shared {
+            gate: Padded::default(),
+            slots: padded(threads - 1),
+            cursors: padded(threads * MAX_STEPS),
+            done: padded(MAX_STEPS),
+            job: UnsafeCell::new(Job { body: &|_, _, _, _| {}, steps: &[] }),
+            sleepers: Padded::default(),
+            busy: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            sleep: Mutex::new(()),
+            wake: Condvar::new(),
+            spin,
+        });
+        let mut pool = Pool { shared, workers: Vec::with_capacity(threads - 1) };
+        for worker in 0..threads - 1 {
+            let shared = Arc::clone(&pool.shared);
+            let builder = std::thread::Builder::new().name(format!("mlcc-{}", worker + 1));
+            let handle = builder.spawn(move || shared.work(worker)).map_err(Error::Thread)?;
+            pool.workers.push(handle);
+        }
+        Ok(pool)
+    }
+
+    /// The number of threads, the caller of a run among them.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Executes the steps in order, each one's tiles in any order on any of the threads, and calls
+    /// `finished` after each. Where another run holds the threads, the caller works alone.
+    ///
+    /// The body must not unwind: the process aborts where it does.
+    pub(crate) fn run(&self, steps: &[Step], body: &Body<'_>, finished: &mut dyn FnMut(usize)) {
+        let shareable = |step: &Step| step.tiles > step.grain.max(1);
+        let alone = self.workers.is_empty()
+            || !steps.iter().any(shareable)
+            || self.shared.busy.swap(true, Ordering::Acquire);
+        if alone {
+            for (i, step) in steps.iter().enumerate() {
+                if step.tiles > 0 {
+                    body(i, 0, 0, step.tiles);
+                }
+                finished(i);
+            }
+            return;
+        }
+        let guard = AbortOnUnwind;
+        for (i, steps) in steps.chunks(MAX_STEPS).enumerate() {
+            let first = i * MAX_STEPS;
+            let body = |step: usize, participant: usize, begin: i64, end: i64| {
+                body(first + step, participant, begin, end);
+            };
+            self.shared.fork(steps, &body, &mut |step| finished(first + step));
+        }
+        std::mem::forget(guard);
+        self.shared.busy.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        // The lock makes sure that a worker on its way to sleep is asleep when it is woken.
+        drop(self.shared.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker only ends by itself; it cannot panic, for bodies cannot.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Executes up to `MAX_STEPS` steps on all threads. The caller holds `busy`.
+    fn fork(&self, steps: &[Step], body: &Body<'_>, finished: &mut dyn FnMut(usize)) {
+        let participants = self.slots.len() + 1;
+        for (i, step) in steps.iter().enumerate() {
+            self.done[i].0.store(0, Ordering::Relaxed);
+            let tiles = step.tiles.max(0);
+            let parts = (tiles / step.grain.max(1)).clamp(1, participants as i64);
+            for (p, cursor) in self.cursors[i * participants..][..participants].iter().enumerate() {
+                let bound =
+                    |p: i64| (i128::from(tiles) * i128::from(p.min(parts)) / i128::from(parts)) as i64;
+                cursor.0.next.store(bound(p as i64), Ordering::Relaxed);
+                cursor.0.end.store(bound(p as i64 + 1), Ordering::Relaxed);
+            }
+        }
+        // SAFETY: the gate is closed and no worker is inside, so nobody else looks at the job; the
+        // lifetimes that are erased here end after this function, which leaves no worker inside.
+        unsafe {
+            let body = std::mem::transmute::<*const Body<'_>, *const Body<'static>>(body);
+            *self.job.get() = Job { body, steps };
+        }
+        let number = self.gate.0.load(Ordering::Relaxed) + 1;
+        self.gate.0.store(number, Ordering::SeqCst);
+        if self.sleepers.0.load(Ordering::SeqCst) > 0 {
+            drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+            self.wake.notify_all();
+        }
+        self.participate(steps, body, 0, finished);
+        self.gate.0.store(number + 1, Ordering::SeqCst);
+        for slot in &self.slots {
+            wait_until(|| slot.0.load(Ordering::SeqCst) != number);
+        }
+    }
+
+    /// Takes tiles of each step until none are left, then waits until all are done.
+    fn participate(
+        &self,
+        steps: &[Step],
+        body: &Body<'_>,
+        participant: usize,
+        finished: &mut dyn FnMut(usize),
+    ) {
+        let participants = self.slots.len() + 1;
+        for (i, step) in steps.iter().enumerate() {
+            let cursors = &self.cursors[i * participants..][..participants];
+            let done = &self.done[i].0;
+            // Its own range first, then those of the others.
+            for offset in 0..participants {
+                let cursor = &cursors[(participant + offset) % participants].0;
+                while let Some((begin, end)) = cursor.take(step.grain) {
+                    body(i, participant, begin, end);
+                    done.fetch_add(end - begin, Ordering::Release);
+                }
+            }
+            wait_until(|| done.load(Ordering::Acquire) >= step.tiles);
+            finished(i);
+        }
+    }
+
+    fn work(&self, worker: usize) {
+        let slot = &self.slots[worker].0;
+        let mut last = 0;
+        while let Some(number) = self.next_job(last) {
+            last = number;
+            slot.store(number, Ordering::SeqCst);
+            if self.gate.0.load(Ordering::SeqCst) == number {
+                // SAFETY: this worker is inside an open gate: the job was written before the gate
+                // opened, and what it points to lives until the caller saw this slot cleared.
+                let (body, steps) = unsafe {
+                    let job = &*self.job.get();
+                    (&*job.body, &*job.steps)
+                };
+                let guard = AbortOnUnwind;
+                self.participate(steps, body, worker + 1, &mut |_| {});
+                std::mem::forget(guard);
+            }
+            slot.store(0, Ordering::Release);
+        }
+    }
+
+    /// Waits for the gate to open for another job than the last; none where the pool ends.
+    fn next_job(&self, last: u64) -> Option<u64> {
+        loop {
+            let began = Instant::now();
+            let mut closed = last;
+            loop {
+                for _ in 0..64 {
+                    let gate = self.gate.0.load(Ordering::Acquire);
+                    if gate % 2 == 1 && gate != last {
+                        return Some(gate);
+                    }
+                    closed = gate;
+                    std::hint::spin_loop();
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    return None;
+                }
+                if began.elapsed() > self.spin {
+                    break;
+                }
+            }
+            self.sleepers.0.fetch_add(1, Ordering::SeqCst);
+            let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+            // Once woken it spins again, also where the job is over already: work tends to come in
+            // bursts, and this one's next job is near.
+            while self.gate.0.load(Ordering::SeqCst) == closed && !self.stop.load(Ordering::SeqCst) {
+                guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(guard);
+            self.sleepers.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Cursor {
+    /// Takes half of what is left, at least `grain`: large pieces first, small ones at the end,
+    /// where they even out the load.
+    fn take(&self, grain: i64) -> Option<(i64, i64)> {
+        let end = self.end.load(Ordering::Relaxed);
+        let mut next = self.next.load(Ordering::Relaxed);
+        while next < end {
+            let left = end - next;
+            let taken = (left / 2).max(grain.max(1)).min(left);
+            match self.next.compare_exchange_weak(next, next + taken, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some((next, next + taken)),
+                Err(now) => next = now,
+            }
+        }
+        None
+    }
+}
+
+/// Spins, and yields to other processes where that lasts long.
+fn wait_until(condition: impl Fn() -> bool) {
+    let mut spins = 0u32;
+    while !condition() {
+        spins += 1;
+        match spins > 4096 {
+            true => std::thread::yield_now(),
+            false => std::hint::spin_loop(),
+        }
+    }
+}
+
+fn padded<T: Default>(len: usize) -> Box<[Padded<T>]> {
+    (0..len).map(|_| Padded::default()).collect()
+}
+
+/// Ends the process where it is dropped by a panic: the other threads would wait forever for tiles
+/// that are never finished.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;
