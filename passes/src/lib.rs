@@ -10,6 +10,7 @@
 //! | [`contract`] | all | what must hold where a level ends |
 
 pub mod contract;
+pub mod convert;
 pub mod fusion;
 pub mod graph;
 pub mod plan;

@@ -1,0 +1,74 @@
+//! Softmax and its logarithm: maximum, exponentials of the differences, their sum, the quotients.
+
+use super::{
+    kernels::{KernelBuilder, axes_over, indices},
+    lowering::Lowering,
+    reduce::{point, reduction_axes},
+    scalars::{Scalars, compute_type},
+};
+use mlcc_ir::{
+    diagnostic::Result,
+    expr::Expr,
+    kernel::Combine,
+    scalar::{UnaryOp, ValueId},
+};
+
+/// Lowers `softmax` and `log_softmax`; `None` if the operator is another.
+pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
+    match op.name() {
+        "softmax" => Some(lower_softmax(op, false)),
+        "log_softmax" => Some(lower_softmax(op, true)),
+        _ => None,
+    }
+}
+
+fn lower_softmax(op: &mut Lowering<'_, '_>, logarithm: bool) -> Result<()> {
+    let (x, result) = (op.operand(0)?, op.result(0)?);
+    let dims = op.dims(x);
+    let axis = op.axis("axis", -1, dims.len())?;
+    let computed = compute_type(op.dtype(x));
+    let mut k = op.kernel();
+    let input = k.input(op, x, "x");
+    let all = axes_over(dims);
+    let at = point(dims.len());
+    let outer: Vec<_> = all.iter().enumerate().filter(|(d, _)| *d != axis).map(|(_, a)| a.clone()).collect();
+    let outer_dims: Vec<Expr> = outer.iter().map(|a| a.extent.clone()).collect();
+    let outer_at = indices(&outer);
+    let reduced = || reduction_axes(dims, &[axis]);
+
+    let max = k.temporary("max", computed, outer_dims.clone());
+    let mut s = Scalars::default();
+    let v = s.read(&k, input, at.clone());
+    k.reduce("max", reduced(), max, Combine::Max, s.yields(v));
+
+    let shifted = |k: &KernelBuilder, s: &mut Scalars| -> ValueId {
+        let v = s.read(k, input, at.clone());
+        let m = s.read_raw(k, max, outer_at.clone());
+        s.sub(v, m)
+    };
+    let exp = k.temporary("exp", computed, dims.to_vec());
+    let mut s = Scalars::default();
+    let v = shifted(&k, &mut s);
+    let v = s.unary(UnaryOp::Exp, v);
+    k.map("exp", all.clone(), exp, s.yields(v));
+
+    let sum = k.temporary("sum", computed, outer_dims);
+    let mut s = Scalars::default();
+    let v = s.read_raw(&k, exp, at.clone());
+    k.reduce("sum", reduced(), sum, Combine::Add, s.yields(v));
+
+    let mut s = Scalars::default();
+    let v = if logarithm {
+        let v = shifted(&k, &mut s);
+        let total = s.read_raw(&k, sum, outer_at.clone());
+        let log = s.unary(UnaryOp::Log, total);
+        s.sub(v, log)
+    } else {
+        let v = s.read_raw(&k, exp, at.clone());
+        let total = s.read_raw(&k, sum, outer_at.clone());
+        s.div(v, total)
+    };
+    let target = k.output(op, result, "y");
+    k.map(op.name(), all, target, s.yields(v));
+    op.emit(k)
+}
