@@ -56,7 +56,7 @@ pub(crate) fn tensor(
             format!("the buffer has {} bytes, {dtype} {dims:?} takes {bytes}", data.len())
         }
         // Nothing is read from an empty buffer, wherever it lies.
-        Some(bytes) if bytes > 0 && data.as_ptr() as usize % dtype.size() != 0 => {
+        Some(bytes) if bytes > 0 && !(data.as_ptr() as usize).is_multiple_of(dtype.size()) => {
             format!("the buffer is not aligned to its elements of {} bytes", dtype.size())
         }
         Some(_) => return Ok(()),

@@ -230,10 +230,10 @@ impl Run<'_, '_> {
 
     fn read_integer(&self, id: BufferId, element: u32) -> Result<i64, Error> {
         let at = self.element(id, element)?;
-        // SAFETY: `element` proved that an element of the buffer's type lies there; the verifier
-        // proved that this is i32 or i64.
         Ok(match self.model.plan.buffers[id as usize].dtype {
+            // SAFETY: `element` proved that an element of this type lies there, in a live buffer.
             DType::I32 => i64::from(unsafe { at.cast::<i32>().read_unaligned() }),
+            // SAFETY: as above; the verifier proved that the type is i64 where it is not i32.
             _ => unsafe { at.cast::<i64>().read_unaligned() },
         })
     }

@@ -161,7 +161,7 @@ pub(crate) unsafe extern "C" fn add(
     begin: i64,
     end: i64,
 ) {
-    assert!(!scratch.is_null() && scratch as usize % 64 == 0);
+    assert!(!scratch.is_null() && (scratch as usize).is_multiple_of(64));
     for i in range(sizes, begin, end) {
         // SAFETY: `i` is within the elements of the launch.
         unsafe { *at::<f32>(buffers, 2, i) = *at::<f32>(buffers, 0, i) + *at::<f32>(buffers, 1, i) };
