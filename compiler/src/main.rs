@@ -1,1 +1,5 @@
-fn main() {}
+//! The `mlcc` command.
+
+fn main() -> std::process::ExitCode {
+    mlcc::cli::main()
+}

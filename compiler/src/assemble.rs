@@ -1,0 +1,320 @@
+//! Program, code and weights to the artifact.
+
+use crate::{
+    codegen::{Code, ScheduledKernel, UniqueKernels},
+    packing,
+    plan_expr::{plan_dtype, plan_expr},
+};
+use mlcc_format::{
+    ArtifactWriter, Block, BufferDef, Counts, Dim, Instruction, KernelEntry, KernelInfo, Launch, Loop,
+    Manifest, Place, Plan, Signature, SymbolDef, Target, ValueInfo,
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    kernel::{Kernel, Role},
+    nest::Packing,
+    program::{Program, Step, Storage, SymbolSource, TensorId},
+    scalar::Inst,
+};
+use mlcc_passes::plan::{ArenaPlan, touched};
+use std::{collections::BTreeMap, path::Path};
+
+/// What an artifact is made of.
+pub struct Parts<'a> {
+    /// The program at the tensor level.
+    pub program: &'a Program,
+    /// Its unique kernels.
+    pub unique: &'a UniqueKernels,
+    /// They, scheduled.
+    pub scheduled: &'a [ScheduledKernel],
+    /// Their code.
+    pub code: &'a Code,
+    /// Where the intermediates live.
+    pub arena: &'a ArenaPlan,
+    /// The machine that the code is for.
+    pub target: Target,
+    /// The flags that the model was compiled with.
+    pub flags: Vec<String>,
+    /// Hash of the machine description.
+    pub machine_hash: String,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The artifact's size in bytes.
+    pub bytes: u64,
+    /// Number of operators of each kind.
+    pub counts: Counts,
+}
+
+/// Writes the artifact to `path`.
+///
+/// # Errors
+/// If writing fails, or an expression cannot be encoded.
+pub fn write(parts: &Parts<'_>, path: &Path) -> Result<Written> {
+    let writer = ArtifactWriter::create(path).map_err(io_error)?;
+    let symbols: Vec<Name> = parts.program.symbols.iter().map(|s| s.name.clone()).collect();
+    let mut assembler = Assembler {
+        parts,
+        symbols,
+        writer,
+        plan: Plan { arena_bytes: parts.arena.bytes as u64, ..Plan::default() },
+        buffers: vec![None; parts.program.tensors.len()],
+        packed: BTreeMap::new(),
+        next_kernel_step: 0,
+        counts: Counts::default(),
+    };
+    assembler.symbols()?;
+    for &input in &parts.program.inputs {
+        assembler.buffer(input)?;
+    }
+    for entry in &parts.code.entries {
+        assembler.plan.kernels.push(KernelEntry { offset: *entry });
+    }
+    assembler.plan.blocks.push(Block::default());
+    let instructions = assembler.instructions(&parts.program.steps, true)?;
+    assembler.plan.blocks[0].instructions = instructions;
+    let is_view = |t: &&mlcc_ir::program::ProgramTensor| matches!(t.storage, Storage::View { .. });
+    assembler.counts.views = parts.program.tensors.iter().filter(is_view).count() as u64;
+    let manifest = assembler.manifest()?;
+    let bytes = assembler.writer.finish(&manifest, &assembler.plan, &parts.code.image).map_err(io_error)?;
+    Ok(Written { bytes, counts: manifest.counts })
+}
+
+fn io_error(error: mlcc_format::FormatError) -> Diagnostic {
+    Diagnostic::user(error.to_string())
+}
+
+struct Assembler<'a> {
+    parts: &'a Parts<'a>,
+    symbols: Vec<Name>,
+    writer: ArtifactWriter,
+    plan: Plan,
+    /// The plan's buffer of each of the program's tensors.
+    buffers: Vec<Option<u32>>,
+    /// Constants packed for a kernel: `(tensor, packing)` to buffer.
+    packed: BTreeMap<(TensorId, String), u32>,
+    next_kernel_step: usize,
+    counts: Counts,
+}
+
+impl Assembler<'_> {
+    fn expr(&self, expr: &Expr) -> Result<mlcc_format::Expr> {
+        plan_expr(expr, &self.symbols)
+    }
+
+    fn symbols(&mut self) -> Result<()> {
+        for symbol in &self.parts.program.symbols {
+            let SymbolSource::InputDim { input, dim } = symbol.source;
+            self.plan.symbols.push(SymbolDef::InputDim { input: input as u32, dim: dim as u32 });
+        }
+        Ok(())
+    }
+
+    fn push_buffer(&mut self, definition: BufferDef) -> u32 {
+        self.plan.buffers.push(definition);
+        (self.plan.buffers.len() - 1) as u32
+    }
+
+    /// The plan's buffer for a tensor; made on first use, so that constants which only kernels with a
+    /// packing use are not stored twice.
+    fn buffer(&mut self, id: TensorId) -> Result<u32> {
+        if let Some(buffer) = self.buffers[id] {
+            return Ok(buffer);
+        }
+        let tensor = &self.parts.program.tensors[id];
+        let bytes = tensor.ty.bytes();
+        let place = match &tensor.storage {
+            Storage::Input(i) => Place::Input(*i as u32),
+            Storage::Output(i) => Place::Output(*i as u32),
+            Storage::Constant(value) => {
+                let blob = self.writer.add_weight(&value.data).map_err(io_error)?;
+                Place::Constant { offset: blob.offset, len: blob.len }
+            }
+            Storage::Intermediate => match self.parts.arena.offsets[id] {
+                Some(offset) => {
+                    let reserved = bytes.as_const().unwrap_or(0) as u64;
+                    Place::Arena { offset: offset as u64, reserved }
+                }
+                None => Place::Heap,
+            },
+            Storage::View { source, offset } => {
+                let of = self.buffer(*source)?;
+                let size = Expr::from(tensor.ty.dtype.size() as i64);
+                Place::View { of, byte_offset: self.expr(&(offset.clone() * size))? }
+            }
+        };
+        let definition = BufferDef {
+            name: tensor.name.to_string(),
+            dtype: plan_dtype(tensor.ty.dtype),
+            dims: tensor.ty.dims.iter().map(|d| self.expr(d)).collect::<Result<_>>()?,
+            bytes: self.expr(&bytes)?,
+            place,
+        };
+        let buffer = self.push_buffer(definition);
+        self.buffers[id] = Some(buffer);
+        Ok(buffer)
+    }
+
+    fn packed_buffer(&mut self, id: TensorId, packing: &Packing, dims: &[Expr]) -> Result<u32> {
+        let key = (id, format!("{packing:?} {dims:?}"));
+        if let Some(buffer) = self.packed.get(&key) {
+            return Ok(*buffer);
+        }
+        let tensor = &self.parts.program.tensors[id];
+        let Storage::Constant(value) = &tensor.storage else {
+            return Err(Diagnostic::internal(format!("'{}' is packed but not a constant", tensor.name)));
+        };
+        let dims: Vec<i64> = dims
+            .iter()
+            .map(|d| d.as_const().ok_or_else(|| Diagnostic::internal("a packed operand has a symbolic size")))
+            .collect::<Result<_>>()?;
+        let bytes = packing::pack(value, packing, &dims)?;
+        let blob = self.writer.add_weight(&bytes).map_err(io_error)?;
+        let buffer = self.push_buffer(BufferDef {
+            name: format!("{}.packed", tensor.name),
+            dtype: plan_dtype(tensor.ty.dtype),
+            dims: dims.iter().map(|&d| mlcc_format::Expr::Const(d)).collect(),
+            bytes: mlcc_format::Expr::Const(bytes.len() as i64),
+            place: Place::Constant { offset: blob.offset, len: blob.len },
+        });
+        self.packed.insert(key, buffer);
+        Ok(buffer)
+    }
+
+    fn block(&mut self, steps: &[Step]) -> Result<u32> {
+        let block = self.plan.blocks.len() as u32;
+        self.plan.blocks.push(Block::default());
+        let instructions = self.instructions(steps, false)?;
+        self.plan.blocks[block as usize].instructions = instructions;
+        Ok(block)
+    }
+
+    fn instructions(&mut self, steps: &[Step], outermost: bool) -> Result<Vec<Instruction>> {
+        let mut instructions = Vec::new();
+        for (at, step) in steps.iter().enumerate() {
+            let mut heap: Vec<TensorId> = Vec::new();
+            if outermost {
+                touched(step, &mut |id| {
+                    let (root, _) = self.parts.program.resolve_view(id);
+                    let on_heap = self.parts.program.tensors[root].storage == Storage::Intermediate
+                        && self.parts.arena.offsets[root].is_none();
+                    if on_heap && !heap.contains(&root) {
+                        heap.push(root);
+                    }
+                });
+            }
+            for &id in &heap {
+                if self.parts.arena.lifetimes[id].is_some_and(|life| life.0 == at) {
+                    instructions.push(Instruction::Alloc(self.buffer(id)?));
+                }
+            }
+            instructions.push(self.instruction(step)?);
+            for &id in &heap {
+                if self.parts.arena.lifetimes[id].is_some_and(|life| life.1 == at) {
+                    instructions.push(Instruction::Free(self.buffer(id)?));
+                }
+            }
+        }
+        Ok(instructions)
+    }
+
+    fn instruction(&mut self, step: &Step) -> Result<Instruction> {
+        Ok(match step {
+            Step::Kernel { kernel, operands } => {
+                self.counts.kernels += 1;
+                let which = self.parts.unique.of_step[self.next_kernel_step];
+                self.next_kernel_step += 1;
+                Instruction::Region(vec![self.launch(kernel, operands, which)?])
+            }
+            Step::Copy { target, source } => {
+                Instruction::Copy { dst: self.buffer(*target)?, src: self.buffer(*source)? }
+            }
+            Step::Call { function, location, .. } => {
+                self.counts.runtime_calls += 1;
+                return Err(Diagnostic::unsupported(format!("the runtime has no function '{function}'")).at(location));
+            }
+            Step::If { condition, then, otherwise } => Instruction::If {
+                condition: self.buffer(*condition)?,
+                then: self.block(then)?,
+                otherwise: self.block(otherwise)?,
+            },
+            Step::Loop { trip_count, iteration, condition, body } => Instruction::Loop(Loop {
+                trip_count: trip_count.map(|t| self.buffer(t)).transpose()?,
+                condition: condition.map(|t| self.buffer(t)).transpose()?,
+                iteration: Some(self.buffer(*iteration)?),
+                body: self.block(body)?,
+            }),
+        })
+    }
+
+    fn launch(&mut self, kernel: &Kernel, operands: &[TensorId], which: usize) -> Result<Launch> {
+        let nest = &self.parts.scheduled[which].nest;
+        let mut buffers = Vec::with_capacity(operands.len());
+        for (position, &id) in operands.iter().enumerate() {
+            let packing = nest.packings.iter().find(|p| p.target == position);
+            buffers.push(match packing {
+                Some(packing) => self.packed_buffer(id, packing, &nest.buffers[position].dims)?,
+                None => self.buffer(id)?,
+            });
+        }
+        let sizes = nest.symbols.iter().map(|s| self.expr(&Expr::symbol(s))).collect::<Result<_>>()?;
+        let (flops, bytes) = estimate(kernel);
+        Ok(Launch {
+            kernel: which as u32,
+            buffers,
+            inputs: kernel.with_role(Role::Input).count() as u32,
+            sizes,
+            tiles: self.expr(&nest.tiles())?,
+            scratch_bytes: self.expr(&self.parts.code.scratch_bytes[which])?,
+            flops: self.expr(&flops)?,
+            bytes: self.expr(&bytes)?,
+        })
+    }
+
+    fn manifest(&self) -> Result<Manifest> {
+        let names: Vec<String> = self.symbols.iter().map(ToString::to_string).collect();
+        let info = |name: &str, id: TensorId| {
+            let ty = &self.parts.program.tensors[id].ty;
+            let dims = ty.dims.iter().map(|d| Ok(Dim::new(self.expr(d)?, &names))).collect::<Result<_>>()?;
+            Ok(ValueInfo { name: name.to_owned(), dtype: plan_dtype(ty.dtype), dims })
+        };
+        let program = self.parts.program;
+        let inputs =
+            program.inputs.iter().map(|&i| info(&program.tensors[i].name, i)).collect::<Result<_>>()?;
+        let outputs = program.outputs.iter().map(|(name, o)| info(name, *o)).collect::<Result<_>>()?;
+        let kernels = self.parts.scheduled.iter().enumerate().map(|(i, k)| KernelInfo {
+            name: format!("k{i}_{}", k.kernel.name),
+            nodes: k.nodes.iter().map(ToString::to_string).collect(),
+            decision: k.decision.clone(),
+        });
+        Ok(Manifest {
+            compiler: env!("CARGO_PKG_VERSION").into(),
+            model: program.name.to_string(),
+            target: self.parts.target.clone(),
+            signature: Signature { inputs, outputs },
+            symbols: names.clone(),
+            kernels: kernels.collect(),
+            counts: self.counts.clone(),
+            flags: self.parts.flags.clone(),
+            machine_hash: self.parts.machine_hash.clone(),
+        })
+    }
+}
+
+/// Arithmetic and memory traffic of a kernel: every instruction of a body counts as one operation at
+/// each point, every operand is moved once.
+fn estimate(kernel: &Kernel) -> (Expr, Expr) {
+    let mut flops = Expr::from(0);
+    for compute in &kernel.computes {
+        let work = |inst: &Inst| !matches!(inst, Inst::Const(_) | Inst::Index(_) | Inst::Read { .. });
+        let operations = compute.body.insts.iter().filter(|(i, _)| work(i)).count() as i64;
+        let combine = i64::from(compute.combine.is_some());
+        flops = flops + compute.points() * Expr::from(operations + combine);
+    }
+    let bytes = kernel.operands().fold(Expr::from(0), |n, t| n + kernel.tensors[t].ty.bytes());
+    (flops, bytes)
+}

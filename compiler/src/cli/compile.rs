@@ -1,0 +1,274 @@
+//! `mlcc compile MODEL`: a model to an artifact, or to the IR of a level.
+
+use super::{Outcome, one, write_error};
+use crate::{
+    codegen,
+    dump::Recorder,
+    phase::Phase,
+    pipeline::{self, Options},
+};
+use clap::ValueEnum;
+use mlcc_ir::{diagnostic::Diagnostic, graph::Graph, program::Program};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What to compile, for what, and what to keep.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// An ONNX model, or with `--from` a dump of that phase.
+    model: PathBuf,
+    /// Kind of device.
+    #[arg(long, value_enum, default_value_t = TargetKind::Cpu)]
+    target: TargetKind,
+    /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3.
+    #[arg(long, default_value = "host")]
+    target_cpu: String,
+    /// GPU architecture.
+    #[arg(long, default_value = "sm_80")]
+    arch: String,
+    /// Dimensions of an input, fixed or a range: `x=1..8x3x224x224`. Repeatable.
+    #[arg(long, value_name = "NAME=DIMS")]
+    shape: Vec<String>,
+    /// What to write instead of an artifact.
+    #[arg(long, value_enum)]
+    emit: Option<Emit>,
+    /// Start from a dump of this phase instead of a model.
+    #[arg(long, value_name = "PHASE")]
+    from: Option<Phase>,
+    /// Stop after this phase and write its IR.
+    #[arg(long, value_name = "PHASE")]
+    to: Option<Phase>,
+    /// Write the IR after each pass that changed something to this folder.
+    #[arg(long, value_name = "DIR")]
+    dump_ir: Option<PathBuf>,
+    /// Leave a pass out. Repeatable; `mlcc opt --list-passes` lists them.
+    #[arg(long, value_name = "PASS")]
+    disable_pass: Vec<String>,
+    /// Threads that compile; 0 means one for each CPU. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    jobs: usize,
+    /// The ONNX model whose weights a dump refers to, with `--from`.
+    #[arg(long, value_name = "MODEL")]
+    weights: Option<PathBuf>,
+    /// Where to write: MODEL with the ending .mlcc if not given, `-` for stdout (IR only).
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TargetKind {
+    Cpu,
+    Cuda,
+}
+
+/// Forms of the compiled model that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Emit {
+    /// IR at the end of the graph level.
+    Graph,
+    /// IR at the end of the tensor level.
+    Tensor,
+    /// Loop nests.
+    Loop,
+    /// LLVM IR of every kernel.
+    Llvm,
+    /// Assembly of every kernel.
+    Asm,
+    /// PTX of every kernel (`--target cuda`).
+    Ptx,
+    /// One object file per kernel, in the folder OUTPUT.
+    Obj,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let mut recorder = Recorder::new(args.dump_ir.as_deref(), std::io::stderr().is_terminal()).map_err(one)?;
+    let options = options(args)?;
+    let outcome = compile(args, &options, &mut recorder);
+    if outcome.is_ok() && !recorder.times.is_empty() {
+        talk(&recorder.times_line());
+    }
+    outcome
+}
+
+fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
+    for pass in &args.disable_pass {
+        if mlcc_passes::registry::find(pass).is_none() {
+            let message = format!("no pass is called '{pass}'");
+            return Err(one(Diagnostic::user(message).hint("`mlcc opt --list-passes` lists the passes")));
+        }
+    }
+    let mut flags = Vec::new();
+    args.shape.iter().for_each(|s| flags.push(format!("--shape {s}")));
+    args.disable_pass.iter().for_each(|p| flags.push(format!("--disable-pass {p}")));
+    if args.target_cpu != "host" {
+        flags.push(format!("--target-cpu {}", args.target_cpu));
+    }
+    let mut options = Options {
+        shapes: args.shape.clone(),
+        target_cpu: args.target_cpu.clone(),
+        disabled_passes: args.disable_pass.clone(),
+        flags,
+        ..Options::default()
+    };
+    if args.jobs > 0 {
+        options.threads = args.jobs;
+    }
+    Ok(options)
+}
+
+fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
+    let last = match (args.emit, args.to) {
+        (Some(Emit::Graph), _) => Phase::Graph,
+        (Some(Emit::Tensor), _) => Phase::Tensor,
+        (Some(Emit::Loop), _) => Phase::Loop,
+        (Some(_), _) => Phase::Llvm,
+        (None, Some(phase)) => phase,
+        (None, None) => Phase::Binary,
+    };
+    let program = match args.from {
+        None | Some(Phase::Import | Phase::Graph) => {
+            let mut graph = match args.from {
+                None => pipeline::import(&args.model, options, recorder)?,
+                Some(_) => read_graph(args)?,
+            };
+            if last == Phase::Import {
+                return emit_text(args, &mlcc_mlir::print_graph(&graph).map_err(one)?);
+            }
+            pipeline::run_graph(&mut graph, options, recorder).map_err(one)?;
+            if last == Phase::Graph {
+                return emit_text(args, &mlcc_mlir::print_graph(&graph).map_err(one)?);
+            }
+            pipeline::run_tensor(&graph, options, recorder).map_err(one)?
+        }
+        Some(Phase::Tensor) => read_program(args)?,
+        Some(phase) => {
+            let message = format!("a compilation cannot start from phase '{phase}'");
+            return Err(one(Diagnostic::unsupported(message).hint("start from import, graph or tensor")));
+        }
+    };
+    if last == Phase::Tensor {
+        return emit_text(args, &mlcc_mlir::print_program(&program).map_err(one)?);
+    }
+    if args.target == TargetKind::Cuda {
+        return compile_cuda(args, &program);
+    }
+    let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
+    let machine = mlcc_cpu::Machine::for_target(&target).map_err(one)?;
+    let scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
+    match (args.emit, last) {
+        (Some(Emit::Ptx), _) => {
+            Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda")))
+        }
+        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),
+        (_, Phase::Loop) => {
+            let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
+            emit_text(args, &mlcc_mlir::print_nests(&nests).map_err(one)?)
+        }
+        _ => {
+            let output = artifact_path(args);
+            let written = pipeline::finish(&scheduled, &target, &machine, &output, options, recorder).map_err(one)?;
+            talk(&format!(
+                "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls, 0 interpreted; arena {:.1} MB",
+                output.display(),
+                written.bytes as f64 / 1e6,
+                written.counts.kernels,
+                scheduled.kernels.len(),
+                written.counts.views,
+                written.counts.runtime_calls,
+                scheduled.arena.bytes as f64 / 1e6,
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn compile_cuda(args: &Args, program: &Program) -> Outcome {
+    if args.emit != Some(Emit::Ptx) {
+        let message = "artifacts for GPUs cannot be written yet";
+        return Err(one(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code")));
+    }
+    let unique = codegen::unique_kernels(program);
+    let mut text = String::new();
+    for (kernel, _) in &unique.kernels {
+        text += &mlcc_cuda::compile_to_ptx(kernel, &args.arch).map_err(one)?;
+        text.push('\n');
+    }
+    emit_text(args, &text)
+}
+
+fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {
+    let options = mlcc_llvm::Options::default();
+    if args.emit == Some(Emit::Obj) {
+        let folder = args.output.clone().unwrap_or_else(|| args.model.with_extension("objects"));
+        std::fs::create_dir_all(&folder).map_err(|e| write_error(&folder, &e))?;
+        for (i, kernel) in kernels.iter().enumerate() {
+            let compiled = mlcc_llvm::compile(&kernel.nest, target, &options).map_err(one)?;
+            let path = folder.join(format!("k{i}_{}.o", kernel.kernel.name));
+            std::fs::write(&path, &compiled.object).map_err(|e| write_error(&path, &e))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    for kernel in kernels {
+        text += &match args.emit {
+            Some(Emit::Asm) => mlcc_llvm::emit_assembly(&kernel.nest, target, &options),
+            _ => mlcc_llvm::emit_llvm_ir(&kernel.nest, target, &options),
+        }
+        .map_err(one)?;
+        text.push('\n');
+    }
+    emit_text(args, &text)
+}
+
+fn read(path: &Path) -> Result<String, Vec<Diagnostic>> {
+    std::fs::read_to_string(path)
+        .map_err(|e| one(Diagnostic::user(format!("cannot read '{}': {e}", path.display()))))
+}
+
+/// The weights that a dump refers to: the constants of the model that it was made from, as imported
+/// and as the graph passes left them.
+fn weights(args: &Args) -> Result<mlcc_mlir::Weights, Vec<Diagnostic>> {
+    let mut weights = mlcc_mlir::Weights::new();
+    if let Some(model) = &args.weights {
+        let options = options(args)?;
+        let mut graph = pipeline::import(model, &options, &mut pipeline::Silent)?;
+        weights.add_graph(&graph);
+        pipeline::run_graph(&mut graph, &options, &mut pipeline::Silent).map_err(one)?;
+        weights.add_graph(&graph);
+        let program = mlcc_passes::convert::graph_to_tensor(&graph).map_err(one)?;
+        weights.add_program(&program);
+    }
+    Ok(weights)
+}
+
+fn read_graph(args: &Args) -> Result<Graph, Vec<Diagnostic>> {
+    mlcc_mlir::parse_graph(&read(&args.model)?, &weights(args)?).map_err(one)
+}
+
+fn read_program(args: &Args) -> Result<Program, Vec<Diagnostic>> {
+    mlcc_mlir::parse_program(&read(&args.model)?, &weights(args)?).map_err(one)
+}
+
+fn artifact_path(args: &Args) -> PathBuf {
+    args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"))
+}
+
+/// IR goes to stdout unless a file is named.
+#[expect(clippy::print_stdout, reason = "the IR is the data that was asked for")]
+fn emit_text(args: &Args, text: &str) -> Outcome {
+    match args.output.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            std::fs::write(path, text).map_err(|e| write_error(path, &e))?;
+        }
+        _ => print!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+fn talk(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,78 @@
+//! `mlcc opt FILE.mlir --passes ...`: runs passes on a level's text.
+
+use super::{Outcome, one};
+use mlcc_ir::diagnostic::Diagnostic;
+use mlcc_passes::registry::{self, Level, PASSES, Run};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Which text, which passes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A dump of the graph or the tensor level.
+    #[arg(required_unless_present = "list_passes")]
+    file: Option<PathBuf>,
+    /// Passes in order, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    passes: Vec<String>,
+    /// A pipeline of upstream MLIR passes instead, such as `builtin.module(canonicalize,cse)`.
+    #[arg(long, value_name = "PIPELINE", conflicts_with = "passes")]
+    mlir_pipeline: Option<String>,
+    /// List the passes.
+    #[arg(long)]
+    list_passes: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the IR is the data that was asked for")]
+pub(super) fn run(args: &Args) -> Outcome {
+    if args.list_passes {
+        for pass in PASSES {
+            let level = if pass.level() == Level::Graph { "graph" } else { "tensor" };
+            println!("{:<20} {level:<7} {}", pass.name, pass.summary);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(file) = &args.file else { return Err(one(Diagnostic::user("no file is given"))) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| one(Diagnostic::user(format!("cannot read '{}': {e}", file.display()))))?;
+    if let Some(pipeline) = &args.mlir_pipeline {
+        print!("{}", mlcc_mlir::run_upstream_passes(&text, pipeline).map_err(one)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let passes: Vec<_> = args
+        .passes
+        .iter()
+        .map(|name| {
+            registry::find(name).ok_or_else(|| {
+                let message = format!("no pass is called '{name}'");
+                one(Diagnostic::user(message).hint("`mlcc opt --list-passes` lists the passes"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let weights = mlcc_mlir::Weights::placeholder();
+    let tensor_level = passes.iter().any(|p| p.level() == Level::Tensor)
+        || (passes.is_empty() && text.contains("te.program"));
+    if tensor_level {
+        let mut program = mlcc_mlir::parse_program(&text, &weights).map_err(one)?;
+        for pass in passes {
+            match pass.run {
+                Run::Tensor(run) => run(&mut program).map_err(one)?,
+                Run::Graph(_) => return Err(one(wrong_level(pass.name, "graph"))),
+            };
+        }
+        print!("{}", mlcc_mlir::print_program(&program).map_err(one)?);
+    } else {
+        let mut graph = mlcc_mlir::parse_graph(&text, &weights).map_err(one)?;
+        for pass in passes {
+            match pass.run {
+                Run::Graph(run) => run(&mut graph).map_err(one)?,
+                Run::Tensor(_) => return Err(one(wrong_level(pass.name, "tensor"))),
+            };
+        }
+        print!("{}", mlcc_mlir::print_graph(&graph).map_err(one)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wrong_level(pass: &str, level: &str) -> Diagnostic {
+    Diagnostic::user(format!("pass '{pass}' works on the {level} level, the file holds another"))
+}

@@ -1,0 +1,178 @@
+//! `mlcc test DIR...`: ONNX test directories through the whole compiler.
+//!
+//! A test passes if every output has the expected element type, shape and values: NaN and infinities
+//! at the same places, and else `|got - want| <= atol + rtol * |want|` with ONNX's own tolerances. What
+//! is unsupported is said so; nothing is interpreted.
+
+use super::{Outcome, load, one};
+use crate::pipeline::{self, Options, Silent};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Fault},
+    tensor::Tensor,
+};
+use mlcc_runtime::{LoadOptions, Model};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Which tests.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Test directories, or folders of them.
+    #[arg(required = true)]
+    directories: Vec<PathBuf>,
+    /// Relative tolerance.
+    #[arg(long, default_value_t = 1e-3)]
+    rtol: f64,
+    /// Absolute tolerance.
+    #[arg(long, default_value_t = 1e-7)]
+    atol: f64,
+    /// Write one line a test, `NAME: passed|failed ...|unsupported ...`, to this file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print failed tests only.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+enum Verdict {
+    Passed,
+    Failed(String),
+    Unsupported(String),
+}
+
+#[expect(clippy::print_stdout, reason = "the verdicts are the data that was asked for")]
+pub(super) fn run(args: &Args) -> Outcome {
+    let mut tests = Vec::new();
+    for directory in &args.directories {
+        collect(directory, &mut tests)?;
+    }
+    let scratch = std::env::temp_dir().join(format!("mlcc-test-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).map_err(|e| super::write_error(&scratch, &e))?;
+    let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
+    let mut report = String::new();
+    for test in &tests {
+        let name = test.file_name().unwrap_or_default().to_string_lossy();
+        let verdict = std::panic::catch_unwind(|| run_test(test, &scratch, args))
+            .unwrap_or_else(|_| Verdict::Failed("mlcc panicked".into()));
+        let line = match &verdict {
+            Verdict::Passed => {
+                passed += 1;
+                format!("{name}: passed")
+            }
+            Verdict::Failed(why) => {
+                failed += 1;
+                format!("{name}: failed: {}", why.replace('\n', " "))
+            }
+            Verdict::Unsupported(why) => {
+                unsupported += 1;
+                format!("{name}: unsupported: {}", why.replace('\n', " "))
+            }
+        };
+        if !args.quiet || matches!(verdict, Verdict::Failed(_)) {
+            println!("{line}");
+        }
+        report += &line;
+        report.push('\n');
+    }
+    let _ = std::fs::remove_dir_all(&scratch);
+    if let Some(path) = &args.report {
+        std::fs::write(path, report).map_err(|e| super::write_error(path, &e))?;
+    }
+    println!("{passed} passed, {failed} failed, {unsupported} unsupported");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `directory` itself if it holds a model, else the tests in it, in alphabetical order.
+fn collect(directory: &Path, tests: &mut Vec<PathBuf>) -> Result<(), Vec<Diagnostic>> {
+    if directory.join("model.onnx").is_file() {
+        tests.push(directory.to_path_buf());
+        return Ok(());
+    }
+    let failed =
+        |e| one(Diagnostic::user(format!("cannot read the folder '{}': {e}", directory.display())));
+    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
+        .map_err(failed)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("model.onnx").is_file())
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        let message = format!("'{}' holds no test directories", directory.display());
+        return Err(one(Diagnostic::user(message).hint("a test directory holds model.onnx and test_data_set_0")));
+    }
+    tests.extend(found);
+    Ok(())
+}
+
+fn run_test(test: &Path, scratch: &Path, args: &Args) -> Verdict {
+    let artifact = scratch.join("model.mlcc");
+    let options = Options { threads: 1, ..Options::default() };
+    if let Err(diagnostics) = pipeline::compile(&test.join("model.onnx"), &artifact, &options, &mut Silent) {
+        return verdict_of(&diagnostics);
+    }
+    let model = match Model::load_with(&artifact, &LoadOptions { threads: 1, ..LoadOptions::default() }) {
+        Ok(model) => model,
+        Err(e) => return Verdict::Failed(format!("the artifact does not load: {e}")),
+    };
+    let mut sets = 0;
+    loop {
+        let data = test.join(format!("test_data_set_{sets}"));
+        if !data.is_dir() {
+            break;
+        }
+        match run_data_set(&model, &data, args) {
+            Ok(()) => sets += 1,
+            Err(diagnostics) => return verdict_of(&diagnostics),
+        }
+    }
+    if sets == 0 { Verdict::Failed("there is no test_data_set_0".into()) } else { Verdict::Passed }
+}
+
+fn verdict_of(diagnostics: &[Diagnostic]) -> Verdict {
+    let text = diagnostics.first().map_or_else(String::new, ToString::to_string);
+    match diagnostics.iter().all(|d| d.fault == Fault::Unsupported) {
+        true => Verdict::Unsupported(text),
+        false => Verdict::Failed(text),
+    }
+}
+
+fn tensors(data: &Path, kind: &str) -> Result<Vec<Tensor>, Vec<Diagnostic>> {
+    let mut tensors = Vec::new();
+    loop {
+        let path = data.join(format!("{kind}_{}.pb", tensors.len()));
+        if !path.is_file() {
+            return Ok(tensors);
+        }
+        tensors.push(mlcc_onnx::read_tensor_file(&path).map_err(one)?);
+    }
+}
+
+fn run_data_set(model: &Model, data: &Path, args: &Args) -> Result<(), Vec<Diagnostic>> {
+    let inputs = load::to_runtime(&tensors(data, "input")?)?;
+    let want = tensors(data, "output")?;
+    let got = model.run_owned(&load::refs(&inputs)).map_err(|e| super::runtime_error(&e))?;
+    if got.len() != want.len() {
+        let message = format!("{} outputs, expected {}", got.len(), want.len());
+        return Err(one(Diagnostic::user(message)));
+    }
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let dtype = load::ir_dtype(got.dtype());
+        let fail = |what: String| Err(one(Diagnostic::user(format!("output {i}: {what}"))));
+        if dtype != want.dtype || got.dims() != want.dims {
+            let (got_dims, want_dims) = (got.dims(), &want.dims);
+            return fail(format!("{dtype} {got_dims:?}, expected {} {want_dims:?}", want.dtype));
+        }
+        for e in 0..want.elements() {
+            let g = mlcc_ir::tensor::read_element(dtype, got.data(), e).to_f64();
+            let w = want.get(e).to_f64();
+            let equal = g == w || (g.is_nan() && w.is_nan());
+            let close = (g - w).abs() <= args.atol + args.rtol * w.abs();
+            if !(equal || (g.is_finite() && w.is_finite() && close)) {
+                return fail(format!("element {e} is {g}, expected {w}"));
+            }
+        }
+    }
+    Ok(())
+}

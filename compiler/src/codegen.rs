@@ -1,0 +1,177 @@
+//! Kernels to loop nests to machine code. Each unique kernel is scheduled and compiled once, on all
+//! cores.
+
+use mlcc_cpu::Machine;
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    kernel::Kernel,
+    nest::LoopNest,
+    program::{Program, Step, Storage, TensorId},
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// A kernel with the decision that was taken for it and its loops.
+#[derive(Clone, Debug)]
+pub struct ScheduledKernel {
+    /// What it computes; of the first of the equal kernels.
+    pub kernel: Arc<Kernel>,
+    /// Variant and schedule as text.
+    pub decision: String,
+    /// How it computes it.
+    pub nest: LoopNest,
+    /// Nodes of all the kernels that share this code.
+    pub nodes: Vec<mlcc_ir::Name>,
+}
+
+/// A program's unique kernels and which of them each kernel step runs, in the order of [`kernel_steps`].
+#[derive(Clone, Debug, Default)]
+pub struct UniqueKernels {
+    /// Each kernel once, with which of its operands are constants.
+    pub kernels: Vec<(Arc<Kernel>, Vec<bool>)>,
+    /// Nodes of all the steps that run each.
+    pub nodes: Vec<Vec<mlcc_ir::Name>>,
+    /// For each kernel step the index of its kernel.
+    pub of_step: Vec<usize>,
+}
+
+/// Every kernel step of a program, nested blocks included, in order.
+#[must_use]
+pub fn kernel_steps(program: &Program) -> Vec<(&Arc<Kernel>, &[TensorId])> {
+    fn go<'a>(steps: &'a [Step], found: &mut Vec<(&'a Arc<Kernel>, &'a [TensorId])>) {
+        for step in steps {
+            match step {
+                Step::Kernel { kernel, operands } => found.push((kernel, operands)),
+                Step::If { then, otherwise, .. } => {
+                    go(then, found);
+                    go(otherwise, found);
+                }
+                Step::Loop { body, .. } => go(body, found),
+                Step::Copy { .. } | Step::Call { .. } => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    go(&program.steps, &mut found);
+    found
+}
+
+/// The unique kernels of a program. Names and provenance do not make a difference; the constness of
+/// operands does, since constants can be packed.
+#[must_use]
+pub fn unique_kernels(program: &Program) -> UniqueKernels {
+    let mut unique = UniqueKernels::default();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (kernel, operands) in kernel_steps(program) {
+        let constant: Vec<bool> =
+            operands.iter().map(|&t| matches!(program.tensors[t].storage, Storage::Constant(_))).collect();
+        let anonymous = Kernel { name: "".into(), nodes: Vec::new(), ..(**kernel).clone() };
+        let key = format!("{anonymous:?} {constant:?}");
+        let at = *known.entry(key).or_insert_with(|| {
+            unique.kernels.push((kernel.clone(), constant));
+            unique.nodes.push(Vec::new());
+            unique.kernels.len() - 1
+        });
+        unique.nodes[at].extend(kernel.nodes.iter().cloned());
+        unique.of_step.push(at);
+    }
+    unique
+}
+
+/// Chooses a schedule for each kernel and applies it.
+///
+/// # Errors
+/// If a kernel cannot be scheduled.
+pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<ScheduledKernel>> {
+    let mut scheduled = Vec::with_capacity(unique.kernels.len());
+    for ((kernel, constants), nodes) in unique.kernels.iter().zip(&unique.nodes) {
+        let (decision, mut nest) =
+            mlcc_cpu::schedule(kernel, constants, machine).map_err(|d| at_kernel(d, kernel))?;
+        mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
+        nest.name = kernel.name.clone();
+        nest.nodes = nodes.clone();
+        scheduled.push(ScheduledKernel {
+            kernel: kernel.clone(),
+            decision: decision.to_string(),
+            nest,
+            nodes: nodes.clone(),
+        });
+    }
+    Ok(scheduled)
+}
+
+fn at_kernel(mut diagnostic: Diagnostic, kernel: &Kernel) -> Diagnostic {
+    let nodes: Vec<&str> = kernel.nodes.iter().take(4).map(|n| &**n).collect();
+    diagnostic.message =
+        format!("{} (in kernel '{}' of {})", diagnostic.message, kernel.name, nodes.join(", "));
+    diagnostic
+}
+
+/// Machine code of all kernels in one image.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// Position-independent code and constants.
+    pub image: Vec<u8>,
+    /// Offset of each kernel's entry.
+    pub entries: Vec<u64>,
+    /// Scratch memory that each thread needs, by kernel.
+    pub scratch_bytes: Vec<Expr>,
+}
+
+/// Compiles the nests on `threads` threads; the result does not depend on their number.
+///
+/// # Errors
+/// With the first kernel that fails, in order.
+pub fn compile(
+    scheduled: &[ScheduledKernel],
+    target: &mlcc_llvm::Target,
+    threads: usize,
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Code> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<Result<mlcc_llvm::CompiledKernel>>>> =
+        Mutex::new(scheduled.iter().map(|_| None).collect());
+    // The largest nests first, so that no thread is left alone with one at the end.
+    let mut order: Vec<usize> = (0..scheduled.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(nest_size(&scheduled[i].nest)), i));
+    std::thread::scope(|scope| {
+        let work = || {
+            while let Some(&i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let kernel = &scheduled[i];
+                let compiled = mlcc_llvm::compile(&kernel.nest, target, &mlcc_llvm::Options::default())
+                    .map_err(|d| at_kernel(d, &kernel.kernel));
+                let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                results[i] = Some(compiled);
+                done(results.iter().flatten().count());
+            }
+        };
+        for _ in 1..threads.min(scheduled.len()).max(1) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let compiled: Vec<mlcc_llvm::CompiledKernel> = results
+        .into_iter()
+        .map(|r| r.unwrap_or_else(|| Err(Diagnostic::internal("a code generation thread died"))))
+        .collect::<Result<_>>()?;
+    let objects: Vec<&[u8]> = compiled.iter().map(|c| c.object.as_slice()).collect();
+    let image = mlcc_llvm::image::link(&objects)?;
+    Ok(Code {
+        image: image.bytes,
+        entries: image.entries,
+        scratch_bytes: compiled.into_iter().map(|c| c.scratch_bytes).collect(),
+    })
+}
+
+fn nest_size(nest: &LoopNest) -> usize {
+    let mut size = 0;
+    nest.visit(&mut |_| size += 1);
+    size
+}

@@ -1,0 +1,284 @@
+//! Runs the phases of a compilation, one after the other.
+
+use crate::{
+    assemble::{self, Parts, Written},
+    codegen::{self, ScheduledKernel, UniqueKernels},
+    phase::Phase,
+};
+use mlcc_cpu::Machine;
+use mlcc_ir::{
+    attributes::Attrs,
+    diagnostic::Diagnostic,
+    graph::{Graph, known_elements},
+    ops::{self, Operand},
+    program::Program,
+    tensor::Tensor,
+};
+use mlcc_onnx::ImportOptions;
+use mlcc_passes::{
+    contract, convert,
+    plan::{self, ArenaPlan},
+    registry::{Level, PASSES, PassSpec, Run},
+};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// All problems found.
+pub type Diagnostics = Vec<Diagnostic>;
+
+/// What to compile for, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Fixed or ranged dimensions of inputs, as given to `--shape`.
+    pub shapes: Vec<String>,
+    /// CPU to generate code for: `host`, or a name of LLVM's.
+    pub target_cpu: String,
+    /// Passes that are left out.
+    pub disabled_passes: Vec<String>,
+    /// Threads that generate code. The artifact does not depend on it.
+    pub threads: usize,
+    /// Flags that are recorded in the artifact.
+    pub flags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            shapes: Vec::new(),
+            target_cpu: "host".into(),
+            disabled_passes: Vec::new(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// The IR after a pass.
+#[derive(Clone, Copy)]
+pub enum Ir<'a> {
+    /// Graph level.
+    Graph(&'a Graph),
+    /// Tensor level.
+    Program(&'a Program),
+    /// Loop level: the program's kernels.
+    Nests(&'a [ScheduledKernel]),
+}
+
+/// Is told what happens.
+pub trait Observer {
+    /// A pass of a phase has run; `changes` is 0 where it changed nothing.
+    ///
+    /// # Errors
+    /// To stop the compilation.
+    fn after_pass(&mut self, phase: Phase, pass: &str, changes: usize, ir: Ir<'_>) -> Result<(), Diagnostic>;
+
+    /// A phase has ended after `time`.
+    fn after_phase(&mut self, _phase: Phase, _time: Duration) {}
+
+    /// `done` of `total` kernels have been compiled. Called from several threads.
+    fn progress(&self, _done: usize, _total: usize) {}
+}
+
+/// An observer that ignores everything.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn after_pass(&mut self, _: Phase, _: &str, _: usize, _: Ir<'_>) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+}
+
+/// Result of the loop phase.
+pub struct Scheduled {
+    /// The program at the tensor level.
+    pub program: Program,
+    /// Its unique kernels.
+    pub unique: UniqueKernels,
+    /// They, with their loops.
+    pub kernels: Vec<ScheduledKernel>,
+    /// Where the intermediates live.
+    pub arena: ArenaPlan,
+}
+
+/// The file to the graph level.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn import(path: &Path, options: &Options, observer: &mut dyn Observer) -> Result<Graph, Diagnostics> {
+    let start = Instant::now();
+    let fold: &mlcc_onnx::Fold<'_> = &evaluate_constant;
+    let import_options = import_options(&options.shapes, fold)?;
+    let imported = mlcc_onnx::import(path, &import_options)?;
+    contract::check_graph(&imported.graph, "import").map_err(|d| vec![d])?;
+    observer.after_pass(Phase::Import, "import", 1, Ir::Graph(&imported.graph)).map_err(|d| vec![d])?;
+    observer.after_phase(Phase::Import, start.elapsed());
+    Ok(imported.graph)
+}
+
+/// An operator on constants, through the reference interpreter; `None` if it cannot be evaluated.
+fn evaluate_constant(op: &str, attrs: &Attrs, operands: &[Option<Tensor>]) -> Option<Vec<Tensor>> {
+    let types: Vec<_> = operands.iter().map(|o| o.as_ref().map(Tensor::ty)).collect();
+    let known: Vec<_> = operands.iter().map(|o| o.as_ref().and_then(known_elements)).collect();
+    let views: Vec<_> = operands
+        .iter()
+        .zip(&types)
+        .zip(&known)
+        .map(|((tensor, ty), known)| {
+            let (constant, ty) = (tensor.as_ref()?, ty.as_ref()?);
+            Some(Operand { ty, known: known.as_deref(), constant: Some(constant) })
+        })
+        .collect();
+    let inferred = ops::infer(op, attrs, &views).ok()?;
+    let types: Vec<_> = inferred.into_iter().map(|i| i.ty).collect();
+    mlcc_interpreter::graph::evaluate(op, attrs, operands, &types).ok()
+}
+
+fn import_options<'a>(
+    shapes: &[String],
+    fold: &'a mlcc_onnx::Fold<'a>,
+) -> Result<ImportOptions<'a>, Diagnostics> {
+    let mut import_options = ImportOptions { fold: Some(fold), ..ImportOptions::default() };
+    for shape in shapes {
+        let (name, dims) = mlcc_onnx::DimSpec::parse_shape(shape).map_err(|d| vec![d])?;
+        import_options.shapes.insert(name, dims);
+    }
+    Ok(import_options)
+}
+
+fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'static PassSpec> + 'a {
+    let disabled = |p: &&PassSpec| options.disabled_passes.iter().any(|d| d == p.name);
+    PASSES.iter().filter(move |p| p.level() == level && !disabled(p))
+}
+
+/// The passes of the graph level.
+///
+/// # Errors
+/// If a pass fails, or leaves a graph that breaks the level's contract.
+pub fn run_graph(graph: &mut Graph, options: &Options, observer: &mut dyn Observer) -> Result<(), Diagnostic> {
+    let start = Instant::now();
+    for pass in enabled(options, Level::Graph) {
+        let Run::Graph(run) = pass.run else { continue };
+        let changes = guarded(pass.name, || run(graph))?;
+        tracing::debug!(pass = pass.name, changes, "graph pass");
+        contract::check_graph(graph, pass.name)?;
+        observer.after_pass(Phase::Graph, pass.name, changes, Ir::Graph(graph))?;
+    }
+    observer.after_phase(Phase::Graph, start.elapsed());
+    Ok(())
+}
+
+/// Conversion to the tensor level and its passes.
+///
+/// # Errors
+/// If an operator cannot be converted, or a pass fails.
+pub fn run_tensor(graph: &Graph, options: &Options, observer: &mut dyn Observer) -> Result<Program, Diagnostic> {
+    let start = Instant::now();
+    let mut program = guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
+    contract::check_program(&program, "graph-to-tensor")?;
+    observer.after_pass(Phase::Tensor, "graph-to-tensor", 1, Ir::Program(&program))?;
+    for pass in enabled(options, Level::Tensor) {
+        let Run::Tensor(run) = pass.run else { continue };
+        let changes = guarded(pass.name, || run(&mut program))?;
+        tracing::debug!(pass = pass.name, changes, "tensor pass");
+        contract::check_program(&program, pass.name)?;
+        observer.after_pass(Phase::Tensor, pass.name, changes, Ir::Program(&program))?;
+    }
+    observer.after_phase(Phase::Tensor, start.elapsed());
+    Ok(program)
+}
+
+/// Schedules and the arena plan.
+///
+/// # Errors
+/// If a kernel cannot be scheduled.
+pub fn run_loop(
+    program: Program,
+    machine: &Machine,
+    observer: &mut dyn Observer,
+) -> Result<Scheduled, Diagnostic> {
+    let start = Instant::now();
+    let unique = codegen::unique_kernels(&program);
+    let kernels = guarded("schedule", || codegen::schedule(&unique, machine))?;
+    let arena = plan::decide(&program);
+    observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
+    observer.after_phase(Phase::Loop, start.elapsed());
+    Ok(Scheduled { program, unique, kernels, arena })
+}
+
+/// Compiles a model file to an artifact for a CPU.
+///
+/// # Errors
+/// Everything that stops the compilation.
+pub fn compile(
+    model: &Path,
+    output: &Path,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Written, Diagnostics> {
+    let one = |d: Diagnostic| vec![d];
+    let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
+    let machine = Machine::for_target(&target).map_err(one)?;
+    let mut graph = import(model, options, observer)?;
+    run_graph(&mut graph, options, observer).map_err(one)?;
+    let program = run_tensor(&graph, options, observer).map_err(one)?;
+    drop(graph);
+    let scheduled = run_loop(program, &machine, observer).map_err(one)?;
+    finish(&scheduled, &target, &machine, output, options, observer).map_err(one)
+}
+
+/// Code generation and the artifact.
+///
+/// # Errors
+/// If code generation or writing fails.
+pub fn finish(
+    scheduled: &Scheduled,
+    target: &mlcc_llvm::Target,
+    machine: &Machine,
+    output: &Path,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Written, Diagnostic> {
+    let start = Instant::now();
+    let total = scheduled.kernels.len();
+    let code = {
+        let shared = std::sync::Mutex::new(&mut *observer);
+        codegen::compile(&scheduled.kernels, target, options.threads, &|done| {
+            let observer = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            observer.progress(done, total);
+        })?
+    };
+    observer.after_phase(Phase::Llvm, start.elapsed());
+    let start = Instant::now();
+    let parts = Parts {
+        program: &scheduled.program,
+        unique: &scheduled.unique,
+        scheduled: &scheduled.kernels,
+        code: &code,
+        arena: &scheduled.arena,
+        target: mlcc_format::Target {
+            kind: mlcc_format::TargetKind::Cpu,
+            triple: target.triple().to_owned(),
+            cpu: target.cpu().to_owned(),
+            features: target.required_features(),
+        },
+        flags: options.flags.clone(),
+        machine_hash: machine.fingerprint(),
+    };
+    let written = assemble::write(&parts, output)?;
+    observer.after_phase(Phase::Binary, start.elapsed());
+    Ok(written)
+}
+
+/// Runs a pass; a panic in it becomes an internal error that names it.
+fn guarded<T>(pass: &str, run: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Diagnostic::internal(format!("pass '{pass}' panicked: {what}")))
+    })
+}
