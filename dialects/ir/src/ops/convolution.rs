@@ -123,10 +123,10 @@ fn conv_transpose(call: &Call<'_>) -> Result<Vec<Inferred>> {
     Window::check_bias(call, &channels)?;
     let extra = call.ints_of("output_padding", window.spatial, 0, 0)?;
     let mut dims = vec![x.dims[0].clone(), channels];
-    for d in 0..window.spatial {
+    for (d, extra) in extra.into_iter().enumerate() {
         let pads = window.pads[d].clone() + window.pads[d + window.spatial].clone();
         let spread = (x.dims[d + 2].clone() - Expr::from(1)) * Expr::from(window.strides[d]);
-        dims.push(spread + Expr::from(extra[d]) + window.extent(call, d)? - pads);
+        dims.push(spread + Expr::from(extra) + window.extent(call, d)? - pads);
     }
     Ok(result(x.dtype, dims))
 }

@@ -133,8 +133,8 @@ fn gather_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let batch = batch.ok_or_else(|| call.attr_error("batch_dims", format!("must be in 0 to {limit}")))?;
     let length = tuple_length(call, data.rank() - batch)?;
     let mut dims = indices.dims[..indices.rank() - 1].to_vec();
-    for d in 0..batch {
-        dims[d] = equal(&dims[d], &data.dims[d], "be the batches of data and indices")?;
+    for (dim, size) in dims.iter_mut().zip(&data.dims[..batch]) {
+        *dim = equal(dim, size, "be the batches of data and indices")?;
     }
     dims.extend_from_slice(&data.dims[batch + length..]);
     Ok(result(data.dtype, dims))

@@ -4,7 +4,7 @@ use super::{
     Inferred,
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, optional},
-    sizes::{broadcast, equal},
+    sizes::{broadcasts_to, equal},
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, types::TensorType};
 
@@ -71,8 +71,7 @@ fn over_last_axes(call: &Call<'_>) -> Result<Vec<Inferred>> {
     for i in 1..call.operands.len() {
         call.expect_same_dtype(0, i)?;
         let Some(operand) = call.optional(i) else { continue };
-        if operand.ty.rank() > x.rank() || broadcast(&x.dims, &operand.ty.dims).ok().as_ref() != Some(&x.dims)
-        {
+        if !broadcasts_to(&operand.ty.dims, &x.dims) {
             return Err(call.error(i, format!("does not broadcast to operand 'x' ({x})")));
         }
     }

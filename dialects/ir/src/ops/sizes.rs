@@ -38,6 +38,13 @@ fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
     matches!(b.as_atom(), Some(Atom::Max(ab)) if (ab.0 == *a && ab.1.is(1)) || (ab.1 == *a && ab.0.is(1)))
 }
 
+/// Whether a tensor of dimensions `from` can be broadcast to dimensions `to`, where a symbol may equal
+/// any constant.
+pub(super) fn broadcasts_to(from: &[Expr], to: &[Expr]) -> bool {
+    let fits = |(a, b): (&Expr, &Expr)| a == b || a.is(1) || a.as_const().is_some() != b.as_const().is_some();
+    from.len() <= to.len() && from.iter().rev().zip(to.iter().rev()).all(fits)
+}
+
 /// The size of two dimensions that must be equal; `what` says for what, as in `sizes 3 and 4 cannot
 /// <what>`.
 pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
