@@ -4,6 +4,3 @@ pub mod canonicalise;
 pub mod eliminate_common;
 pub mod eliminate_dead;
 pub mod fold_constants;
-
-#[cfg(test)]
-mod test_graph;

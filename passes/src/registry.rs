@@ -44,46 +44,14 @@ impl PassSpec {
 
 /// Every pass, in pipeline order.
 pub const PASSES: &[PassSpec] = &[
-    PassSpec {
-        name: "fold-constants",
-        summary: "evaluate operators whose operands are constants",
-        run: Run::Graph(graph::fold_constants::run),
-    },
-    PassSpec {
-        name: "canonicalise",
-        summary: "rewrites that are always good",
-        run: Run::Graph(|g| Ok(graph::canonicalise::run(g))),
-    },
-    PassSpec {
-        name: "eliminate-common",
-        summary: "merge operators that compute the same from the same",
-        run: Run::Graph(|g| Ok(graph::eliminate_common::run(g))),
-    },
-    PassSpec {
-        name: "eliminate-dead",
-        summary: "remove operators whose results nobody uses",
-        run: Run::Graph(|g| Ok(graph::eliminate_dead::run(g))),
-    },
-    PassSpec {
-        name: "inline-movement",
-        summary: "fold kernels that only move elements into their reader's index expressions",
-        run: Run::Tensor(|p| Ok(fusion::inline_movement::run(p))),
-    },
-    PassSpec {
-        name: "inline-elementwise",
-        summary: "inline elementwise kernels into their elementwise reader",
-        run: Run::Tensor(|p| Ok(fusion::inline_elementwise::run(p))),
-    },
-    PassSpec {
-        name: "fuse-epilogue",
-        summary: "put elementwise readers behind the kernel that makes their operand",
-        run: Run::Tensor(|p| Ok(fusion::fuse_epilogue::run(p))),
-    },
-    PassSpec {
-        name: "fuse-prologue",
-        summary: "put elementwise producers as a stage in front of row reductions",
-        run: Run::Tensor(|p| Ok(fusion::fuse_prologue::run(p))),
-    },
+    graph::fold_constants::SPEC,
+    graph::canonicalise::SPEC,
+    graph::eliminate_common::SPEC,
+    graph::eliminate_dead::SPEC,
+    fusion::inline_movement::SPEC,
+    fusion::inline_elementwise::SPEC,
+    fusion::fuse_epilogue::SPEC,
+    fusion::fuse_prologue::SPEC,
 ];
 
 /// The pass with that name.

@@ -14,6 +14,7 @@ use super::{
     until_settled,
     uses::{Uses, bound_tensor, is_elementwise, kernel_of, single_elementwise},
 };
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     Name,
     expr::Expr,
@@ -22,6 +23,13 @@ use mlcc_ir::{
     scalar::Inst,
 };
 use std::collections::BTreeMap;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "fuse-epilogue",
+    summary: "put elementwise readers behind the kernel that makes their operand",
+    run: Run::Tensor(|program| Ok(run(program))),
+};
 
 /// Runs the pass; returns the number of kernels merged away.
 pub fn run(program: &mut Program) -> usize {

@@ -15,6 +15,7 @@ use super::{
     until_settled,
     uses::{Uses, bound_tensor, kernel_of, single_elementwise},
 };
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     Name,
     kernel::{Compute, Kernel},
@@ -22,6 +23,13 @@ use mlcc_ir::{
     scalar::{BinaryOp, Inst},
 };
 use std::collections::BTreeMap;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "fuse-prologue",
+    summary: "put elementwise producers as a stage in front of row reductions",
+    run: Run::Tensor(|program| Ok(run(program))),
+};
 
 /// Runs the pass; returns the number of kernels merged away.
 pub fn run(program: &mut Program) -> usize {

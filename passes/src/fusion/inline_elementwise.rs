@@ -14,10 +14,18 @@ use super::{
     until_settled,
     uses::{Uses, bound_tensor, kernel_of, single_elementwise},
 };
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     kernel::Compute,
     program::Program,
     scalar::{BinaryOp, Inst, UnaryOp},
+};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "inline-elementwise",
+    summary: "inline elementwise kernels into their elementwise reader",
+    run: Run::Tensor(|program| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of kernels merged away.

@@ -12,7 +12,15 @@ use super::{
     until_settled,
     uses::{Uses, bound_tensor, kernel_of, single_elementwise},
 };
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{kernel::Compute, program::Program, scalar::Inst};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "inline-movement",
+    summary: "fold kernels that only move elements into their reader's index expressions",
+    run: Run::Tensor(|program| Ok(run(program))),
+};
 
 /// Runs the pass; returns the number of kernels merged away.
 pub fn run(program: &mut Program) -> usize {

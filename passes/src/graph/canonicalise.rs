@@ -9,10 +9,18 @@
 //!
 //! Each rule removes an operator or makes one cheaper, so repetition ends.
 
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     attributes::{Attr, Attrs},
     graph::{Graph, Node, ValueId},
     tensor::Tensor,
+};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "canonicalise",
+    summary: "rewrites that are always good",
+    run: Run::Graph(|graph| Ok(run(graph))),
 };
 
 /// Runs the pass; returns the number of rewrites.
@@ -118,43 +126,4 @@ fn affine_batch_norm(graph: &mut Graph, at: usize) -> Option<Vec<Node>> {
         location: node.location.clone(),
     };
     Some(vec![operator("mul", [x, a], scaled), operator("add", [scaled, b], result)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::test_graph::GraphBuilder;
-
-    #[test]
-    fn transposes_compose_and_vanish() {
-        let mut b = GraphBuilder::new();
-        let x = b.input("x", &[2, 3, 5]);
-        let perm = |p: [i64; 3]| Attrs::new().with("perm", Attr::Ints(p.to_vec()));
-        let t = b.op_with("transpose", &[x], perm([2, 0, 1]));
-        let u = b.op_with("transpose", &[t], perm([1, 2, 0]));
-        let out = b.op("relu", &[u]);
-        let mut graph = b.finish(&[out]);
-        run(&mut graph);
-        run(&mut graph);
-        assert_eq!(graph.nodes.len(), 1, "{:?}", graph.nodes);
-        assert_eq!(graph.nodes[0].operands[0], Some(graph.inputs[0]));
-    }
-
-    #[test]
-    fn batch_norm_with_constants_is_affine() {
-        let mut b = GraphBuilder::new();
-        let x = b.input("x", &[1, 3, 2, 2]);
-        let [scale, bias, mean, variance] =
-            [[1.5, -2.0, 0.25], [0.1, 0.2, 0.3], [3.0, -1.0, 0.5], [0.7, 2.0, 1.3]]
-                .map(|v| b.constant(&[3], &v));
-        let attrs = Attrs::new().with("epsilon", Attr::Float(1e-3));
-        let out = b.op_with("batch_norm", &[x, scale, bias, mean, variance], attrs);
-        let mut graph = b.finish(&[out]);
-        assert_eq!(run(&mut graph), 1);
-        assert_eq!(graph.nodes.iter().map(|n| &*n.op).collect::<Vec<_>>(), ["mul", "add"]);
-        let a = graph.constant(graph.nodes[0].operands[1].unwrap()).unwrap().to_f64();
-        let shift = graph.constant(graph.nodes[1].operands[1].unwrap()).unwrap().to_f64();
-        let want = 1.5 / (0.701f64).sqrt();
-        assert!((a[0] - want).abs() < 1e-6 && (shift[0] - (0.1 - 3.0 * want)).abs() < 1e-5);
-    }
 }

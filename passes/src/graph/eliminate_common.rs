@@ -1,8 +1,16 @@
 //! Merges operators that compute the same from the same: equal mnemonic, attributes, operands and
 //! result types.
 
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::graph::{Graph, ValueId};
 use std::collections::HashMap;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "eliminate-common",
+    summary: "merge operators that compute the same from the same",
+    run: Run::Graph(|graph| Ok(run(graph))),
+};
 
 /// Runs the pass; returns the number of operators removed. Their results' users are redirected to the
 /// first such operator's.
@@ -45,25 +53,4 @@ pub fn run(graph: &mut Graph) -> usize {
     let mut flags = removed.iter();
     graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
     removed.iter().filter(|r| **r).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::test_graph::GraphBuilder;
-
-    #[test]
-    fn equal_chains_are_merged_and_different_ones_are_not() {
-        let mut b = GraphBuilder::new();
-        let x = b.input("x", &[4]);
-        let (a, c) = (b.op("exp", &[x]), b.op("exp", &[x]));
-        let (d, e) = (b.op("neg", &[a]), b.op("neg", &[c]));
-        let f = b.op("abs", &[x]);
-        let sum = b.op("add", &[d, e]);
-        let out = b.op("add", &[sum, f]);
-        let mut graph = b.finish(&[out]);
-        assert_eq!(run(&mut graph), 2);
-        let add = &graph.nodes[graph.nodes.len() - 2];
-        assert_eq!(add.operands[0], add.operands[1]);
-    }
 }

@@ -2,7 +2,15 @@
 //!
 //! Operators have no side effects, so an unused one can always go.
 
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::graph::{Def, Graph, Value, ValueId};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "eliminate-dead",
+    summary: "remove operators whose results nobody uses",
+    run: Run::Graph(|graph| Ok(run(graph))),
+};
 
 /// Runs the pass; returns the number of operators removed.
 pub fn run(graph: &mut Graph) -> usize {
@@ -52,25 +60,5 @@ fn compact_values(graph: &mut Graph) {
                 renumber(outer);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::test_graph::GraphBuilder;
-
-    #[test]
-    fn an_unused_chain_goes_and_a_used_one_stays() {
-        let mut b = GraphBuilder::new();
-        let x = b.input("x", &[3, 5]);
-        let kept = b.op("relu", &[x]);
-        let dead = b.op("exp", &[x]);
-        b.op("neg", &[dead]);
-        let mut graph = b.finish(&[kept]);
-        assert_eq!(run(&mut graph), 2);
-        assert_eq!(graph.nodes.len(), 1);
-        assert_eq!(graph.values.len(), 2);
-        assert_eq!(graph.outputs[0].1, graph.nodes[0].results[0]);
     }
 }

@@ -1,6 +1,7 @@
 //! Evaluates operators whose operands are constants, through the reference interpreter, and replaces
 //! integer results that inference knows by constants.
 
+use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     diagnostic::Result,
     graph::{Def, Graph},
@@ -11,6 +12,13 @@ use mlcc_ir::{
 const MAX_BYTES: usize = 1 << 20;
 /// Results beyond this size are never folded.
 const MAX_FOLDED_BYTES: usize = 1 << 28;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "fold-constants",
+    summary: "evaluate operators whose operands are constants",
+    run: Run::Graph(run),
+};
 
 /// Runs the pass; returns the number of operators folded.
 ///
@@ -74,23 +82,4 @@ fn known_results(graph: &Graph, at: usize) -> Option<Vec<Tensor>> {
     };
     let results = &graph.nodes[at].results;
     if results.is_empty() { None } else { results.iter().map(constant).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::test_graph::GraphBuilder;
-
-    #[test]
-    fn a_sum_of_constants_is_computed() {
-        let mut b = GraphBuilder::new();
-        let x = b.input("x", &[3]);
-        let (c, d) = (b.constant(&[3], &[1.0, 2.0, 3.5]), b.constant(&[1], &[10.0]));
-        let sum = b.op("add", &[c, d]);
-        let out = b.op("mul", &[x, sum]);
-        let mut graph = b.finish(&[out]);
-        assert_eq!(run(&mut graph).unwrap(), 1);
-        assert_eq!(graph.constant(sum).unwrap().to_f64(), [11.0, 12.0, 13.5]);
-        assert_eq!(graph.nodes.len(), 1);
-    }
 }

@@ -34,6 +34,7 @@ impl GraphBuilder {
         self.op_with(op, operands, Attrs::new())
     }
 
+    /// An operator with attributes.
     pub(crate) fn op_with(&mut self, op: &str, operands: &[ValueId], attrs: Attrs) -> ValueId {
         let views: Vec<_> = operands
             .iter()

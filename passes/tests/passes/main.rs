@@ -1,0 +1,12 @@
+//! One module a pass: small IR in, checked IR out.
+
+mod canonicalise;
+mod eliminate_common;
+mod eliminate_dead;
+mod fold_constants;
+mod fuse_epilogue;
+mod fuse_prologue;
+mod graph_builder;
+mod inline_elementwise;
+mod inline_movement;
+mod program;

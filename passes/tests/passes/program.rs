@@ -1,0 +1,64 @@
+//! Runs a tensor-level pass on the program of a graph and compares results before and after.
+
+use mlcc_interpreter::program;
+use mlcc_ir::{
+    dtype::DType,
+    graph::Graph,
+    kernel::Kernel,
+    program::{Program, Step},
+    tensor::Tensor,
+};
+use mlcc_passes::{contract, convert::graph_to_tensor};
+
+/// The program of `graph`.
+pub(crate) fn of(graph: &Graph) -> Program {
+    let program = graph_to_tensor(graph).expect("the graph converts");
+    contract::check_program(&program, "graph-to-tensor").expect("the program is well formed");
+    program
+}
+
+/// Names of the kernels in order.
+pub(crate) fn kernels(program: &Program) -> Vec<&Kernel> {
+    let kernel = |step| match step {
+        &Step::Kernel { ref kernel, .. } => Some(&**kernel),
+        _ => None,
+    };
+    program.steps.iter().filter_map(kernel).collect()
+}
+
+/// Runs `pass` and demands that the program computes the same as before on random inputs; returns the
+/// number of changes.
+pub(crate) fn run_and_compare(program: &mut Program, pass: fn(&mut Program) -> usize) -> usize {
+    let mut state = 11u64;
+    let inputs: Vec<Tensor> = program
+        .inputs
+        .iter()
+        .map(|&i| {
+            let ty = &program.tensors[i].ty;
+            assert_eq!(ty.dtype, DType::F32);
+            let dims = ty.static_dims().expect("a static shape");
+            let values: Vec<f32> = (0..dims.iter().product::<i64>())
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+                })
+                .collect();
+            Tensor::from_f32(&dims, &values)
+        })
+        .collect();
+    let before = program::run(program, &inputs).expect("the program runs before the pass");
+    let changes = pass(program);
+    contract::check_program(program, "the pass").expect("the pass leaves a well-formed program");
+    let after = program::run(program, &inputs).expect("the program runs after the pass");
+    assert_eq!(before.len(), after.len());
+    for (want, got) in before.iter().zip(&after) {
+        assert_eq!(want.dims, got.dims);
+        let (want, got) = (want.to_f64(), got.to_f64());
+        let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let difference: Vec<f64> = want.iter().zip(&got).map(|(w, g)| w - g).collect();
+        assert!(norm(&want) > 0.0, "a result of zeros shows nothing");
+        let error = norm(&difference) / norm(&want);
+        assert!(error <= 1e-6, "relative error {error}");
+    }
+    changes
+}
