@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::model::Inner;
 use crate::state::{Slot, State};
+use crate::tensor::byte_size;
 use mlcc_format::{Call, DType, RuntimeFunction};
 
 /// Executes a call; the verifier has checked the number of its buffers.
@@ -17,8 +18,9 @@ pub(crate) fn call(model: &Inner, state: &mut State, call: &Call) -> Result<(), 
         let name = &model.plan.buffers[output as usize].name;
         Err(Error::Size { what: format!("buffer `{name}` of {:?}", call.function), problem })
     };
-    let elements: usize = dims.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).product();
-    if data.len() != elements * dtype.size() || model.plan.buffers[output as usize].dtype != DType::I64 {
+    let dense = byte_size(dtype, &dims) == Some(data.len() as u64);
+    let elements = data.len() / dtype.size();
+    if !dense || model.plan.buffers[output as usize].dtype != DType::I64 {
         return fail("its operands are not dense, or it is not i64".into());
     }
     let found =

@@ -294,3 +294,19 @@ fn size(expr: &Expr, symbols: &[i64], what: impl Fn() -> String) -> Result<u64, 
 fn beyond(what: String, end: u64, limit: u64) -> Error {
     Error::Size { what, problem: format!("it needs {end} bytes where there are {limit}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::grain;
+
+    #[test]
+    fn work_is_shared_where_a_fork_pays() {
+        // 4 us of arithmetic, or of memory traffic: the caller takes all tiles at once.
+        assert_eq!(grain(100, 4000 * 32, 0), 100);
+        assert_eq!(grain(100, 0, 4000 * 16), 100);
+        assert_eq!(grain(0, 0, 0), 1);
+        // 100 us in 1000 tiles: pieces of 1 us.
+        assert_eq!(grain(1000, 50_000 * 32, 50_000 * 16), 10);
+        assert_eq!(grain(7, i64::MAX, 0), 1);
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Pool, Step};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs `steps` and checks that each tile ran once, after all tiles of the steps before.
 fn check(pool: &Pool, steps: &[Step]) {
@@ -69,19 +69,28 @@ fn callers_share_a_pool() {
     });
 }
 
-/// Not a check but a figure: `cargo test --release fork_join -- --ignored --nocapture`.
+/// Not a check but a figure, of work that is empty and of work that takes 5 us on each of two threads:
+/// `cargo test --release -p mlcc-runtime fork_join -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures; run it on an idle machine"]
 #[expect(clippy::print_stderr, reason = "its output is what it is for")]
 fn fork_join_latency() {
     let pool = Pool::new(2).expect("threads");
-    let mut times: Vec<u64> = (0..20_000)
-        .map(|_| {
-            let began = std::time::Instant::now();
-            pool.run(&[step(2, 1)], &|_, _, _, _| {}, &mut |_| {});
-            began.elapsed().as_nanos() as u64
-        })
-        .collect();
-    times.sort_unstable();
-    eprintln!("fork-join: median {} ns, p99 {} ns", times[10_000], times[19_800]);
+    for work in [Duration::ZERO, Duration::from_micros(5)] {
+        let body = |_: usize, _: usize, begin: i64, end: i64| {
+            let began = Instant::now();
+            while began.elapsed() < work * (end - begin) as u32 {
+                std::hint::spin_loop();
+            }
+        };
+        let mut times: Vec<u64> = (0..20_000)
+            .map(|_| {
+                let began = Instant::now();
+                pool.run(&[step(2, 1)], &body, &mut |_| {});
+                (began.elapsed() - work).as_nanos() as u64
+            })
+            .collect();
+        times.sort_unstable();
+        eprintln!("fork-join beside {work:?}: median {} ns, p99 {} ns", times[10_000], times[19_800]);
+    }
 }

@@ -13,10 +13,14 @@ fn model() -> Model {
     let x = b.input("x", DType::F32, &[n, Expr::Const(3)]);
     let counted = b.arena("counted", DType::I64, 1);
     let coordinates = b.output("coordinates", DType::I64, &[Expr::Const(2), count.clone()]);
-    let doubled = b.output("doubled", DType::F32, &[count.clone()]);
-    let heap = b.buffer("heap", DType::F32, &[count.clone()], Place::Heap);
-    let first =
-        b.buffer("first", DType::F32, &[count.clone()], Place::View { of: x, byte_offset: Expr::Const(0) });
+    let doubled = b.output("doubled", DType::F32, std::slice::from_ref(&count));
+    let heap = b.buffer("heap", DType::F32, std::slice::from_ref(&count), Place::Heap);
+    let first = b.buffer(
+        "first",
+        DType::F32,
+        std::slice::from_ref(&count),
+        Place::View { of: x, byte_offset: Expr::Const(0) },
+    );
     let last =
         b.buffer("last", DType::F32, &[Expr::Const(1)], Place::View { of: heap, byte_offset: bytes - 4 });
     let zero = b.constant("zero", &[0.5]);

@@ -56,7 +56,7 @@ fn scratch_is_per_thread() {
     let mut b = Builder::new();
     let (n, m) = (b.input_dim("n", 0, 0), b.input_dim("m", 0, 1));
     let x = b.input("x", DType::F32, &[n.clone(), m.clone()]);
-    let y = b.output("y", DType::F32, &[n.clone()]);
+    let y = b.output("y", DType::F32, std::slice::from_ref(&n));
     let kernel = b.kernel("row_sums", row_sums);
     let launch =
         mlcc_format::Launch { tiles: n, scratch_bytes: m.clone() * 4, ..launch(kernel, &[x, y], 1, m) };

@@ -53,7 +53,7 @@ fn symbolic_model(threads: usize) -> Model {
     let mut b = Builder::new();
     let (n, l) = (b.input_dim("N", 0, 0), b.input_dim("L", 0, 1));
     let x = b.input("x", DType::F32, &[n.clone(), l.clone()]);
-    let z = b.input("z", DType::F32, &[n.clone()]);
+    let z = b.input("z", DType::F32, std::slice::from_ref(&n));
     let out = [n.clone(), l.clone() * 2 + 1];
     let y = b.output("y", DType::F32, &out);
     let heap = b.buffer("joined", DType::F32, &out, Place::Heap);
@@ -109,7 +109,7 @@ fn symbolic_shapes_and_views_follow_the_inputs() {
 fn large_copies_are_whole() {
     let mut b = Builder::new();
     let n = b.input_dim("n", 0, 0);
-    let x = b.input("x", DType::U8, &[n.clone()]);
+    let x = b.input("x", DType::U8, std::slice::from_ref(&n));
     let y = b.output("y", DType::U8, &[n]);
     b.push(Instruction::Copy { dst: y, src: x });
     let model = b.load(2);
