@@ -1,1 +1,128 @@
-//! ONNX files to the graph level.
+//! ONNX files to the graph level: bytes -> [`Graph`].
+//!
+//! | Step | Module |
+//! |---|---|
+//! | map the file, decode the messages without copying weights | `mapped`, `proto` |
+//! | tensors from typed fields, raw data, external files | `tensor`, `external` |
+//! | inputs: types, symbolic dimensions, overrides | `signature` |
+//! | nodes in order, functions inlined, names resolved | `import` |
+//! | one ONNX operator to graph operators | `ops`, `registry` |
+//!
+//! Whatever a later stage need not know is resolved here: opset differences, `auto_pad`, negative
+//! axes, default values, optional inputs that decide shapes. Types and known values are inferred
+//! after each operator.
+//!
+//! A model is not trusted: no content of a file may panic, allocate without a check of sizes, or open
+//! a file outside the model's folder.
+
+mod attributes;
+mod builder;
+mod call;
+mod element_type;
+mod external;
+mod fold;
+mod import;
+mod mapped;
+mod ops;
+mod options;
+mod proto;
+mod registry;
+mod scope;
+mod signature;
+mod tensor;
+
+pub use options::{DimSpec, Fold, ImportOptions};
+pub use registry::{NEWEST_OPSET, OLDEST_OPSET, supported_operators};
+
+use bytes::Bytes;
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    graph::Graph,
+    tensor::Tensor,
+};
+use prost::Message;
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+/// A model at the graph level.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph; every value has a type.
+    pub graph: Graph,
+    /// What the file says about itself.
+    pub info: ModelInfo,
+    /// Ranges that the options gave to symbolic dimensions, inclusive.
+    pub ranges: BTreeMap<Name, (i64, i64)>,
+}
+
+/// What a model file says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Version of the operators of ONNX's main domain.
+    pub opset: i64,
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// Name and version of the exporter.
+    pub producer: String,
+}
+
+/// Imports the model in the file `path`; external data is beside it.
+///
+/// # Errors
+/// All problems found, at most 100.
+pub fn import(path: &Path, options: &ImportOptions<'_>) -> std::result::Result<Imported, Vec<Diagnostic>> {
+    let bytes = map_file(path, "model").map_err(|d| vec![d])?;
+    import_bytes(bytes, path.parent(), options)
+}
+
+/// Imports a model from memory; `folder` is where its external data is.
+///
+/// # Errors
+/// All problems found, at most 100.
+pub fn import_bytes(
+    bytes: Bytes,
+    folder: Option<&Path>,
+    options: &ImportOptions<'_>,
+) -> std::result::Result<Imported, Vec<Diagnostic>> {
+    let model = proto::ModelProto::decode(bytes).map_err(|e| {
+        vec![
+            Diagnostic::user(format!("not an ONNX model: {e}"))
+                .hint("the file is damaged, or not an ONNX file, or a Git LFS pointer"),
+        ]
+    })?;
+    import::import_model(&model, folder, options)
+}
+
+/// Reads a `TensorProto` file, as ONNX's test data has them.
+///
+/// # Errors
+/// If the file cannot be read or is not a tensor; sequences and optionals are unsupported.
+pub fn read_tensor_file(path: &Path) -> Result<Tensor> {
+    parse_tensor(map_file(path, "tensor")?, path.parent()).map_err(|mut d| {
+        d.message = format!("'{}': {}", path.display(), d.message);
+        d
+    })
+}
+
+/// Decodes a `TensorProto`; external data is refused.
+///
+/// # Errors
+/// If the bytes are not a tensor; sequences and optionals are unsupported.
+pub fn parse_tensor_proto(bytes: Bytes) -> Result<Tensor> {
+    parse_tensor(bytes, None)
+}
+
+fn parse_tensor(bytes: Bytes, folder: Option<&Path>) -> Result<Tensor> {
+    let proto = proto::TensorProto::decode(bytes)
+        .map_err(|e| Diagnostic::user(format!("not an ONNX tensor: {e}")).hint("the file is damaged"))?;
+    tensor::tensor_from_proto(&proto, &external::ExternalData::new(folder))
+}
+
+fn map_file(path: &Path, what: &str) -> Result<Bytes> {
+    let failed = |e| Diagnostic::user(format!("cannot read {what} '{}': {e}", path.display()));
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(Diagnostic::user(format!("{what} '{}' is not a file", path.display())));
+    }
+    mapped::map(&file).map_err(failed)
+}

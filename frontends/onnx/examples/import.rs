@@ -1,0 +1,63 @@
+//! Imports models and counts: `import [-v] FILE_OR_FOLDER...`; a folder's `*/model.onnx` and `*.onnx` are
+//! taken. `-v` prints the graphs' operators.
+
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+use mlcc_onnx::{ImportOptions, import};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+fn models(path: &Path, into: &mut Vec<PathBuf>) {
+    if path.is_file() {
+        into.push(path.to_owned());
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(path) else { return };
+    for entry in entries.flatten().map(|e| e.path()) {
+        if entry.join("model.onnx").is_file() {
+            into.push(entry.join("model.onnx"));
+        } else if entry.extension().is_some_and(|e| e == "onnx") {
+            into.push(entry);
+        }
+    }
+}
+
+fn main() {
+    let mut files = Vec::new();
+    let mut verbose = false;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "-v" => verbose = true,
+            path => models(Path::new(path), &mut files),
+        }
+    }
+    files.sort();
+    let (mut imported, mut reasons) = (0, BTreeMap::<String, usize>::new());
+    for file in &files {
+        match import(file, &ImportOptions::default()) {
+            Ok(model) => {
+                imported += 1;
+                if verbose {
+                    println!("{}: {} nodes", file.display(), model.graph.nodes.len());
+                    for node in &model.graph.nodes {
+                        let types: Vec<_> =
+                            node.results.iter().map(|&r| model.graph.value(r).ty.to_string()).collect();
+                        println!("  {} -> {}  {:?}", node.op, types.join(", "), node.attrs.0);
+                    }
+                }
+            }
+            Err(diagnostics) => {
+                let first = &diagnostics[0];
+                println!("{}: {}", file.display(), first.to_string().replace('\n', " "));
+                let op = first.location.as_ref().map_or("", |l| &l.op_type);
+                *reasons.entry(format!("{:?} {op}", first.fault)).or_default() += 1;
+            }
+        }
+    }
+    for (reason, count) in reasons {
+        println!("{count:5} {reason}");
+    }
+    println!("{imported} of {} imported", files.len());
+}

@@ -1,0 +1,5 @@
+//! attention
+
+use crate::registry::Operator;
+
+pub(super) const OPERATORS: &[Operator] = &[];

@@ -1,0 +1,204 @@
+//! Interpolation: `Resize`, `Upsample`, `GridSample`.
+
+use crate::{
+    call::{Call, malformed, normalised_axis},
+    registry::{Import::Function, Operator},
+};
+use mlcc_ir::{
+    attributes::{Attr, Attrs},
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    graph::ValueId,
+};
+
+pub(super) const OPERATORS: &[Operator] = &[
+    Operator::new("GridSample", 16, Function(grid_sample)),
+    Operator::new("Resize", 10, Function(resize)),
+    Operator::new("Upsample", 7, Function(upsample)),
+];
+
+/// The size after scaling: `floor(size * scale)`, with the rounding of single precision that ONNX's
+/// shape inference has. For a symbolic size the scale is taken as the fraction that it is.
+fn scaled(size: &Expr, scale: f64) -> Result<Expr> {
+    let bad = || malformed(format!("{scale} is no scale"));
+    if !(scale > 0.0 && scale < 1e6) {
+        return Err(bad());
+    }
+    if scale == 1.0 {
+        return Ok(size.clone());
+    }
+    if let Some(n) = size.as_const() {
+        return Ok(Expr::from((n as f32 * scale as f32).floor() as i64));
+    }
+    // A single-precision number is an integer over a power of 2.
+    let (mut numerator, mut denominator) = (scale, 1i64);
+    while numerator.fract() != 0.0 && denominator < 1 << 40 {
+        numerator *= 2.0;
+        denominator *= 2;
+    }
+    if numerator.fract() != 0.0 {
+        return Err(bad());
+    }
+    Ok((size.clone() * Expr::from(numerator as i64)).floor_div(&Expr::from(denominator)))
+}
+
+/// Sizes from scales, all dimensions.
+fn scaled_dims(dims: &[Expr], scales: &[f64]) -> Result<Vec<Expr>> {
+    if scales.len() != dims.len() {
+        return Err(malformed(format!("{} scales do not fit {} dimensions", scales.len(), dims.len())));
+    }
+    dims.iter().zip(scales).map(|(d, &s)| scaled(d, s)).collect()
+}
+
+/// Before opset 10, and in opset 10's `Resize`: pixels are mapped by division, and rounded down.
+fn upsample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
+    let x = call.input(0)?;
+    let scales = if call.opset < 9 {
+        call.attributes.floats("scales")?.map(|s| s.iter().map(|&v| f64::from(v)).collect())
+    } else {
+        call.constant_floats(1, "scales")?
+    };
+    let scales = scales.ok_or_else(|| malformed("the scales are missing"))?;
+    let sizes = scaled_dims(&call.ty(x).dims, &scales)?;
+    let mode = mode(call)?;
+    let attrs = Attrs::new()
+        .with("scales", Attr::Floats(scales))
+        .with("sizes", Attr::Exprs(sizes))
+        .with("mode", Attr::Str(mode.into()))
+        .with("coordinate_mode", Attr::Str("asymmetric".into()))
+        .with("nearest_mode", Attr::Str("floor".into()));
+    Ok(vec![call.op("resize", attrs, &[x])?])
+}
+
+fn mode(call: &Call<'_, '_>) -> Result<&'static str> {
+    Ok(match call.text("mode", "nearest")? {
+        "nearest" => "nearest",
+        "linear" | "bilinear" => "linear",
+        "cubic" => "cubic",
+        other => return Err(malformed(format!("attribute 'mode' is '{other}'"))),
+    })
+}
+
+fn resize(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
+    if call.opset < 11 {
+        return upsample(call);
+    }
+    let x = call.input(0)?;
+    let dims = call.dims(x);
+    let rank = dims.len();
+    let axes = match call.attributes.ints("axes")? {
+        Some(axes) => axes.iter().map(|&a| normalised_axis(a, rank)).collect::<Result<Vec<_>>>()?,
+        None => (0..rank).collect(),
+    };
+    let given = call.constant_floats(2, "scales")?;
+    let (scales, sizes) = match given {
+        Some(given) => {
+            let mut scales = vec![1.0; rank];
+            check_length("scales", given.len(), axes.len())?;
+            axes.iter().zip(given).for_each(|(&axis, scale)| scales[axis] = scale);
+            let sizes = scaled_dims(&dims, &scales)?;
+            (scales, sizes)
+        }
+        None => {
+            let wanted = call.input(3).map_err(|_| malformed("neither scales nor sizes are given"))?;
+            let wanted = call.shape_operand(wanted, "sizes")?;
+            check_length("sizes", wanted.len(), axes.len())?;
+            from_sizes(call, &dims, &axes, wanted)?
+        }
+    };
+    let coordinates = call.text("coordinate_transformation_mode", "half_pixel")?;
+    let mode = mode(call)?;
+    let mut attrs = Attrs::new()
+        .with("scales", Attr::Floats(scales))
+        .with("sizes", Attr::Exprs(sizes))
+        .with("mode", Attr::Str(mode.into()))
+        .with("coordinate_mode", Attr::Str(coordinates.into()))
+        .with("nearest_mode", Attr::Str(call.text("nearest_mode", "round_prefer_floor")?.into()))
+        .with("cubic_coeff_a", Attr::Float(call.float("cubic_coeff_a", -0.75)?))
+        .with("exclude_outside", Attr::Bool(call.flag("exclude_outside", false)?))
+        .with("extrapolation_value", Attr::Float(call.float("extrapolation_value", 0.0)?))
+        .with("antialias", Attr::Bool(call.flag("antialias", false)?));
+    if coordinates == "tf_crop_and_resize" {
+        let given =
+            call.constant_floats(1, "roi")?.ok_or_else(|| malformed("the region of interest is missing"))?;
+        check_length("roi", given.len(), 2 * axes.len())?;
+        let mut roi = [vec![0.0; rank], vec![1.0; rank]].concat();
+        for (i, &axis) in axes.iter().enumerate() {
+            roi[axis] = given[i];
+            roi[axis + rank] = given[i + axes.len()];
+        }
+        attrs = attrs.with("roi", Attr::Floats(roi));
+    }
+    Ok(vec![call.op("resize", attrs, &[x])?])
+}
+
+fn check_length(what: &str, found: usize, wanted: usize) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(malformed(format!("operand '{what}' has {found} elements instead of {wanted}")))
+}
+
+/// Scales from sizes, after `keep_aspect_ratio_policy`.
+fn from_sizes(
+    call: &Call<'_, '_>,
+    dims: &[Expr],
+    axes: &[usize],
+    wanted: Vec<Expr>,
+) -> Result<(Vec<f64>, Vec<Expr>)> {
+    let mut sizes = dims.to_vec();
+    axes.iter().zip(wanted).for_each(|(&axis, size)| sizes[axis] = size);
+    let mut scales = vec![1.0; dims.len()];
+    for &d in axes.iter().filter(|&&d| sizes[d] != dims[d]) {
+        scales[d] = match (sizes[d].as_const(), dims[d].as_const()) {
+            (Some(new), Some(old)) if new > 0 && old > 0 => new as f64 / old as f64,
+            (Some(_), Some(_)) => {
+                return Err(malformed(format!("dimension {d} cannot become {} long", sizes[d])));
+            }
+            _ => constant_ratio(&sizes[d], &dims[d]).ok_or_else(|| {
+                Diagnostic::unsupported(format!("the scale of dimension {d} depends on symbolic sizes"))
+                    .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'")
+            })?,
+        };
+    }
+    let chosen = axes.iter().map(|&d| scales[d]);
+    let scale = match call.text("keep_aspect_ratio_policy", "stretch")? {
+        "stretch" => return Ok((scales, sizes)),
+        "not_larger" => chosen.fold(f64::INFINITY, f64::min),
+        "not_smaller" => chosen.fold(0.0, f64::max),
+        other => return Err(malformed(format!("attribute 'keep_aspect_ratio_policy' is '{other}'"))),
+    };
+    for &d in axes {
+        let old = dims[d].as_const().ok_or_else(|| {
+            Diagnostic::unsupported("the aspect ratio depends on symbolic sizes")
+                .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'")
+        })?;
+        scales[d] = scale;
+        sizes[d] = Expr::from((scale * old as f64 + 0.5).floor() as i64);
+    }
+    Ok((scales, sizes))
+}
+
+/// The ratio of two symbolic sizes, if one is a constant multiple of the other.
+fn constant_ratio(new: &Expr, old: &Expr) -> Option<f64> {
+    let whole = |a: &Expr, b: &Expr| {
+        let quotient = a.floor_div(b).as_const().filter(|&q| q > 0)?;
+        (b.clone() * Expr::from(quotient) == *a).then_some(quotient as f64)
+    };
+    whole(new, old).or_else(|| whole(old, new).map(|q| 1.0 / q))
+}
+
+fn grid_sample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
+    let (x, grid) = (call.input(0)?, call.input(1)?);
+    let mode = match call.text("mode", "linear")? {
+        "linear" | "bilinear" => "linear",
+        "cubic" | "bicubic" => "cubic",
+        "nearest" => "nearest",
+        other => return Err(malformed(format!("attribute 'mode' is '{other}'"))),
+    };
+    let attrs = Attrs::new()
+        .with("mode", Attr::Str(mode.into()))
+        .with("padding_mode", Attr::Str(call.text("padding_mode", "zeros")?.into()))
+        .with("align_corners", Attr::Bool(call.flag("align_corners", false)?));
+    Ok(vec![call.op("grid_sample", attrs, &[x, grid])?])
+}

@@ -1,0 +1,5 @@
+//! rotary
+
+use crate::registry::Operator;
+
+pub(super) const OPERATORS: &[Operator] = &[];

@@ -1,0 +1,90 @@
+//! What a caller decides about an import.
+
+use mlcc_ir::{
+    attributes::Attrs,
+    diagnostic::{Diagnostic, Result},
+    tensor::Tensor,
+};
+use std::collections::BTreeMap;
+
+/// Evaluates a graph operator on constants: mnemonic, attributes, operands. `None` if it cannot.
+pub type Fold<'a> = dyn Fn(&str, &Attrs, &[Option<Tensor>]) -> Option<Vec<Tensor>> + 'a;
+
+/// Options of [`crate::import`].
+#[derive(Clone, Default)]
+pub struct ImportOptions<'a> {
+    /// Dimensions of inputs by name, in place of what the file says.
+    pub shapes: BTreeMap<String, Vec<DimSpec>>,
+    /// Evaluates operators whose operands are constants, where an operand that decides shapes is
+    /// computed in a way that shape inference does not see through. Usually the interpreter.
+    pub fold: Option<&'a Fold<'a>>,
+}
+
+/// One dimension of an override.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimSpec {
+    /// This size.
+    Fixed(i64),
+    /// Symbolic, with sizes in this inclusive range.
+    Range(i64, i64),
+    /// As the file says.
+    Declared,
+}
+
+impl DimSpec {
+    /// Parses `name=1..8x3x224x?`: an input's name and its dimensions, each a size, a range or `?`
+    /// for what the file says. Nothing after `=` is a scalar.
+    ///
+    /// # Errors
+    /// If the text is not of that form, or a size is negative.
+    pub fn parse_shape(text: &str) -> Result<(String, Vec<DimSpec>)> {
+        let malformed = |why: &str| {
+            Diagnostic::user(format!("shape '{text}' {why}"))
+                .hint("write an input's name and dimensions, such as 'x=1x3x224x224' or 'x=1..8x3x224x224'")
+        };
+        let (name, dims) = text.rsplit_once('=').ok_or_else(|| malformed("has no '='"))?;
+        if dims.is_empty() {
+            return Ok((name.to_owned(), Vec::new()));
+        }
+        let size = |text: &str| text.parse::<i64>().ok().filter(|&n| n >= 0);
+        let parse = |dim: &str| match dim.split_once("..") {
+            _ if dim == "?" => Some(DimSpec::Declared),
+            None => size(dim).map(DimSpec::Fixed),
+            Some((low, high)) => match (size(low)?, size(high)?) {
+                (low, high) if low == high => Some(DimSpec::Fixed(low)),
+                (low, high) if low < high => Some(DimSpec::Range(low, high)),
+                _ => None,
+            },
+        };
+        let dims = dims
+            .split('x')
+            .map(|dim| {
+                parse(dim).ok_or_else(|| malformed(&format!("has a dimension '{dim}', which is no size")))
+            })
+            .collect::<Result<_>>()?;
+        Ok((name.to_owned(), dims))
+    }
+}
+
+impl std::fmt::Debug for ImportOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportOptions").field("shapes", &self.shapes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_parse() {
+        assert_eq!(
+            DimSpec::parse_shape("a=b=1..8x3x?"),
+            Ok(("a=b".into(), vec![DimSpec::Range(1, 8), DimSpec::Fixed(3), DimSpec::Declared]))
+        );
+        assert_eq!(DimSpec::parse_shape("s="), Ok(("s".into(), vec![])));
+        for bad in ["x", "x=-1", "x=3x", "x=8..1", "x=1x2y", "x=99999999999999999999"] {
+            assert!(DimSpec::parse_shape(bad).is_err(), "{bad}");
+        }
+    }
+}
