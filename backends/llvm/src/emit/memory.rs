@@ -1,0 +1,258 @@
+//! Elements in memory: addresses along the vector axis, masked and checked loads and stores.
+
+use super::{
+    Emitter,
+    builder::{Cmp, Kind, Val},
+};
+use mlcc_ir::{
+    diagnostic::Result,
+    dtype::DType,
+    expr::{Atom, Expr},
+    nest::Space,
+    scalar::Constant,
+    tensor::Element,
+};
+
+/// How an element lies in memory.
+#[must_use]
+pub fn memory_kind(dtype: DType) -> Kind {
+    match dtype {
+        DType::F32 => Kind::F32,
+        DType::F64 => Kind::F64,
+        DType::F16 | DType::BF16 | DType::I16 | DType::U16 => Kind::I16,
+        DType::I8 | DType::U8 | DType::Bool => Kind::I8,
+        DType::I32 | DType::U32 => Kind::I32,
+        DType::I64 | DType::U64 => Kind::I64,
+    }
+}
+
+/// Where the lanes of an access lie.
+#[derive(Clone, Copy)]
+pub(super) enum Access<'c> {
+    /// All lanes at one address.
+    Uniform(Val<'c>),
+    /// Lane by lane from an address.
+    Contiguous(Val<'c>),
+    /// A vector of addresses.
+    Indexed(Val<'c>),
+}
+
+/// Conditions of an access: for all lanes together, and for each.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Conditions<'c> {
+    pub(super) uniform: Option<Val<'c>>,
+    pub(super) lanes: Option<Val<'c>>,
+}
+
+impl<'c> Emitter<'_, 'c> {
+    /// The resolved offset of an element, in elements.
+    pub(super) fn offset(&self, buffer: usize, index: &[Expr]) -> Expr {
+        let strides = &self.storage[buffer].strides;
+        let sum = index.iter().zip(strides).fold(Expr::from(0), |sum, (i, s)| sum + i.clone() * s.clone());
+        recombine(self.resolve(&sum))
+    }
+
+    /// Addresses of a resolved offset.
+    pub(super) fn access(&mut self, buffer: usize, offset: &Expr, in_bounds: bool) -> Result<Access<'c>> {
+        let (pointer, kind) = (self.storage[buffer].pointer, memory_kind(self.storage[buffer].dtype));
+        if !self.varies(offset) {
+            return Ok(Access::Uniform(self.element(pointer, kind, offset, in_bounds)?));
+        }
+        let step = self.vector.clone().ok_or_else(|| self.wrong("a varying index outside a vector axis"))?;
+        if let Some((stride, rest)) = offset.split_axis(&step.axis)
+            && !self.varies(&rest)
+            && !self.varies(&stride)
+        {
+            let rest = self.scalar(&rest)?;
+            let by = self.scalar(&stride)?;
+            let start = if stride.is(1) { step.base } else { self.b.mul(step.base, by) };
+            let start = self.b.add(rest, start);
+            let first = self.b.address(pointer, start, kind, in_bounds);
+            if stride.is(1) {
+                return Ok(Access::Contiguous(first));
+            }
+            let lanes = match stride.as_const().filter(|s| s.unsigned_abs() < 1 << 20) {
+                Some(stride) => self.b.iota(Kind::I32, step.lanes, stride),
+                None => {
+                    let iota = self.b.iota(Kind::I64, step.lanes, 1);
+                    self.b.mul(iota, by)
+                }
+            };
+            return Ok(Access::Indexed(self.b.address(first, lanes, kind, false)));
+        }
+        let index = if self.fits_i32(offset) { Kind::I32 } else { Kind::I64 };
+        let lanes = self.lanes_of(offset, index)?;
+        Ok(Access::Indexed(self.b.address(pointer, lanes, kind, false)))
+    }
+
+    /// Address of one element at a resolved offset.
+    pub(super) fn element(
+        &mut self,
+        pointer: Val<'c>,
+        kind: Kind,
+        offset: &Expr,
+        in_bounds: bool,
+    ) -> Result<Val<'c>> {
+        if offset.is(0) {
+            return Ok(pointer);
+        }
+        // The constant apart, so that neighbouring accesses share the rest.
+        let varying = offset.clone() - Expr::from(offset.constant());
+        let mut at = pointer;
+        if !varying.is(0) {
+            let varying = self.scalar(&varying)?;
+            at = self.b.address(at, varying, kind, false);
+        }
+        if offset.constant() != 0 {
+            let constant = self.b.int(Kind::I64, 1, offset.constant());
+            at = self.b.address(at, constant, kind, in_bounds && varying.is(0));
+        }
+        Ok(at)
+    }
+
+    /// Conditions under which an index is within the buffer, those that the ranges prove left out.
+    pub(super) fn bounds(&mut self, buffer: usize, index: &[Expr]) -> Result<Conditions<'c>> {
+        let mut conditions = Conditions::default();
+        for (d, i) in index.iter().enumerate() {
+            let (i, dim) = (self.resolve(i), self.resolve(&self.storage[buffer].dims[d]));
+            let low = self.interval(&i).low >= Some(0);
+            let high = self.interval(&(dim.clone() - Expr::from(1) - i.clone())).low >= Some(0);
+            if low && high {
+                continue;
+            }
+            let varies = self.varies(&i);
+            let kind = if varies && self.fits_i32(&i) && self.fits_i32(&dim) { Kind::I32 } else { Kind::I64 };
+            let at = if varies { self.lanes_of(&i, kind)? } else { self.scalar(&i)? };
+            let (cmp, limit) = if high { (Cmp::Ge, Expr::from(0)) } else { (Cmp::Ult, dim) };
+            let limit = self.scalar(&limit)?;
+            let limit = self.b.resize(limit, kind, true);
+            let holds = self.b.compare(cmp, at, limit);
+            self.require(&mut conditions, holds);
+        }
+        Ok(conditions)
+    }
+
+    /// Adds a condition.
+    pub(super) fn require(&self, conditions: &mut Conditions<'c>, holds: Val<'c>) {
+        let slot = if holds.lanes == 1 { &mut conditions.uniform } else { &mut conditions.lanes };
+        *slot = Some(slot.map_or(holds, |c| self.b.and(c, holds)));
+    }
+
+    /// Both masks.
+    pub(super) fn both(&self, a: Option<Val<'c>>, b: Option<Val<'c>>) -> Option<Val<'c>> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(self.b.and(a, b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Reads elements where `mask`; with `outside`, also only where the index is in bounds.
+    pub(super) fn read(
+        &mut self,
+        buffer: usize,
+        index: &[Expr],
+        outside: Option<Constant>,
+        mask: Option<Val<'c>>,
+    ) -> Result<Val<'c>> {
+        let (dtype, space) = (self.storage[buffer].dtype, self.storage[buffer].space);
+        let kind = memory_kind(dtype);
+        let conditions = match outside {
+            Some(_) => self.bounds(buffer, index)?,
+            None => Conditions::default(),
+        };
+        let offset = self.offset(buffer, index);
+        let checked = conditions.uniform.is_some() || conditions.lanes.is_some();
+        let free = !checked && (mask.is_none() || space == Space::Register);
+        let access = self.access(buffer, &offset, free)?;
+        let otherwise = |e: &Self, lanes| {
+            e.memory_constant(kind, lanes, outside.unwrap_or(Constant { dtype, bits: 0 }))
+        };
+        let raw = match access {
+            Access::Uniform(at) if conditions.lanes.is_none() => match conditions.uniform {
+                None => self.b.load(at, kind, 1),
+                Some(holds) => {
+                    self.b.choose(holds, || self.b.load(at, kind, 1), || otherwise(self, 1))
+                }
+            },
+            Access::Contiguous(at) if free => {
+                let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
+                self.b.load(at, kind, lanes)
+            }
+            _ => {
+                let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
+                let whole = self.b.int(Kind::I1, lanes, 1);
+                let uniform = conditions.uniform.map(|c| self.b.broadcast(c, lanes));
+                let mask = self.both(self.both(mask, conditions.lanes), uniform).unwrap_or(whole);
+                let otherwise = otherwise(self, lanes);
+                match access {
+                    Access::Contiguous(at) => self.b.masked_load(at, mask, otherwise),
+                    Access::Uniform(at) | Access::Indexed(at) => {
+                        let at = self.b.broadcast(at, lanes);
+                        self.b.gather(at, mask, otherwise)
+                    }
+                }
+            }
+        };
+        Ok(self.from_memory(raw, dtype))
+    }
+
+    /// Stores a value where `mask`.
+    pub(super) fn write(
+        &mut self,
+        buffer: usize,
+        access: Access<'c>,
+        value: Val<'c>,
+        mask: Option<Val<'c>>,
+    ) {
+        let (dtype, space) = (self.storage[buffer].dtype, self.storage[buffer].space);
+        let value = self.to_memory(value, dtype);
+        let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
+        match access {
+            Access::Uniform(at) => {
+                // Lanes that write one element: the last one wins.
+                let value = if value.lanes > 1 { self.b.lane(value, lanes - 1) } else { value };
+                self.b.store(value, at);
+            }
+            Access::Contiguous(at) => {
+                let value = self.b.broadcast(value, lanes);
+                match mask {
+                    Some(mask) if space != Space::Register => self.b.masked_store(value, at, mask),
+                    _ => self.b.store(value, at),
+                }
+            }
+            Access::Indexed(at) => {
+                let value = self.b.broadcast(value, lanes);
+                let mask = mask.unwrap_or_else(|| self.b.int(Kind::I1, lanes, 1));
+                self.b.scatter(value, at, mask);
+            }
+        }
+    }
+
+    /// A constant as it lies in memory.
+    fn memory_constant(&self, kind: Kind, lanes: u32, constant: Constant) -> Val<'c> {
+        match (kind, constant.element()) {
+            (Kind::F32 | Kind::F64, Element::Float(value)) => self.b.float(kind, lanes, value),
+            _ => self.b.int(kind, lanes, constant.bits as i64),
+        }
+    }
+}
+
+/// Undoes `d * floordiv(x, d) + mod(x, d) = x`: an axis that a schedule fused and a read takes apart
+/// is contiguous again.
+fn recombine(mut expr: Expr) -> Expr {
+    'again: loop {
+        for (product, coefficient) in expr.terms() {
+            let [Atom::Mod(xd)] = &product[..] else { continue };
+            let (x, d) = &**xd;
+            let scale = Expr::from(*coefficient);
+            let quotient = x.floor_div(d) * d.clone();
+            let remainder = Expr::from(product[0].clone());
+            let candidate = expr.clone() + (x.clone() - quotient - remainder) * scale;
+            if candidate.terms().len() < expr.terms().len() {
+                expr = candidate;
+                continue 'again;
+            }
+        }
+        return expr;
+    }
+}

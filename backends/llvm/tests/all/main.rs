@@ -1,0 +1,7 @@
+//! Compiled nests run on real data, against plain Rust and the interpreter of loop nests.
+
+#![allow(unreachable_pub, reason = "modules of one test binary")]
+
+mod gemm;
+mod nests;
+mod run;

@@ -1,0 +1,132 @@
+//! Runs compiled kernels in the test's process.
+
+use mlcc_ir::nest::{LoopNest, Space};
+use mlcc_ir::{expr::Atom, tensor::Tensor};
+use mlcc_llvm::{CompiledKernel, Options, Target, compile, image};
+
+type Kernel = unsafe extern "C" fn(*const *mut u8, *const i64, *mut u8, i64, i64);
+
+/// An image mapped executable.
+pub struct Mapped {
+    memory: *mut libc::c_void,
+    length: usize,
+    entry: u64,
+}
+
+impl Mapped {
+    pub fn new(kernel: &CompiledKernel) -> Mapped {
+        let image = image::link(&[&kernel.object]).unwrap();
+        let length = image.bytes.len();
+        // SAFETY: a fresh anonymous mapping that is filled before it becomes executable.
+        unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let memory = libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0);
+            assert_ne!(memory, libc::MAP_FAILED);
+            std::ptr::copy_nonoverlapping(image.bytes.as_ptr(), memory.cast(), length);
+            assert_eq!(libc::mprotect(memory, length, libc::PROT_READ | libc::PROT_EXEC), 0);
+            Mapped { memory, length, entry: image.entries[0] }
+        }
+    }
+
+    /// Calls the kernel.
+    pub fn call(&self, buffers: &[*mut u8], sizes: &[i64], scratch: *mut u8, begin: i64, end: i64) {
+        // SAFETY: the entry is a kernel's function in the mapped image; the test's buffers are as large
+        // as the nest says.
+        unsafe {
+            let kernel: Kernel = std::mem::transmute(self.memory.cast::<u8>().add(self.entry as usize));
+            kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, begin, end);
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, not used any more.
+        unsafe { libc::munmap(self.memory, self.length) };
+    }
+}
+
+/// Bytes between two pages that cannot be touched, the data ending right at the second one (or beginning
+/// right behind the first): an access out of bounds kills the test.
+pub struct Fenced {
+    memory: *mut libc::c_void,
+    length: usize,
+    data: *mut u8,
+    bytes: usize,
+}
+
+impl Fenced {
+    pub fn new(content: &[u8], at_end: bool, align: usize) -> Fenced {
+        let page = 4096;
+        let middle = content.len().next_multiple_of(page).max(page);
+        let length = middle + 2 * page;
+        // SAFETY: a fresh anonymous mapping of which the middle is made accessible.
+        unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let memory = libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0);
+            assert_ne!(memory, libc::MAP_FAILED);
+            let start = memory.cast::<u8>().add(page);
+            assert_eq!(libc::mprotect(start.cast(), middle, libc::PROT_READ | libc::PROT_WRITE), 0);
+            let shift = if at_end { (middle - content.len()) / align * align } else { 0 };
+            let data = start.add(shift);
+            std::ptr::copy_nonoverlapping(content.as_ptr(), data, content.len());
+            Fenced { memory, length, data, bytes: content.len() }
+        }
+    }
+
+    pub fn pointer(&self) -> *mut u8 {
+        self.data
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `bytes` bytes at `data` are accessible as long as self lives.
+        unsafe { std::slice::from_raw_parts(self.data, self.bytes) }
+    }
+}
+
+impl Drop for Fenced {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, not used any more.
+        unsafe { libc::munmap(self.memory, self.length) };
+    }
+}
+
+/// Compiles and runs a nest on tensors for its operands, in order; gives the operands afterwards.
+pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i64]) -> Vec<Tensor> {
+    let kernel = compile(nest, target, &Options::default()).unwrap();
+    let mapped = Mapped::new(&kernel);
+    let value = |atom: &Atom| match atom {
+        Atom::Symbol(name) => nest.symbols.iter().position(|s| s == name).map(|i| sizes[i]),
+        _ => None,
+    };
+    let tiles = nest.tiles().evaluate(&value).unwrap();
+    let scratch = vec![0xa5u8; kernel.scratch_bytes.evaluate(&value).unwrap() as usize];
+    let mut results = Vec::new();
+    for at_end in [true, false] {
+        let fenced: Vec<_> =
+            operands.iter().map(|t| Fenced::new(&t.data, at_end, t.dtype.size())).collect();
+        let scratch = Fenced::new(&scratch, at_end, 64);
+        let pointers: Vec<_> = fenced.iter().map(Fenced::pointer).collect();
+        // Two parts, so that the range is tested.
+        let half = tiles / 2;
+        mapped.call(&pointers, sizes, scratch.pointer(), half, tiles);
+        mapped.call(&pointers, sizes, scratch.pointer(), 0, half);
+        let after: Vec<_> = fenced
+            .iter()
+            .zip(operands)
+            .map(|(f, t)| Tensor::new(t.dtype, t.dims.clone(), f.bytes().to_vec().into()).unwrap())
+            .collect();
+        if !at_end {
+            assert_eq!(results, after, "{}: the result depends on where buffers lie", nest.name);
+        }
+        results = after;
+    }
+    assert!(nest.buffers.iter().filter(|b| b.space == Space::Global).count() == operands.len());
+    results
+}
+
+/// Compiles for the host and runs.
+pub fn run(nest: &LoopNest, operands: &[Tensor], sizes: &[i64]) -> Vec<Tensor> {
+    run_on(&Target::host(), nest, operands, sizes)
+}
