@@ -14,19 +14,25 @@
 mod activation;
 mod arg;
 mod contraction;
+mod control;
 mod conv;
 mod conv_transpose;
+mod cumulative;
 mod einsum;
 mod elementwise;
 mod gather;
 mod generate;
+mod grid_sample;
 mod kernels;
 mod lowering;
 mod movement;
 mod norm;
 mod pad;
 mod pool;
+mod quantize;
 mod reduce;
+mod resize;
+mod sampling;
 mod scalars;
 mod scatter;
 mod softmax;
@@ -85,16 +91,26 @@ fn check_symbols(program: &Program) -> Result<()> {
     for tensor in &program.tensors {
         tensor.ty.dims.iter().for_each(|d| d.collect_symbols(&mut used));
     }
-    for step in &program.steps {
-        if let Step::Kernel { kernel, .. } = step {
-            used.extend(kernel.symbols());
-        }
-    }
+    collect_symbols(&program.steps, &mut used);
     match used.iter().find(|name| !program.symbols.iter().any(|s| s.name == **name)) {
         None => Ok(()),
         Some(name) => {
             Err(Diagnostic::unsupported(format!("the size '{name}' is not a dimension of any input"))
                 .hint("give the input whose dimension is computed from it a static shape with --shape"))
+        }
+    }
+}
+
+fn collect_symbols(steps: &[Step], into: &mut Vec<Name>) {
+    for step in steps {
+        match step {
+            Step::Kernel { kernel, .. } => into.extend(kernel.symbols()),
+            Step::If { then, otherwise, .. } => {
+                collect_symbols(then, into);
+                collect_symbols(otherwise, into);
+            }
+            Step::Loop { body, .. } => collect_symbols(body, into),
+            Step::Copy { .. } | Step::Call { .. } => {}
         }
     }
 }
@@ -150,12 +166,15 @@ fn lower_nodes(scope: &mut Scope<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Lowers the operators of a family; `None` for others.
+type Family = fn(&mut Lowering<'_, '_>) -> Option<Result<()>>;
+
 /// Lowers one node: the family that knows the operator does it.
 fn lower_node(op: &mut Lowering<'_, '_>) -> Result<()> {
     if generate::is_known(op.scope.graph, op.node) {
         return generate::lower_known(op);
     }
-    const FAMILIES: &[fn(&mut Lowering<'_, '_>) -> Option<Result<()>>] = &[
+    const FAMILIES: &[Family] = &[
         elementwise::lower,
         contraction::lower,
         conv::lower,
@@ -171,6 +190,11 @@ fn lower_node(op: &mut Lowering<'_, '_>) -> Result<()> {
         gather::lower,
         scatter::lower,
         generate::lower,
+        control::lower,
+        cumulative::lower,
+        quantize::lower,
+        resize::lower,
+        grid_sample::lower,
     ];
     FAMILIES.iter().find_map(|lower| lower(op)).unwrap_or_else(|| {
         let node: &Node = op.node;

@@ -48,7 +48,7 @@ fn find_extreme(
     let mut s = Scalars::default();
     let v = s.read(k, input, point(dims.len()));
     let combine = if greatest { Combine::Max } else { Combine::Min };
-    k.reduce("best", axes.clone(), best, combine, s.yields(v));
+    k.reduce("best", axes.clone(), best, s.yields(v).combined(combine));
 
     let mut s = Scalars::default();
     let v = s.read(k, input, point(dims.len()));
@@ -62,7 +62,7 @@ fn find_extreme(
     let position = s.index(Expr::axis(&format!("i{axis}")));
     let (none, combine) = if last { (s.int(-1), Combine::Max) } else { (s.int(i64::MAX), Combine::Min) };
     let v = s.select(found, position, none);
-    k.push("position", axes, (target, write), s.yields(v), Some(combine));
+    k.push("position", axes, (target, write), s.yields(v).combined(combine));
 }
 
 fn lower_arg(op: &mut Lowering<'_, '_>, greatest: bool) -> Result<()> {
@@ -152,7 +152,7 @@ fn lower_top_k(op: &mut Lowering<'_, '_>) -> Result<()> {
     let compared = (s.read(&k, input, other), s.index(Expr::axis("j")));
     let before = comes_before(&mut s, compared, own, largest);
     let v = s.cast(before, DType::I64);
-    k.reduce("rank", axes, rank, Combine::Add, s.yields(v));
+    k.reduce("rank", axes, rank, s.yields(v).combined(Combine::Add));
 
     for (i, name) in [(0, "values"), (1, "indices")] {
         let Some(result) = op.used_result(i) else { continue };
@@ -162,7 +162,7 @@ fn lower_top_k(op: &mut Lowering<'_, '_>) -> Result<()> {
         let mut write = at.clone();
         write[axis] = Expr::value(place);
         let v = if i == 0 { s.read_raw(&k, input, at.clone()) } else { s.index(at[axis].clone()) };
-        k.push(name, all.clone(), (target, write), s.yields(v), None);
+        k.push(name, all.clone(), (target, write), s.yields(v));
     }
     op.emit(k)
 }

@@ -76,7 +76,7 @@ pub(super) fn emit(op: &mut Lowering<'_, '_>, c: Contraction<'_>) -> Result<()> 
     } else {
         k.temporary("acc", accumulated, op.dims(result).to_vec())
     };
-    k.push(c.name, c.axes, (target, c.write.clone()), body, combine);
+    k.push(c.name, c.axes, (target, c.write.clone()), body.combined(combine));
     if !direct {
         finish(op, &mut k, (kept, c.write), (target, result), bias);
     }
@@ -110,7 +110,7 @@ fn finish(
         v = s.add(v, b);
     }
     let target = k.output(op, result, "y");
-    k.push(name, axes, (target, write), s.yields(v), None);
+    k.push(name, axes, (target, write), s.yields(v));
 }
 
 /// Lowers `matmul`; `None` if the operator is another.

@@ -75,7 +75,7 @@ fn write_elements(op: &mut Lowering<'_, '_>, i: usize, elements: &[Expr]) -> Res
         let mut s = Scalars::default();
         let v = s.index_as(element.clone(), ty.dtype);
         let write = if ty.rank() == 0 { Vec::new() } else { vec![Expr::from(at as i64)] };
-        k.push("dim", Vec::new(), (target, write), s.yields(v), None);
+        k.push("dim", Vec::new(), (target, write), s.yields(v));
     }
     op.emit(k)
 }

@@ -7,6 +7,7 @@ use mlcc_ir::{
     expr::Expr,
     graph::ValueId,
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
+    program::TensorId,
     scalar::Body,
     types::TensorType,
 };
@@ -31,51 +32,92 @@ pub(super) fn indices(axes: &[Axis]) -> Vec<Expr> {
     axes.iter().map(|a| Expr::axis(&a.name)).collect()
 }
 
+/// `name`, or `name2`, `name3`, ... if it is taken.
+fn unique(name: &str, taken: impl Fn(&str) -> bool) -> Name {
+    let mut candidate = name.to_owned();
+    let mut count = 1;
+    while taken(&candidate) {
+        count += 1;
+        candidate = format!("{name}{count}");
+    }
+    candidate.into()
+}
+
+/// What a compute writes: a value, and how values that meet are combined.
+pub(super) struct Yield {
+    pub(super) body: Body,
+    pub(super) combine: Option<Combine>,
+}
+
+impl Yield {
+    /// The same value, combined.
+    pub(super) fn combined(self, combine: impl Into<Option<Combine>>) -> Yield {
+        Yield { combine: combine.into(), ..self }
+    }
+}
+
+/// What a kernel's tensor is outside.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Operand {
+    /// A value of the graph.
+    Value(ValueId),
+    /// A tensor of the program.
+    Tensor(TensorId),
+    /// Nothing: a temporary.
+    None,
+}
+
 /// A kernel under construction.
 pub(super) struct KernelBuilder {
     kernel: Kernel,
-    /// The graph value behind each tensor; `None` for temporaries.
-    values: Vec<Option<ValueId>>,
+    /// What each tensor is outside.
+    operands: Vec<Operand>,
 }
 
 impl KernelBuilder {
     pub(super) fn new(name: Name, node: Name) -> KernelBuilder {
         KernelBuilder {
             kernel: Kernel { name, nodes: vec![node], tensors: Vec::new(), computes: Vec::new() },
-            values: Vec::new(),
+            operands: Vec::new(),
         }
     }
 
-    fn tensor(&mut self, name: &str, ty: TensorType, role: Role, value: Option<ValueId>) -> usize {
-        let taken = |n: &str| self.kernel.tensors.iter().any(|t| *t.name == *n);
-        let mut unique = name.to_owned();
-        let mut count = 1;
-        while taken(&unique) {
-            count += 1;
-            unique = format!("{name}{count}");
-        }
-        self.kernel.tensors.push(KernelTensor { name: unique.into(), ty, role });
-        self.values.push(value);
+    fn tensor(&mut self, name: &str, ty: TensorType, role: Role, operand: Operand) -> usize {
+        let name = unique(name, |n| self.kernel.tensors.iter().any(|t| *t.name == *n));
+        self.kernel.tensors.push(KernelTensor { name, ty, role });
+        self.operands.push(operand);
         self.kernel.tensors.len() - 1
     }
 
     /// The input for a graph value; the same one if it is an input already.
     pub(super) fn input(&mut self, op: &Lowering<'_, '_>, value: ValueId, name: &str) -> usize {
-        let same = |t: &usize| self.kernel.tensors[*t].role == Role::Input && self.values[*t] == Some(value);
-        match (0..self.values.len()).find(same) {
+        let same = |t: &usize| {
+            self.kernel.tensors[*t].role == Role::Input && self.operands[*t] == Operand::Value(value)
+        };
+        match (0..self.operands.len()).find(same) {
             Some(t) => t,
-            None => self.tensor(name, op.ty(value).clone(), Role::Input, Some(value)),
+            None => self.tensor(name, op.ty(value).clone(), Role::Input, Operand::Value(value)),
         }
     }
 
     /// The output for a graph value, a result of the node.
     pub(super) fn output(&mut self, op: &Lowering<'_, '_>, value: ValueId, name: &str) -> usize {
-        self.tensor(name, op.ty(value).clone(), Role::Output, Some(value))
+        self.tensor(name, op.ty(value).clone(), Role::Output, Operand::Value(value))
+    }
+
+    /// The output for a graph value of which the kernel writes a part.
+    pub(super) fn update(&mut self, op: &Lowering<'_, '_>, value: ValueId, name: &str) -> usize {
+        self.tensor(name, op.ty(value).clone(), Role::InOut, Operand::Value(value))
+    }
+
+    /// An input that is a tensor of the program.
+    pub(super) fn program_input(&mut self, name: &str, ty: TensorType, tensor: TensorId) -> usize {
+        self.tensor(name, ty, Role::Input, Operand::Tensor(tensor))
     }
 
     /// A tensor inside the kernel.
     pub(super) fn temporary(&mut self, name: &str, dtype: DType, dims: Vec<Expr>) -> usize {
-        self.tensor(name, TensorType::new(dtype, dims), Role::Temporary, None)
+        self.tensor(name, TensorType::new(dtype, dims), Role::Temporary, Operand::None)
     }
 
     /// Element type of a tensor.
@@ -83,55 +125,40 @@ impl KernelBuilder {
         self.kernel.tensors[tensor].ty.dtype
     }
 
-    /// Adds a compute; the body's value is converted to the target's type.
+    /// Adds a compute; the value is converted to the target's type.
     pub(super) fn push(
         &mut self,
         name: &str,
         axes: Vec<Axis>,
         (target, write): (usize, Vec<Expr>),
-        mut body: Body,
-        combine: Option<Combine>,
+        Yield { mut body, combine }: Yield,
     ) {
         let result = body.result;
         body.result = body.cast(result, self.dtype(target));
         let taken = |n: &str| self.kernel.computes.iter().any(|c| *c.name == *n);
-        let mut unique = name.to_owned();
-        let mut count = 1;
-        while taken(&unique) {
-            count += 1;
-            unique = format!("{name}{count}");
-        }
-        self.kernel.computes.push(Compute { name: unique.into(), axes, target, write, body, combine });
+        let name = unique(name, taken);
+        self.kernel.computes.push(Compute { name, axes, target, write, body, combine });
     }
 
-    /// Adds `target[axes] = body`.
-    pub(super) fn map(&mut self, name: &str, axes: Vec<Axis>, target: usize, body: Body) {
+    /// Adds `target[axes] = value`.
+    pub(super) fn map(&mut self, name: &str, axes: Vec<Axis>, target: usize, value: Yield) {
         let write = indices(&axes);
-        self.push(name, axes, (target, write), body, None);
+        self.push(name, axes, (target, write), value);
     }
 
-    /// Adds `target[parallel axes] = combine over the reduction axes of body`. Without reduction axes
+    /// Adds `target[parallel axes] = value, combined over the reduction axes`. Without reduction axes
     /// it is a [`KernelBuilder::map`].
-    pub(super) fn reduce(
-        &mut self,
-        name: &str,
-        axes: Vec<Axis>,
-        target: usize,
-        combine: Combine,
-        body: Body,
-    ) {
+    pub(super) fn reduce(&mut self, name: &str, axes: Vec<Axis>, target: usize, mut value: Yield) {
         let kept: Vec<Axis> = axes.iter().filter(|a| a.kind == AxisKind::Parallel).cloned().collect();
-        let combine = (kept.len() < axes.len()).then_some(combine);
-        self.push(name, axes, (target, indices(&kept)), body, combine);
+        if kept.len() == axes.len() {
+            value.combine = None;
+        }
+        self.push(name, axes, (target, indices(&kept)), value);
     }
 
-    /// The kernel and the graph values of its operands: inputs, then outputs.
-    pub(super) fn finish(self) -> (Kernel, Vec<ValueId>) {
-        let with = |wanted: Role| {
-            let values = &self.values;
-            self.kernel.with_role(wanted).filter_map(move |t| values[t])
-        };
-        let operands = with(Role::Input).chain(with(Role::Output)).collect();
+    /// The kernel and its operands: inputs, then outputs.
+    pub(super) fn finish(self) -> (Kernel, Vec<Operand>) {
+        let operands = self.kernel.operands().map(|t| self.operands[t]).collect();
         (self.kernel, operands)
     }
 }

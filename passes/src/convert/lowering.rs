@@ -1,7 +1,7 @@
 //! What lowering one node works with: its operands and attributes, and the program that grows.
 
 use super::{
-    kernels::{KernelBuilder, indices},
+    kernels::{KernelBuilder, Operand, indices},
     scalars::{Scalars, compute_type},
 };
 use mlcc_ir::{
@@ -206,13 +206,26 @@ impl<'g> Lowering<'_, 'g> {
         (dims, axes): (&[Expr], &[Axis]),
     ) -> scalar::ValueId {
         let index = broadcast_index(self.dims(value), dims, &indices(axes));
-        self.read(k, s, (value, name), index)
+        let plain = index.iter().all(|e| e.as_axis().is_some() || e.as_const().is_some());
+        if plain {
+            return self.read(k, s, (value, name), index);
+        }
+        // A size that is 1 or the result's, but for all the compiler knows may be 0.
+        let tensor = k.input(self, value, name);
+        s.read_or(k, tensor, index, Element::Int(0))
     }
 
     /// Adds the kernel to the program.
     pub(super) fn emit(&mut self, kernel: KernelBuilder) -> Result<()> {
-        let (kernel, values) = kernel.finish();
-        let operands = values.into_iter().map(|v| self.scope.tensor(v)).collect::<Result<Vec<_>>>()?;
+        let (kernel, operands) = kernel.finish();
+        let operands = operands
+            .into_iter()
+            .map(|operand| match operand {
+                Operand::Value(value) => self.scope.tensor(value),
+                Operand::Tensor(tensor) => Ok(tensor),
+                Operand::None => Err(Diagnostic::internal("a temporary is no operand")),
+            })
+            .collect::<Result<Vec<_>>>()?;
         self.scope.program.steps.push(Step::Kernel { kernel: Arc::new(kernel), operands });
         Ok(())
     }

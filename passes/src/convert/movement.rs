@@ -104,7 +104,7 @@ fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
         let mut write = indices(&axes);
         write[axis] = write[axis].clone() + offset.clone();
         offset = offset + dims[axis].clone();
-        k.push("concat", axes, (target, write), s.yields(v), None);
+        k.push("concat", axes, (target, write), s.yields(v));
     }
     op.emit(k)
 }

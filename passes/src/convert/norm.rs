@@ -76,7 +76,7 @@ impl Domain {
         let target = self.statistic(k, name);
         let mut s = Scalars::default();
         let v = f(k, &mut s);
-        k.reduce(name, self.axes.clone(), target, Combine::Add, s.yields(v));
+        k.reduce(name, self.axes.clone(), target, s.yields(v).combined(Combine::Add));
         target
     }
 
@@ -137,7 +137,7 @@ fn affine(
     k: &mut KernelBuilder,
     s: &mut Scalars,
     mut v: scalar::ValueId,
-    (scale, bias): (Option<(ValueId, Vec<Expr>)>, Option<(ValueId, Vec<Expr>)>),
+    [scale, bias]: [Option<(ValueId, Vec<Expr>)>; 2],
 ) -> scalar::ValueId {
     if let Some((scale, index)) = scale {
         let factor = op.read(k, s, (scale, "scale"), index);
@@ -172,8 +172,8 @@ fn lower_layer_norm(op: &mut Lowering<'_, '_>) -> Result<()> {
     let difference = domain.difference(&k, &mut s, input, mean);
     let factor = s.read_raw(&k, inverse, domain.kept_at());
     let v = s.mul(difference, factor);
-    let own = |v: ValueId| (v, super::lowering::broadcast_index(op.dims(v), dims, &domain.at));
-    let v = affine(op, &mut k, &mut s, v, (op.optional(1).map(own), op.optional(2).map(own)));
+    let own = &|v: ValueId| (v, super::lowering::broadcast_index(op.dims(v), dims, &domain.at));
+    let v = affine(op, &mut k, &mut s, v, [1, 2].map(|i| op.optional(i).map(own)));
     let target = k.output(op, result, "y");
     k.map("normalize", domain.all(), target, s.yields(v));
 
@@ -185,7 +185,7 @@ fn lower_layer_norm(op: &mut Lowering<'_, '_>) -> Result<()> {
         let write = (0..op.dims(result).len())
             .map(|d| if d < axis { domain.at[d].clone() } else { Expr::from(0) })
             .collect();
-        k.push(&format!("{name}_out"), domain.kept(), (target, write), s.yields(v), None);
+        k.push(&format!("{name}_out"), domain.kept(), (target, write), s.yields(v));
     }
     op.emit(k)
 }
@@ -207,8 +207,8 @@ fn lower_rms_norm(op: &mut Lowering<'_, '_>) -> Result<()> {
     let v = s.read(&k, input, domain.at.clone());
     let factor = s.read_raw(&k, inverse, domain.kept_at());
     let v = s.mul(v, factor);
-    let own = |v: ValueId| (v, super::lowering::broadcast_index(op.dims(v), dims, &domain.at));
-    let v = affine(op, &mut k, &mut s, v, (op.optional(1).map(own), None));
+    let own = &|v: ValueId| (v, super::lowering::broadcast_index(op.dims(v), dims, &domain.at));
+    let v = affine(op, &mut k, &mut s, v, [op.optional(1).map(own), None]);
     let target = k.output(op, result, "y");
     k.map("normalize", domain.all(), target, s.yields(v));
     op.emit(k)
@@ -282,10 +282,10 @@ fn normalize(
     let difference = domain.difference(&k, &mut s, input, mean);
     let factor = s.read_raw(&k, inverse, domain.kept_at());
     let v = s.mul(difference, factor);
-    let own = |v: ValueId| (v, channel.clone());
-    let v = affine(op, &mut k, &mut s, v, (op.optional(1).map(own), op.optional(2).map(own)));
+    let own = &|v: ValueId| (v, channel.clone());
+    let v = affine(op, &mut k, &mut s, v, [1, 2].map(|i| op.optional(i).map(own)));
     let target = k.output(op, result, "y");
-    k.push("normalize", domain.all(), (target, write), s.yields(v), None);
+    k.push("normalize", domain.all(), (target, write), s.yields(v));
     op.emit(k)
 }
 
@@ -307,7 +307,7 @@ fn lower_lrn(op: &mut Lowering<'_, '_>) -> Result<()> {
     let mut s = Scalars::default();
     let v = s.read_or(&k, input, neighbour, Element::Int(0));
     let v = s.mul(v, v);
-    k.reduce("squares", axes, squares, Combine::Add, s.yields(v));
+    k.reduce("squares", axes, squares, s.yields(v).combined(Combine::Add));
 
     let mut s = Scalars::default();
     let total = s.read_raw(&k, squares, indices(&all));

@@ -107,7 +107,7 @@ fn lower_max_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
     };
     let mut s = Scalars::default();
     let v = pool.read(&k, &mut s, input, lowest(dtype));
-    k.reduce("max", pool.axes.clone(), max, Combine::Max, s.yields(v));
+    k.reduce("max", pool.axes.clone(), max, s.yields(v).combined(Combine::Max));
     if !direct {
         let target = k.output(op, result, "y");
         let mut s = Scalars::default();
@@ -138,7 +138,7 @@ fn lower_max_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
         let flat = s.index(flat_index(op, pool));
         let none = s.int(i64::MAX);
         let v = s.select(found, flat, none);
-        k.reduce("indices", pool.axes.clone(), target, Combine::Min, s.yields(v));
+        k.reduce("indices", pool.axes.clone(), target, s.yields(v).combined(Combine::Min));
     }
     op.emit(k)
 }
@@ -163,7 +163,7 @@ fn lower_average_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
     let sum = k.temporary("sum", computed, op.dims(result).to_vec());
     let mut s = Scalars::default();
     let v = pool.read(&k, &mut s, input, Element::Int(0));
-    k.reduce("sum", pool.axes.clone(), sum, Combine::Add, s.yields(v));
+    k.reduce("sum", pool.axes.clone(), sum, s.yields(v).combined(Combine::Add));
 
     let mut s = Scalars::default();
     let total = s.read_raw(&k, sum, indices(&kept));
@@ -220,7 +220,7 @@ fn lower_lp_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
             s.binary(BinaryOp::Pow, magnitude, power)
         }
     };
-    k.reduce("sum", pool.axes.clone(), sum, Combine::Add, s.yields(v));
+    k.reduce("sum", pool.axes.clone(), sum, s.yields(v).combined(Combine::Add));
     let mut s = Scalars::default();
     let total = s.read_raw(&k, sum, indices(&kept));
     let v = match p {

@@ -79,11 +79,11 @@ fn lower_reduction(op: &mut Lowering<'_, '_>, combine: Combine) -> Result<()> {
     let accumulated = compute_type(op.dtype(x));
     if !mean && (combine.is_none() || accumulated == op.dtype(result)) {
         let target = k.output(op, result, "y");
-        k.push(op.name(), axes, (target, write), body, combine);
+        k.push(op.name(), axes, (target, write), body.combined(combine));
         return op.emit(k);
     }
     let acc = k.temporary("acc", accumulated, kept.iter().map(|a| a.extent.clone()).collect());
-    k.push("sum", axes, (acc, indices(&kept)), body, combine);
+    k.push("sum", axes, (acc, indices(&kept)), body.combined(combine));
     let mut s = Scalars::default();
     let mut v = s.read_raw(&k, acc, indices(&kept));
     if mean {
@@ -92,6 +92,6 @@ fn lower_reduction(op: &mut Lowering<'_, '_>, combine: Combine) -> Result<()> {
         v = s.div(v, count);
     }
     let target = k.output(op, result, "y");
-    k.push(if mean { "mean" } else { "convert" }, kept, (target, write), s.yields(v), None);
+    k.push(if mean { "mean" } else { "convert" }, kept, (target, write), s.yields(v));
     op.emit(k)
 }

@@ -1,6 +1,6 @@
 //! Building scalar bodies: reads that widen half-precision types, constants, shared subexpressions.
 
-use super::kernels::KernelBuilder;
+use super::kernels::{KernelBuilder, Yield};
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
@@ -35,10 +35,10 @@ impl Scalars {
         self.body.dtype(v)
     }
 
-    /// The body that yields `result`.
-    pub(super) fn yields(mut self, result: ValueId) -> Body {
+    /// The body with that result.
+    pub(super) fn yields(mut self, result: ValueId) -> Yield {
         self.body.result = result;
-        self.body
+        Yield { body: self.body, combine: None }
     }
 
     /// An element as it is stored.

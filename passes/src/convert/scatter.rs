@@ -62,7 +62,7 @@ fn lower_scatter_elements(op: &mut Lowering<'_, '_>) -> Result<()> {
     let mut write = at.clone();
     write[axis] = s.wrapped_index(raw, &dims[axis]);
     let v = s.read_raw(&k, updates, at);
-    k.push("scatter", axes, (target, write), s.yields(v), combine(op)?);
+    k.push("scatter", axes, (target, write), s.yields(v).combined(combine(op)?));
     op.emit(k)
 }
 
@@ -89,6 +89,6 @@ fn lower_scatter_nd(op: &mut Lowering<'_, '_>) -> Result<()> {
     }
     write.extend(after.iter().cloned());
     let v = s.read_raw(&k, updates, at.clone());
-    k.push("scatter", axes, (target, write), s.yields(v), combine(op)?);
+    k.push("scatter", axes, (target, write), s.yields(v).combined(combine(op)?));
     op.emit(k)
 }

@@ -39,7 +39,7 @@ fn lower_softmax(op: &mut Lowering<'_, '_>, logarithm: bool) -> Result<()> {
     let max = k.temporary("max", computed, outer_dims.clone());
     let mut s = Scalars::default();
     let v = s.read(&k, input, at.clone());
-    k.reduce("max", reduced(), max, Combine::Max, s.yields(v));
+    k.reduce("max", reduced(), max, s.yields(v).combined(Combine::Max));
 
     let shifted = |k: &KernelBuilder, s: &mut Scalars| -> ValueId {
         let v = s.read(k, input, at.clone());
@@ -55,7 +55,7 @@ fn lower_softmax(op: &mut Lowering<'_, '_>, logarithm: bool) -> Result<()> {
     let sum = k.temporary("sum", computed, outer_dims);
     let mut s = Scalars::default();
     let v = s.read_raw(&k, exp, at.clone());
-    k.reduce("sum", reduced(), sum, Combine::Add, s.yields(v));
+    k.reduce("sum", reduced(), sum, s.yields(v).combined(Combine::Add));
 
     let mut s = Scalars::default();
     let v = if logarithm {
