@@ -1,9 +1,10 @@
 //! Imports models and counts: `import [-v] FILE_OR_FOLDER...`; a folder's `*/model.onnx` and `*.onnx` are
-//! taken. `-v` prints the graphs' operators.
+//! taken. `-v` prints the graphs' operators; `--values` lets import rely on the inputs of a node test's
+//! first data set.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
-use mlcc_onnx::{ImportOptions, import};
+use mlcc_onnx::{ImportOptions, import, input_names, read_tensor_file};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -26,17 +27,27 @@ fn models(path: &Path, into: &mut Vec<PathBuf>) {
 
 fn main() {
     let mut files = Vec::new();
-    let mut verbose = false;
+    let (mut verbose, mut with_values) = (false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "-v" => verbose = true,
+            "--values" => with_values = true,
             path => models(Path::new(path), &mut files),
         }
     }
     files.sort();
     let (mut imported, mut reasons) = (0, BTreeMap::<String, usize>::new());
     for file in &files {
-        match import(file, &ImportOptions::default()) {
+        let mut options = ImportOptions::default();
+        if with_values {
+            for (i, name) in input_names(file).unwrap_or_default().into_iter().enumerate() {
+                let data = file.with_file_name("test_data_set_0").join(format!("input_{i}.pb"));
+                if let Ok(tensor) = read_tensor_file(&data) {
+                    options.values.insert(name, tensor);
+                }
+            }
+        }
+        match import(file, &options) {
             Ok(model) => {
                 imported += 1;
                 if verbose {

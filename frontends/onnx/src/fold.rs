@@ -4,7 +4,7 @@ use crate::builder::Builder;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    graph::ValueId,
+    graph::{ValueId, known_elements},
     tensor::{Element, Tensor, element_count, push_element},
 };
 
@@ -66,6 +66,28 @@ impl Builder<'_> {
             self.folded.insert(result, Some(tensor));
         }
         wanted
+    }
+
+    /// Lets import rely on the value of an input.
+    ///
+    /// # Errors
+    /// If the tensor is not of the input's type.
+    pub(crate) fn specialise(&mut self, input: ValueId, tensor: &Tensor) -> Result<()> {
+        let value = self.graph.value(input);
+        let fits = value.ty.dtype == tensor.dtype
+            && value.ty.rank() == tensor.dims.len()
+            && value.ty.dims.iter().zip(&tensor.dims).all(|(d, n)| d.as_const().is_none_or(|d| d == *n));
+        if !fits {
+            return Err(Diagnostic::user(format!(
+                "input '{}' is of type {} but its value is of type {}",
+                value.name,
+                value.ty,
+                tensor.ty()
+            )));
+        }
+        self.graph.value_mut(input).known = known_elements(tensor);
+        self.folded.insert(input, Some(tensor.clone()));
+        Ok(())
     }
 
     /// The elements of a value of rank 0 or 1 as symbolic integers, if import can tell.

@@ -10,8 +10,8 @@ use crate::{
     builder::Builder,
     call::{Call, malformed},
     external::ExternalData,
-    proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto},
-    registry::{self, NEWEST_OPSET, OLDEST_OPSET},
+    proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto},
+    registry::{self, Import, NEWEST_OPSET, OLDEST_OPSET},
     scope::{Scopes, Slot},
     signature::{Signature, tensor_element_type},
     tensor::tensor_from_proto,
@@ -20,7 +20,10 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     graph::{Def, Location, ValueId},
 };
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 /// More problems are not listed.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -64,7 +67,7 @@ pub(crate) fn import_model(
         )));
         return Err(importer.diagnostics);
     }
-    let ranges = importer.model_graph(graph, options);
+    importer.model_graph(graph, options);
     for name in options.shapes.keys().filter(|name| !graph.input.iter().any(|i| i.name == **name)) {
         let inputs: Vec<_> = graph.input.iter().map(|i| format!("'{}'", i.name)).collect();
         importer.report(
@@ -80,7 +83,13 @@ pub(crate) fn import_model(
         ir_version: model.ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
     };
-    Ok(Imported { graph: importer.builder.graph, info, ranges })
+    Ok(Imported { graph: importer.builder.graph, info, ranges: importer.builder.ranges })
+}
+
+/// The inputs of a model's graph: old models list their weights among them.
+pub(crate) fn model_inputs(graph: &GraphProto) -> Vec<&ValueInfoProto> {
+    let weights: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    graph.input.iter().filter(|i| !weights.contains(i.name.as_str())).collect()
 }
 
 /// The two names of the main domain are one.
@@ -127,17 +136,9 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Imports the model's graph; returns the ranges of symbols.
-    fn model_graph(
-        &mut self,
-        graph: &'m GraphProto,
-        options: &ImportOptions<'_>,
-    ) -> BTreeMap<mlcc_ir::Name, (i64, i64)> {
+    fn model_graph(&mut self, graph: &'m GraphProto, options: &ImportOptions<'_>) {
         let mut signature = Signature::new(options);
-        // Old models list their weights among the inputs.
-        let initialised: std::collections::HashSet<&str> =
-            graph.initializer.iter().map(|t| t.name.as_str()).collect();
-        let inputs: Vec<_> = graph.input.iter().filter(|i| !initialised.contains(i.name.as_str())).collect();
+        let inputs = model_inputs(graph);
         for input in &inputs {
             if let Err(d) = signature.learn(input) {
                 self.report(d);
@@ -148,6 +149,11 @@ impl<'m> Importer<'m> {
                 Ok(ty) => {
                     let id = self.builder.value(&input.name, ty, Def::Input(i));
                     self.builder.graph.inputs.push(id);
+                    if let Some(tensor) = options.values.get(&input.name)
+                        && let Err(d) = self.builder.specialise(id, tensor)
+                    {
+                        self.report(d);
+                    }
                     Slot::Value(id)
                 }
                 Err(d) => {
@@ -157,6 +163,7 @@ impl<'m> Importer<'m> {
             };
             self.define(&input.name, slot);
         }
+        self.builder.ranges = signature.ranges;
         self.graph_body(graph);
         for output in &graph.output {
             match self.output(output) {
@@ -165,11 +172,10 @@ impl<'m> Importer<'m> {
                 Err(d) => self.report(d),
             }
         }
-        signature.ranges
     }
 
     /// An output's value; `None` if its import failed already.
-    fn output(&self, output: &crate::proto::ValueInfoProto) -> Result<Option<ValueId>> {
+    fn output(&self, output: &ValueInfoProto) -> Result<Option<ValueId>> {
         match self.scopes.get(&output.name) {
             Some(Slot::Value(id)) => {
                 if output.ty.is_some() {
@@ -285,7 +291,7 @@ impl<'m> Importer<'m> {
                 Slot::Absent | Slot::Poisoned => None,
             })
             .collect();
-        if node.op_type == "If" {
+        if matches!(operator.import, Import::Branch) {
             return self.inline_branch(&attributes, &inputs);
         }
         let first_new = self.builder.graph.values.len();

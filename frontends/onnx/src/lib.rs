@@ -51,7 +51,9 @@ pub struct Imported {
     pub graph: Graph,
     /// What the file says about itself.
     pub info: ModelInfo,
-    /// Ranges that the options gave to symbolic dimensions, inclusive.
+    /// Ranges of symbolic dimensions, inclusive: those of the options, and limits without which the
+    /// model reads beyond a constant (512 position embeddings allow sequences of at most 512). The
+    /// graph is right for sizes in these ranges only.
     pub ranges: BTreeMap<Name, (i64, i64)>,
 }
 
@@ -84,13 +86,24 @@ pub fn import_bytes(
     folder: Option<&Path>,
     options: &ImportOptions<'_>,
 ) -> std::result::Result<Imported, Vec<Diagnostic>> {
-    let model = proto::ModelProto::decode(bytes).map_err(|e| {
-        vec![
-            Diagnostic::user(format!("not an ONNX model: {e}"))
-                .hint("the file is damaged, or not an ONNX file, or a Git LFS pointer"),
-        ]
-    })?;
+    let model = decode(bytes).map_err(|d| vec![d])?;
     import::import_model(&model, folder, options)
+}
+
+/// Names of a model's inputs in order, weights left out.
+///
+/// # Errors
+/// If the file cannot be read or is not a model.
+pub fn input_names(path: &Path) -> Result<Vec<String>> {
+    let graph = decode(map_file(path, "model")?)?.graph.unwrap_or_default();
+    Ok(import::model_inputs(&graph).into_iter().map(|i| i.name.clone()).collect())
+}
+
+fn decode(bytes: Bytes) -> Result<proto::ModelProto> {
+    proto::ModelProto::decode(bytes).map_err(|e| {
+        Diagnostic::user(format!("not an ONNX model: {e}"))
+            .hint("the file is damaged, or not an ONNX file, or a Git LFS pointer")
+    })
 }
 
 /// Reads a `TensorProto` file, as ONNX's test data has them.

@@ -15,6 +15,9 @@ pub type Fold<'a> = dyn Fn(&str, &Attrs, &[Option<Tensor>]) -> Option<Vec<Tensor
 pub struct ImportOptions<'a> {
     /// Dimensions of inputs by name, in place of what the file says.
     pub shapes: BTreeMap<String, Vec<DimSpec>>,
+    /// Values of inputs by name that import may rely on where an input decides shapes: the target of
+    /// a `Reshape`, the axes of a `Squeeze`. The model is then right for these values only.
+    pub values: BTreeMap<String, Tensor>,
     /// Evaluates operators whose operands are constants, where an operand that decides shapes is
     /// computed in a way that shape inference does not see through. Usually the interpreter.
     pub fold: Option<&'a Fold<'a>>,

@@ -32,6 +32,8 @@ pub(crate) enum Import {
     Floats(&'static str, &'static [(&'static str, f32)]),
     /// The broadcasting elementwise operator of that mnemonic.
     Binary(&'static str),
+    /// A branch, which the walk over the model chooses.
+    Branch,
     /// Everything else.
     Function(fn(&mut Call<'_, '_>) -> Result<Vec<ValueId>>),
     /// Not imported, for this reason.
@@ -64,6 +66,7 @@ impl Operator {
                 Ok(vec![call.binary(op, a, b)?])
             }
             Import::Function(import) => import(call),
+            Import::Branch => Err(Diagnostic::internal("a branch is not imported as an operator")),
             Import::Unsupported(reason) => Err(unsupported(self.name, reason)),
         }
     }

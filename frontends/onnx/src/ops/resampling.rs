@@ -1,4 +1,4 @@
-//! Interpolation: `Resize`, `Upsample`, `GridSample`.
+//! Interpolation: `Resize`, `Upsample`, `GridSample` and the grids for it.
 
 use crate::{
     call::{Call, malformed, normalised_axis},
@@ -9,9 +9,11 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     graph::ValueId,
+    tensor::element_count,
 };
 
 pub(super) const OPERATORS: &[Operator] = &[
+    Operator::new("AffineGrid", 20, Function(affine_grid)),
     Operator::new("GridSample", 16, Function(grid_sample)),
     Operator::new("Resize", 10, Function(resize)),
     Operator::new("Upsample", 7, Function(upsample)),
@@ -201,4 +203,39 @@ fn grid_sample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         .with("padding_mode", Attr::Str(call.text("padding_mode", "zeros")?.into()))
         .with("align_corners", Attr::Bool(call.flag("align_corners", false)?));
     Ok(vec![call.op("grid_sample", attrs, &[x, grid])?])
+}
+
+/// Positions of the pixels of an image, transformed by a matrix: a product with the constant grid of
+/// all positions in homogeneous coordinates.
+fn affine_grid(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
+    let (theta, size) = (call.input(0)?, call.input(1)?);
+    let size = call.int_operand(size, "size")?;
+    let spatial = size
+        .get(2..)
+        .filter(|s| (2..=3).contains(&s.len()))
+        .ok_or_else(|| malformed("operand 'size' does not have 4 or 5 elements"))?;
+    let pixels = element_count(spatial)
+        .filter(|&n| n < 1 << 26)
+        .ok_or_else(|| malformed(format!("operand 'size' is {size:?}")))?;
+    let align = call.flag("align_corners", false)?;
+    let position = |i: i64, n: i64| match align {
+        true => -1.0 + 2.0 * i as f64 / (n - 1).max(1) as f64,
+        false => -1.0 + (2 * i + 1) as f64 / n as f64,
+    };
+    // Rows: x, y (z), 1; x is along the last dimension.
+    let mut grid = Vec::with_capacity((spatial.len() + 1) * pixels);
+    let mut stride = 1;
+    for &n in spatial.iter().rev() {
+        grid.extend((0..pixels).map(|p| position((p / stride) as i64 % n, n)));
+        stride *= n as usize;
+    }
+    grid.extend(std::iter::repeat_n(1.0, pixels));
+    let dtype = call.dtype(theta);
+    let grid = call.filled(dtype, &[spatial.len() as i64 + 1, pixels as i64], &grid);
+    let y = call.matmul(theta, grid, false)?;
+    let y = call.transpose(y, &[0, 2, 1])?;
+    let mut shape = vec![call.dims(y)[0].clone()];
+    shape.extend(spatial.iter().map(|&n| Expr::from(n)));
+    shape.push(Expr::from(spatial.len() as i64));
+    Ok(vec![call.reshape(y, shape)?])
 }

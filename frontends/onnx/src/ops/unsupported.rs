@@ -1,6 +1,9 @@
 //! Operators of ONNX that mlcc does not import yet, with the reason.
 
-use crate::registry::{Import::Unsupported, Operator};
+use crate::registry::{
+    Import::{Branch, Unsupported},
+    Operator,
+};
 
 const CONTROL_FLOW: &str = "control flow is not implemented yet";
 const RANDOM: &str = "its result is random";
@@ -11,7 +14,6 @@ const TEXT: &str = "it computes with text";
 const YET: &str = "it is not implemented yet";
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator::new("AffineGrid", 20, Unsupported(YET)),
     Operator::new("Bernoulli", 15, Unsupported(RANDOM)),
     Operator::new("Col2Im", 18, Unsupported(YET)),
     Operator::new("ConcatFromSequence", 11, Unsupported(SEQUENCES)),
@@ -20,6 +22,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("Det", 11, Unsupported(YET)),
     Operator::new("FlexAttention", 1, Unsupported(YET)),
     Operator::new("GRU", 1, Unsupported(RECURRENT)),
+    Operator::new("If", 1, Branch),
     Operator::new("ImageDecoder", 20, Unsupported("it reads files of images")),
     Operator::new("LSTM", 1, Unsupported(RECURRENT)),
     Operator::new("LinearAttention", 27, Unsupported(YET)),
