@@ -6,8 +6,8 @@ use crate::{
     plan_expr::{plan_dtype, plan_expr},
 };
 use mlcc_format::{
-    ArtifactWriter, Block, BufferDef, Counts, Dim, Instruction, KernelEntry, KernelInfo, Launch, Loop,
-    Manifest, Place, Plan, Signature, SymbolDef, Target, ValueInfo,
+    ArtifactWriter, Block, BufferDef, Check, Condition, Counts, Dim, Instruction, KernelEntry, KernelInfo,
+    Launch, Loop, Manifest, Place, Plan, Signature, SymbolDef, Target, ValueInfo,
 };
 use mlcc_ir::{
     Name,
@@ -110,6 +110,34 @@ impl Assembler<'_> {
         for symbol in &self.parts.program.symbols {
             let SymbolSource::InputDim { input, dim } = symbol.source;
             self.plan.symbols.push(SymbolDef::InputDim { input: input as u32, dim: dim as u32 });
+        }
+        Ok(())
+    }
+
+    /// What the compiler assumed of symbolic sizes, as checks of the plan: a kernel that runs along an
+    /// axis of one size through a tensor of another is right only where they are equal.
+    fn size_checks(&mut self, kernel: &Kernel) -> Result<()> {
+        for compute in &kernel.computes {
+            for (inst, _) in &compute.body.insts {
+                let Inst::Read { tensor, index, outside: None } = inst else { continue };
+                for (e, dim) in index.iter().zip(&kernel.tensors[*tensor].ty.dims) {
+                    let axis = e.as_axis().and_then(|name| compute.axis(name));
+                    let Some(extent) = axis.map(|a| &a.extent).filter(|extent| *extent != dim) else {
+                        continue;
+                    };
+                    if extent.as_const().is_some() && dim.as_const().is_some() {
+                        continue;
+                    }
+                    let nodes: Vec<&str> = kernel.nodes.iter().map(|n| &**n).collect();
+                    let check = Check {
+                        condition: Condition::Equal(self.expr(dim)?, self.expr(extent)?),
+                        message: format!("{dim} must equal {extent} in {}", nodes.join(", ")),
+                    };
+                    if !self.plan.checks.contains(&check) {
+                        self.plan.checks.push(check);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -226,6 +254,7 @@ impl Assembler<'_> {
         Ok(match step {
             Step::Kernel { kernel, operands } => {
                 self.counts.kernels += 1;
+                self.size_checks(kernel)?;
                 let which = self.parts.unique.of_step[self.next_kernel_step];
                 self.next_kernel_step += 1;
                 Instruction::Region(vec![self.launch(kernel, operands, which)?])
@@ -235,7 +264,9 @@ impl Assembler<'_> {
             }
             Step::Call { function, location, .. } => {
                 self.counts.runtime_calls += 1;
-                return Err(Diagnostic::unsupported(format!("the runtime has no function '{function}'")).at(location));
+                return Err(
+                    Diagnostic::unsupported(format!("the runtime has no function '{function}'")).at(location)
+                );
             }
             Step::If { condition, then, otherwise } => Instruction::If {
                 condition: self.buffer(*condition)?,

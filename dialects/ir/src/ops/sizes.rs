@@ -38,10 +38,22 @@ fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
     matches!(b.as_atom(), Some(Atom::Max(ab)) if (ab.0 == *a && ab.1.is(1)) || (ab.1 == *a && ab.0.is(1)))
 }
 
+/// Whether `a` is `min(b, c)` with a constant `c`.
+fn is_bounded(a: &Expr, b: &Expr) -> bool {
+    matches!(a.as_atom(), Some(Atom::Min(xy)) if (xy.0 == *b && xy.1.as_const().is_some())
+        || (xy.1 == *b && xy.0.as_const().is_some()))
+}
+
 /// Whether a tensor of dimensions `from` can be broadcast to dimensions `to`, where a symbol may equal
 /// any constant.
 pub(super) fn broadcasts_to(from: &[Expr], to: &[Expr]) -> bool {
-    let fits = |(a, b): (&Expr, &Expr)| a == b || a.is(1) || a.as_const().is_some() != b.as_const().is_some();
+    let fits = |(a, b): (&Expr, &Expr)| {
+        a == b
+            || a.is(1)
+            || a.as_const().is_some() != b.as_const().is_some()
+            || is_bounded(a, b)
+            || is_bounded(b, a)
+    };
     from.len() <= to.len() && from.iter().rev().zip(to.iter().rev()).all(fits)
 }
 
@@ -55,6 +67,10 @@ pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
         (Some(_), Some(_)) => Err(Diagnostic::user(format!("sizes {a} and {b} cannot {what}"))),
         (Some(_), None) => Ok(a.clone()),
         (None, Some(_)) => Ok(b.clone()),
+        // A table of positions cut to the sequence's length: equal whenever the model is used as it
+        // was meant to. The plan checks it when the sizes are known.
+        (None, None) if is_bounded(a, b) => Ok(b.clone()),
+        (None, None) if is_bounded(b, a) => Ok(a.clone()),
         (None, None) => Err(Diagnostic::user(format!(
             "sizes '{a}' and '{b}' cannot {what} unless they are equal"
         ))
