@@ -21,7 +21,7 @@ mod uses;
 
 use mlcc_ir::program::{Program, TensorId};
 
-pub use splice::inline_temporaries;
+pub use splice::{inline_reads, inline_temporaries};
 
 /// A decision to merge the kernel that writes `tensor` into the one that reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]

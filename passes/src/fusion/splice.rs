@@ -74,7 +74,7 @@ impl BodyBuilder {
 /// `producer_tensor(t)` gives the consumer kernel's number of the producer's tensor `t`. The producer is
 /// elementwise: the element at an index is its body with its axes replaced by the index. `None` where
 /// a read may be out of bounds (the body must not be evaluated there) or the body would get too long.
-pub(super) fn inline_reads(
+pub fn inline_reads(
     consumer: &Compute,
     tensor: usize,
     producer: &Compute,
