@@ -4,7 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
-use mlcc_onnx::{ImportOptions, import, input_names, read_tensor_file};
+use mlcc_onnx::{ImportOptions, Imported, import, input_names, read_tensor_file};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -23,6 +23,22 @@ fn models(path: &Path, into: &mut Vec<PathBuf>) {
             into.push(entry);
         }
     }
+}
+
+/// Outputs whose inferred type is not that of the node test's expected output.
+fn mismatches(file: &Path, model: &Imported) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (i, (name, id)) in model.graph.outputs.iter().enumerate() {
+        let path = file.with_file_name("test_data_set_0").join(format!("output_{i}.pb"));
+        let Ok(expected) = read_tensor_file(&path) else { continue };
+        let ty = &model.graph.value(*id).ty;
+        let same = ty.rank() == expected.dims.len()
+            && ty.dims.iter().zip(&expected.dims).all(|(d, n)| d.as_const().is_none_or(|d| d == *n));
+        if !same || ty.dtype != expected.dtype {
+            lines.push(format!("output '{name}' is {ty} but should be {}", expected.ty()));
+        }
+    }
+    lines
 }
 
 fn main() {
@@ -50,6 +66,11 @@ fn main() {
         match import(file, &options) {
             Ok(model) => {
                 imported += 1;
+                if with_values {
+                    for line in mismatches(file, &model) {
+                        println!("MISMATCH {}: {line}", file.display());
+                    }
+                }
                 if verbose {
                     println!("{}: {} nodes", file.display(), model.graph.nodes.len());
                     for node in &model.graph.nodes {

@@ -28,8 +28,6 @@ pub(crate) struct Builder<'m> {
     pub(super) fold: Option<&'m Fold<'m>>,
     /// Files of external data.
     pub(crate) external: ExternalData,
-    /// Ranges of symbols, inclusive: from the options, and assumed.
-    pub(crate) ranges: BTreeMap<Name, (i64, i64)>,
     names: HashSet<Name>,
 }
 
@@ -42,7 +40,6 @@ impl<'m> Builder<'m> {
             folded: BTreeMap::new(),
             fold,
             external,
-            ranges: BTreeMap::new(),
             names: HashSet::new(),
         }
     }
@@ -68,12 +65,6 @@ impl<'m> Builder<'m> {
     /// Adds a constant.
     pub(crate) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
         self.value(name, tensor.ty(), Def::Constant(tensor))
-    }
-
-    /// Records that a symbol is at most `most`.
-    pub(crate) fn assume_at_most(&mut self, symbol: &Name, most: i64) {
-        let range = self.ranges.entry(symbol.clone()).or_insert((0, most));
-        range.1 = range.1.min(most);
     }
 
     /// Adds a constant that the importer makes.

@@ -51,9 +51,8 @@ pub struct Imported {
     pub graph: Graph,
     /// What the file says about itself.
     pub info: ModelInfo,
-    /// Ranges of symbolic dimensions, inclusive: those of the options, and limits without which the
-    /// model reads beyond a constant (512 position embeddings allow sequences of at most 512). The
-    /// graph is right for sizes in these ranges only.
+    /// Ranges that the options give to symbolic dimensions, inclusive. The graph is right for sizes
+    /// beyond them, too.
     pub ranges: BTreeMap<Name, (i64, i64)>,
 }
 

@@ -57,7 +57,21 @@ fn bit_shift(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
 fn modulo(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (a, b) = (call.input(0)?, call.input(1)?);
     let fmod = call.flag("fmod", false)?;
-    Ok(vec![call.op("mod", Attrs::new().with("fmod", Attr::Bool(fmod)), &[a, b])?])
+    if fmod || !call.dtype(a).is_float() {
+        return Ok(vec![call.op("mod", Attrs::new().with("fmod", Attr::Bool(fmod)), &[a, b])?]);
+    }
+    // The floored remainder of floats: the truncated one, moved by b where its sign is not that of b.
+    let rest = call.op("mod", Attrs::new().with("fmod", Attr::Bool(true)), &[a, b])?;
+    let zero = call.scalar_like(a, 0.0);
+    let rest_negative = call.binary("less", rest, zero)?;
+    let rest_positive = call.binary("less", zero, rest)?;
+    let b_negative = call.binary("less", b, zero)?;
+    let b_positive = call.binary("less", zero, b)?;
+    let below = call.binary("and", rest_negative, b_positive)?;
+    let above = call.binary("and", rest_positive, b_negative)?;
+    let differs = call.binary("or", below, above)?;
+    let moved = call.binary("add", rest, b)?;
+    Ok(vec![call.select(differs, moved, rest)?])
 }
 
 /// The exponent may have another element type; the result has the base's.

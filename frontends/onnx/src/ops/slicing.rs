@@ -6,7 +6,7 @@ use crate::{
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
-    expr::{Atom, Expr, Interval},
+    expr::{Expr, Interval},
     graph::ValueId,
 };
 
@@ -45,9 +45,8 @@ fn larger(a: &Expr, b: &Expr) -> Expr {
 }
 
 /// Start and size of `start..end` in steps of `step` in a dimension of `size` elements, by numpy's
-/// rules. A symbolic bound of unknown sign is taken to count from the begin. `within` says that the end
-/// is not beyond the size.
-fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64, within: bool) -> (Expr, Expr) {
+/// rules. A symbolic bound of unknown sign is taken to count from the begin.
+fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64) -> (Expr, Expr) {
     let zero = Expr::from(0);
     let absolute =
         |bound: &Expr| if is_negative(bound) { bound.clone() + size.clone() } else { bound.clone() };
@@ -57,7 +56,6 @@ fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64, within: bool) -> (
         // The greatest integers stand for "to the end".
         let end = match end.as_const() {
             Some(e) if e >= i64::from(i32::MAX) => size.clone(),
-            None if within => end.clone(),
             _ => limit(absolute(end), &zero, size),
         };
         let count = (end - start.clone()).ceil_div(&Expr::from(step));
@@ -75,23 +73,6 @@ fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64, within: bool) -> (
     };
     let count = (start.clone() - end).ceil_div(&Expr::from(step.saturating_neg()));
     (start, larger(&count, &zero))
-}
-
-/// The part of a constant size up to a symbolic size is taken to be within it, as in a table of
-/// embeddings by position: the symbol's range is limited, so that the part has the symbol's size.
-/// Returns whether that is so.
-fn assume_within(call: &mut Call<'_, '_>, size: &Expr, start: &Expr, end: &Expr) -> bool {
-    let rest = end.clone() - Expr::from(end.constant());
-    if let (Some(size), Some(start), Some(Atom::Symbol(symbol))) =
-        (size.as_const(), start.as_const(), rest.as_atom())
-        && start >= 0
-        && end.constant() >= 0
-        && size >= end.constant()
-    {
-        call.assume_at_most(symbol, size - end.constant());
-        return true;
-    }
-    false
 }
 
 /// Bounds are attributes before opset 10, then operands.
@@ -117,8 +98,7 @@ fn slice(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         }
         // A step beyond any dimension takes one element; the limit keeps arithmetic from overflowing.
         let step = steps[i].clamp(-(1 << 48), 1 << 48);
-        let within = step > 0 && assume_within(call, &dims[d], &starts[i], &ends[i]);
-        (all_starts[d], all_sizes[d]) = slice_of(&dims[d], &starts[i], &ends[i], step, within);
+        (all_starts[d], all_sizes[d]) = slice_of(&dims[d], &starts[i], &ends[i], step);
         all_steps[d] = step;
     }
     if all_sizes == dims && all_steps.iter().all(|&s| s == 1) {
