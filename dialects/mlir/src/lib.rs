@@ -1,5 +1,19 @@
 //! The MLIR form of each level, and the door to MLIR's lowerings.
 //!
-//! `mlir-sys` appears in this crate alone, and `unsafe` in [`lowering`] and the `ffi` module.
+//! [`MlirContext`] prints a level's value as text of the dialects `graph`, `te` and `loop`, which are declared in
+//! TableGen, and reads it back without loss. [`lowering`] is what backends need below the loop level.
+//!
+//! `mlir-sys` appears in this crate alone, and `unsafe` in `ffi`, [`lowering`], and at the doors `context` and
+//! `verify`.
 
+mod context;
+mod ffi;
+mod graph;
 pub mod lowering;
+pub mod operators;
+mod read;
+mod text;
+mod verify;
+pub mod weights;
+
+pub use context::MlirContext;

@@ -2,5 +2,8 @@
 
 #[path = "suite"]
 mod suite {
+    mod graph;
     mod lowering;
+    mod operators;
+    mod random;
 }

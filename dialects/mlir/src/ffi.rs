@@ -1,0 +1,563 @@
+//! Safe, read-only handles on MLIR's operations, values, attributes, types and locations.
+//!
+//! Debian's MLIR is built without assertions: an accessor called on the wrong kind of attribute is
+//! undefined behaviour, not an error. So every accessor here asks for the kind first and returns an
+//! `Option`. Handles borrow from what keeps them alive: a [`Module`] or, during verification, the call.
+
+use mlir_sys::*;
+use std::{ffi::c_void, marker::PhantomData};
+
+unsafe extern "C" {
+    fn mlccAttributeName(attribute: MlirAttribute) -> MlirStringRef;
+    fn mlccAttributeParameters(
+        attribute: MlirAttribute,
+        visit: unsafe extern "C" fn(MlirAttribute, *mut c_void),
+        data: *mut c_void,
+    );
+    fn mlccParseModule(context: MlirContext, text: MlirStringRef, file: MlirStringRef) -> MlirModule;
+}
+
+/// A string as MLIR wants it.
+fn string_ref(text: &str) -> MlirStringRef {
+    MlirStringRef { data: text.as_ptr().cast(), length: text.len() }
+}
+
+/// A copy of a string of MLIR's; bytes that are not UTF-8 are replaced.
+///
+/// # Safety
+/// `text` points to `length` bytes, or is empty.
+unsafe fn copied(text: MlirStringRef) -> String {
+    if text.length == 0 {
+        return String::new();
+    }
+    // SAFETY: the caller's contract; the length is not 0, so the pointer is not null.
+    let bytes = unsafe { std::slice::from_raw_parts(text.data.cast::<u8>(), text.length) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Receives pieces of printed text.
+unsafe extern "C" fn append(piece: MlirStringRef, text: *mut c_void) {
+    // SAFETY: `text` is the `String` that `printed` passes; MLIR's pieces are valid during the call.
+    unsafe { (*text.cast::<String>()).push_str(&copied(piece)) }
+}
+
+/// What `print` prints.
+fn printed(print: impl FnOnce(MlirStringCallback, *mut c_void)) -> String {
+    let mut text = String::new();
+    print(Some(append), (&raw mut text).cast());
+    text
+}
+
+/// An owned module.
+pub(crate) struct Module<'c> {
+    raw: MlirModule,
+    context: PhantomData<&'c melior::Context>,
+}
+
+impl Drop for Module<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the module is owned and its context alive.
+        unsafe { mlirModuleDestroy(self.raw) }
+    }
+}
+
+impl<'c> Module<'c> {
+    /// Parses and verifies a module; `None` after diagnostics if it is not one.
+    pub(crate) fn parse(context: &'c melior::Context, text: &str, file: &str) -> Option<Module<'c>> {
+        // SAFETY: the context is alive; MLIR copies both strings.
+        let raw = unsafe { mlccParseModule(context.to_raw(), string_ref(text), string_ref(file)) };
+        (!raw.ptr.is_null()).then_some(Module { raw, context: PhantomData })
+    }
+
+    /// The `builtin.module` operation.
+    pub(crate) fn op(&self) -> Op<'_> {
+        // SAFETY: the module is alive.
+        Op { raw: unsafe { mlirModuleGetOperation(self.raw) }, life: PhantomData }
+    }
+
+    /// Runs a pass pipeline in place; `None` after diagnostics if a pass fails, an error if there is no such
+    /// pipeline.
+    pub(crate) fn run(&mut self, pipeline: &str) -> Result<Option<()>, String> {
+        let mut message = String::new();
+        // SAFETY: the pass manager lives in this block, the module as long as `self`, and `append` gets the
+        // string that it expects.
+        unsafe {
+            let context = mlirModuleGetContext(self.raw);
+            let manager = mlirPassManagerCreate(context);
+            let passes = mlirPassManagerGetAsOpPassManager(manager);
+            let data = (&raw mut message).cast();
+            let parsed = mlirParsePassPipeline(passes, string_ref(pipeline), Some(append), data);
+            let ran = parsed.value != 0
+                && mlirPassManagerRunOnOp(manager, mlirModuleGetOperation(self.raw)).value != 0;
+            mlirPassManagerDestroy(manager);
+            if parsed.value == 0 { Err(message) } else { Ok(ran.then_some(())) }
+        }
+    }
+}
+
+/// Calls `visit` for each error that MLIR reports while `action` runs: the place, where one is known as
+/// `(file, line, column)`, and the message.
+pub(crate) fn with_errors<T>(
+    context: &melior::Context,
+    mut visit: impl FnMut(Location<'_>, String),
+    action: impl FnOnce() -> T,
+) -> T {
+    type Visit<'a> = &'a mut dyn FnMut(Location<'_>, String);
+    unsafe extern "C" fn handle(diagnostic: MlirDiagnostic, data: *mut c_void) -> MlirLogicalResult {
+        // SAFETY: `data` is the `Visit` below, alive until the handler is detached; the diagnostic is valid
+        // during the call.
+        unsafe {
+            if mlirDiagnosticGetSeverity(diagnostic) == MlirDiagnosticSeverity_MlirDiagnosticError {
+                let location = Location { raw: mlirDiagnosticGetLocation(diagnostic), life: PhantomData };
+                let text = printed(|callback, data| mlirDiagnosticPrint(diagnostic, callback, data));
+                (*data.cast::<Visit<'_>>())(location, text);
+            }
+        }
+        MlirLogicalResult { value: 1 }
+    }
+    let mut visit: Visit<'_> = &mut visit;
+    let data = (&raw mut visit).cast();
+    // SAFETY: the handler is detached before `visit` goes; `action` may not detach it, and a panic in it leaves
+    // a handler that is never called again, since the context is not used after a panic of the compiler.
+    let id = unsafe { mlirContextAttachDiagnosticHandler(context.to_raw(), Some(handle), data, None) };
+    let result = action();
+    // SAFETY: the handler is attached.
+    unsafe { mlirContextDetachDiagnosticHandler(context.to_raw(), id) };
+    result
+}
+
+macro_rules! handles {
+    ($($(#[$doc:meta])* $name:ident($raw:ty);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name<'m> {
+            raw: $raw,
+            life: PhantomData<&'m ()>,
+        }
+    )*};
+}
+
+handles! {
+    /// An operation.
+    Op(MlirOperation);
+    /// A block.
+    Block(MlirBlock);
+    /// A value.
+    Value(MlirValue);
+    /// An attribute.
+    Attribute(MlirAttribute);
+    /// A type.
+    Type(MlirType);
+    /// A location.
+    Location(MlirLocation);
+}
+
+impl<'m> Op<'m> {
+    /// The operation for which MLIR calls a verifier.
+    ///
+    /// # Safety
+    /// `raw` is alive as long as the handle is used.
+    pub(crate) unsafe fn from_raw(raw: MlirOperation) -> Op<'m> {
+        Op { raw, life: PhantomData }
+    }
+
+    /// `dialect.mnemonic`.
+    pub(crate) fn name(self) -> String {
+        // SAFETY: handles are alive by construction.
+        unsafe { copied(mlirIdentifierStr(mlirOperationGetName(self.raw))) }
+    }
+
+    pub(crate) fn location(self) -> Location<'m> {
+        // SAFETY: as above.
+        Location { raw: unsafe { mlirOperationGetLocation(self.raw) }, life: PhantomData }
+    }
+
+    pub(crate) fn operands(self) -> impl ExactSizeIterator<Item = Value<'m>> {
+        // SAFETY: as above; the positions are below the count.
+        let count = unsafe { mlirOperationGetNumOperands(self.raw) } as usize;
+        (0..count).map(move |i| {
+            // SAFETY: as above.
+            Value { raw: unsafe { mlirOperationGetOperand(self.raw, i as isize) }, life: PhantomData }
+        })
+    }
+
+    pub(crate) fn results(self) -> impl ExactSizeIterator<Item = Value<'m>> {
+        // SAFETY: as above; the positions are below the count.
+        let count = unsafe { mlirOperationGetNumResults(self.raw) } as usize;
+        (0..count).map(move |i| {
+            // SAFETY: as above.
+            Value { raw: unsafe { mlirOperationGetResult(self.raw, i as isize) }, life: PhantomData }
+        })
+    }
+
+    /// An attribute, inherent or not.
+    pub(crate) fn attribute(self, name: &str) -> Option<Attribute<'m>> {
+        // SAFETY: the operation is alive; an attribute that does not exist is null.
+        let raw = unsafe { mlirOperationGetAttributeByName(self.raw, string_ref(name)) };
+        Attribute::new(raw)
+    }
+
+    /// All attributes by name.
+    pub(crate) fn attributes(self) -> Vec<(String, Attribute<'m>)> {
+        // SAFETY: the operation is alive and the positions below the count.
+        unsafe {
+            (0..mlirOperationGetNumAttributes(self.raw))
+                .map(|i| mlirOperationGetAttribute(self.raw, i))
+                .map(|n| (copied(mlirIdentifierStr(n.name)), n.attribute))
+                .filter_map(|(name, raw)| Some((name, Attribute::new(raw)?)))
+                .collect()
+        }
+    }
+
+    /// Number of regions.
+    pub(crate) fn region_count(self) -> usize {
+        // SAFETY: the operation is alive.
+        unsafe { mlirOperationGetNumRegions(self.raw) as usize }
+    }
+
+    /// The first block of region `i`.
+    pub(crate) fn block(self, i: usize) -> Option<Block<'m>> {
+        if i >= self.region_count() {
+            return None;
+        }
+        // SAFETY: the operation is alive and has the region; without blocks the first one is null.
+        let raw = unsafe { mlirRegionGetFirstBlock(mlirOperationGetRegion(self.raw, i as isize)) };
+        (!raw.ptr.is_null()).then_some(Block { raw, life: PhantomData })
+    }
+
+    /// The operations of the first block of region `i`.
+    pub(crate) fn body(self, i: usize) -> impl Iterator<Item = Op<'m>> {
+        self.block(i).into_iter().flat_map(Block::ops)
+    }
+
+    /// Reports an error at the operation's location.
+    pub(crate) fn emit_error(self, message: &str) {
+        let message = message.replace('\0', "\\0");
+        let message = std::ffi::CString::new(message).unwrap_or_default();
+        // SAFETY: the operation is alive; MLIR copies the message.
+        unsafe { mlirEmitError(mlirOperationGetLocation(self.raw), message.as_ptr()) }
+    }
+
+    /// The operation as text; SSA names come from locations. With `locations`, these are printed too, where they
+    /// stand.
+    pub(crate) fn print(self, locations: bool) -> String {
+        // SAFETY: the flags live in this block, the operation is alive.
+        unsafe {
+            let flags = mlirOpPrintingFlagsCreate();
+            mlirOpPrintingFlagsEnableDebugInfo(flags, locations, false);
+            mlirOpPrintingFlagsUseLocalScope(flags);
+            mlirOpPrintingFlagsPrintNameLocAsPrefix(flags);
+            let text = printed(|callback, data| mlirOperationPrintWithFlags(self.raw, flags, callback, data));
+            mlirOpPrintingFlagsDestroy(flags);
+            text
+        }
+    }
+}
+
+impl<'m> Block<'m> {
+    pub(crate) fn arguments(self) -> impl ExactSizeIterator<Item = Value<'m>> {
+        // SAFETY: the block is alive; the positions are below the count.
+        let count = unsafe { mlirBlockGetNumArguments(self.raw) } as usize;
+        (0..count).map(move |i| {
+            // SAFETY: as above.
+            Value { raw: unsafe { mlirBlockGetArgument(self.raw, i as isize) }, life: PhantomData }
+        })
+    }
+
+    pub(crate) fn ops(self) -> impl Iterator<Item = Op<'m>> {
+        let some = |raw: MlirOperation| (!raw.ptr.is_null()).then_some(Op { raw, life: PhantomData });
+        // SAFETY: the block is alive; after the last operation comes null.
+        let first = some(unsafe { mlirBlockGetFirstOperation(self.raw) });
+        // SAFETY: as above.
+        std::iter::successors(first, move |op| some(unsafe { mlirOperationGetNextInBlock(op.raw) }))
+    }
+}
+
+impl<'m> Value<'m> {
+    pub(crate) fn ty(self) -> Type<'m> {
+        // SAFETY: the value is alive.
+        Type { raw: unsafe { mlirValueGetType(self.raw) }, life: PhantomData }
+    }
+
+    /// A key that is the same for the same value.
+    pub(crate) fn key(self) -> usize {
+        self.raw.ptr as usize
+    }
+
+    /// Location of a block argument.
+    pub(crate) fn location(self) -> Location<'m> {
+        // SAFETY: the value is alive.
+        Location { raw: unsafe { mlirValueGetLocation(self.raw) }, life: PhantomData }
+    }
+}
+
+impl<'m> Attribute<'m> {
+    fn new(raw: MlirAttribute) -> Option<Attribute<'m>> {
+        (!raw.ptr.is_null()).then_some(Attribute { raw, life: PhantomData })
+    }
+
+    /// The kind, such as `builtin.array` or `graph.dims`.
+    pub(crate) fn kind(self) -> String {
+        // SAFETY: the attribute is alive and not null; kinds' names are static.
+        unsafe { copied(mlccAttributeName(self.raw)) }
+    }
+
+    /// The attributes, and types as attributes, of which this one is made, in order.
+    pub(crate) fn parameters(self) -> Vec<Attribute<'m>> {
+        unsafe extern "C" fn visit(raw: MlirAttribute, data: *mut c_void) {
+            // SAFETY: `data` is the vector below; the call cannot unwind but for lack of memory.
+            unsafe { (*data.cast::<Vec<MlirAttribute>>()).push(raw) }
+        }
+        let mut found: Vec<MlirAttribute> = Vec::new();
+        // SAFETY: the attribute is alive and `visit` gets the vector that it expects.
+        unsafe { mlccAttributeParameters(self.raw, visit, (&raw mut found).cast()) };
+        found.into_iter().filter_map(Attribute::new).collect()
+    }
+
+    pub(crate) fn string(self) -> Option<String> {
+        // SAFETY: the kind is asked for first.
+        unsafe { mlirAttributeIsAString(self.raw).then(|| copied(mlirStringAttrGetValue(self.raw))) }
+    }
+
+    pub(crate) fn symbol(self) -> Option<String> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirAttributeIsAFlatSymbolRef(self.raw).then(|| copied(mlirFlatSymbolRefAttrGetValue(self.raw)))
+        }
+    }
+
+    pub(crate) fn array(self) -> Option<Vec<Attribute<'m>>> {
+        // SAFETY: the kind is asked for first; the positions are below the count.
+        unsafe {
+            if !mlirAttributeIsAArray(self.raw) {
+                return None;
+            }
+            let count = mlirArrayAttrGetNumElements(self.raw);
+            (0..count).map(|i| Attribute::new(mlirArrayAttrGetElement(self.raw, i))).collect()
+        }
+    }
+
+    /// An entry of a dictionary.
+    pub(crate) fn entry(self, name: &str) -> Option<Attribute<'m>> {
+        // SAFETY: the kind is asked for first; an entry that does not exist is null.
+        unsafe {
+            if !mlirAttributeIsADictionary(self.raw) {
+                return None;
+            }
+            Attribute::new(mlirDictionaryAttrGetElementByName(self.raw, string_ref(name)))
+        }
+    }
+
+    pub(crate) fn bool(self) -> Option<bool> {
+        // SAFETY: the kind is asked for first.
+        unsafe { mlirAttributeIsABool(self.raw).then(|| mlirBoolAttrGetValue(self.raw)) }
+    }
+
+    /// Type of an integer or float.
+    fn number_type(self) -> Type<'m> {
+        // SAFETY: the attribute is alive.
+        Type { raw: unsafe { mlirAttributeGetType(self.raw) }, life: PhantomData }
+    }
+
+    /// An integer of at most 64 bits with its type; unsigned ones wrap.
+    pub(crate) fn int(self) -> Option<(i64, Type<'m>)> {
+        // SAFETY: the kinds of attribute and type are asked for first; wider integers are left alone.
+        unsafe {
+            if !mlirAttributeIsAInteger(self.raw) {
+                return None;
+            }
+            let ty = self.number_type();
+            if !mlirTypeIsAInteger(ty.raw) || mlirIntegerTypeGetWidth(ty.raw) > 64 {
+                return None;
+            }
+            let value = if mlirIntegerTypeIsUnsigned(ty.raw) {
+                mlirIntegerAttrGetValueUInt(self.raw) as i64
+            } else if mlirIntegerTypeIsSigned(ty.raw) {
+                mlirIntegerAttrGetValueSInt(self.raw)
+            } else {
+                mlirIntegerAttrGetValueInt(self.raw)
+            };
+            Some((value, ty))
+        }
+    }
+
+    /// A float as `f64`, with its type.
+    pub(crate) fn float(self) -> Option<(f64, Type<'m>)> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirAttributeIsAFloat(self.raw)
+                .then(|| (mlirFloatAttrGetValueDouble(self.raw), self.number_type()))
+        }
+    }
+
+    pub(crate) fn ty(self) -> Option<Type<'m>> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirAttributeIsAType(self.raw)
+                .then(|| Type { raw: mlirTypeAttrGetValue(self.raw), life: PhantomData })
+        }
+    }
+
+    pub(crate) fn is_unit(self) -> bool {
+        // SAFETY: the attribute is alive.
+        unsafe { mlirAttributeIsAUnit(self.raw) }
+    }
+
+    pub(crate) fn ints(self) -> Option<Vec<i64>> {
+        // SAFETY: the kind is asked for first; the positions are below the count.
+        unsafe {
+            if mlirAttributeIsADenseI64Array(self.raw) {
+                let count = mlirDenseArrayGetNumElements(self.raw);
+                return Some((0..count).map(|i| mlirDenseI64ArrayGetElement(self.raw, i)).collect());
+            }
+            if mlirAttributeIsADenseI32Array(self.raw) {
+                let count = mlirDenseArrayGetNumElements(self.raw);
+                return Some((0..count).map(|i| mlirDenseI32ArrayGetElement(self.raw, i).into()).collect());
+            }
+            None
+        }
+    }
+
+    pub(crate) fn floats(self) -> Option<Vec<f64>> {
+        // SAFETY: the kind is asked for first; the positions are below the count.
+        unsafe {
+            if !mlirAttributeIsADenseF64Array(self.raw) {
+                return None;
+            }
+            let count = mlirDenseArrayGetNumElements(self.raw);
+            Some((0..count).map(|i| mlirDenseF64ArrayGetElement(self.raw, i)).collect())
+        }
+    }
+
+    /// A dense constant's type and elements: little-endian bytes, a byte each for `i1`.
+    pub(crate) fn dense(self) -> Option<(Type<'m>, Vec<u8>)> {
+        // SAFETY: the kind is asked for first. The raw data of a dense constant of integers or floats of whole
+        // bytes is one element if it is a splat and all of them otherwise, as the host (little endian) has them;
+        // single bits are read one by one.
+        unsafe {
+            let numbers = mlirAttributeIsADenseIntElements(self.raw) || mlirAttributeIsADenseFPElements(self.raw);
+            if !mlirAttributeIsADenseElements(self.raw) || !numbers {
+                return None;
+            }
+            let ty = self.number_type();
+            let count = usize::try_from(mlirElementsAttrGetNumElements(self.raw)).ok()?;
+            if count > MAX_DENSE {
+                return None;
+            }
+            let element = ty.element()?;
+            let size = element.dtype()?.size();
+            if count == 0 {
+                return Some((ty, Vec::new()));
+            }
+            let splat = mlirDenseElementsAttrIsSplat(self.raw);
+            if element.dtype() == Some(mlcc_ir::dtype::DType::Bool) {
+                let bit = |i| u8::from(mlirDenseElementsAttrGetBoolValue(self.raw, i));
+                let bits = if splat {
+                    vec![u8::from(mlirDenseElementsAttrGetBoolSplatValue(self.raw) != 0); count]
+                } else {
+                    (0..count as isize).map(bit).collect()
+                };
+                return Some((ty, bits));
+            }
+            let stored = if splat { size } else { size.checked_mul(count)? };
+            let data = mlirDenseElementsAttrGetRawData(self.raw).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(data, stored);
+            Some((ty, if splat { bytes.repeat(count) } else { bytes.to_vec() }))
+        }
+    }
+}
+
+/// A splat's text is short however many elements it has; more than these are refused.
+const MAX_DENSE: usize = 1 << 28;
+
+impl<'m> Type<'m> {
+    /// The element type of a ranked tensor.
+    pub(crate) fn element(self) -> Option<Type<'m>> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirTypeIsARankedTensor(self.raw)
+                .then(|| Type { raw: mlirShapedTypeGetElementType(self.raw), life: PhantomData })
+        }
+    }
+
+    /// Dimensions of a ranked tensor; `None` for a dynamic one.
+    pub(crate) fn dims(self) -> Option<Vec<Option<i64>>> {
+        // SAFETY: the kind is asked for first; the positions are below the rank.
+        unsafe {
+            if !mlirTypeIsARankedTensor(self.raw) {
+                return None;
+            }
+            let dim = |d| {
+                (!mlirShapedTypeIsDynamicDim(self.raw, d)).then(|| mlirShapedTypeGetDimSize(self.raw, d))
+            };
+            Some((0..mlirShapedTypeGetRank(self.raw) as isize).map(dim).collect())
+        }
+    }
+
+    /// The encoding of a ranked tensor.
+    pub(crate) fn encoding(self) -> Option<Attribute<'m>> {
+        // SAFETY: the kind is asked for first; without an encoding the attribute is null.
+        unsafe {
+            if !mlirTypeIsARankedTensor(self.raw) {
+                return None;
+            }
+            Attribute::new(mlirRankedTensorTypeGetEncoding(self.raw))
+        }
+    }
+
+    /// A scalar type as an element type of ours.
+    pub(crate) fn dtype(self) -> Option<mlcc_ir::dtype::DType> {
+        mlcc_ir::dtype::DType::from_mlir_name(&self.text())
+    }
+
+    pub(crate) fn text(self) -> String {
+        // SAFETY: the type is alive.
+        printed(|callback, data| unsafe { mlirTypePrint(self.raw, callback, data) })
+    }
+}
+
+impl<'m> Location<'m> {
+    /// A name and the location below it.
+    pub(crate) fn name(self) -> Option<(String, Location<'m>)> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirLocationIsAName(self.raw).then(|| {
+                let name = copied(mlirIdentifierStr(mlirLocationNameGetName(self.raw)));
+                (name, Location { raw: mlirLocationNameGetChildLoc(self.raw), life: PhantomData })
+            })
+        }
+    }
+
+    /// Metadata and parts of a fused location.
+    pub(crate) fn fused(self) -> Option<(Option<Attribute<'m>>, Vec<Location<'m>>)> {
+        // SAFETY: the kind is asked for first; the buffer has room for all parts.
+        unsafe {
+            if !mlirLocationIsAFused(self.raw) {
+                return None;
+            }
+            let count = mlirLocationFusedGetNumLocations(self.raw) as usize;
+            let mut parts = vec![MlirLocation { ptr: std::ptr::null() }; count];
+            mlirLocationFusedGetLocations(self.raw, parts.as_mut_ptr());
+            let parts = parts.into_iter().map(|raw| Location { raw, life: PhantomData }).collect();
+            Some((Attribute::new(mlirLocationFusedGetMetadata(self.raw)), parts))
+        }
+    }
+
+    /// File, line and column.
+    pub(crate) fn file(self) -> Option<(String, u32, u32)> {
+        // SAFETY: the kind is asked for first.
+        unsafe {
+            mlirLocationIsAFileLineColRange(self.raw).then(|| {
+                let file = copied(mlirIdentifierStr(mlirLocationFileLineColRangeGetFilename(self.raw)));
+                let line = mlirLocationFileLineColRangeGetStartLine(self.raw);
+                (file, line as u32, mlirLocationFileLineColRangeGetStartColumn(self.raw) as u32)
+            })
+        }
+    }
+
+    /// The location as MLIR prints it.
+    pub(crate) fn text(self) -> String {
+        // SAFETY: the location is alive.
+        printed(|callback, data| unsafe { mlirLocationPrint(self.raw, callback, data) })
+    }
+}
