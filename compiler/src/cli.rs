@@ -63,9 +63,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Docs(args) => docs::run(&args),
     };
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|_| {
-        Err(vec![Diagnostic::internal("mlcc panicked; the message above says where")])
-    });
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(vec![Diagnostic::internal("mlcc panicked; the message above says where")]));
     match outcome {
         Ok(code) => code,
         Err(diagnostics) => report(&diagnostics),

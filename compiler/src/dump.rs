@@ -65,7 +65,8 @@ impl Recorder {
 /// `NN-phase-pass.mlir`.
 fn is_dump(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let numbered = name.split('-').next().is_some_and(|n| n.len() >= 2 && n.bytes().all(|b| b.is_ascii_digit()));
+    let numbered =
+        name.split('-').next().is_some_and(|n| n.len() >= 2 && n.bytes().all(|b| b.is_ascii_digit()));
     numbered && path.extension().is_some_and(|e| e == "mlir")
 }
 

@@ -51,9 +51,8 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
     let dims: Option<Vec<i64>> = parts.iter().map(|d| d.parse().ok()).collect();
     let bad = |what: String| Diagnostic::user(format!("literal '{ty}': {what}"));
     let dims = dims.ok_or_else(|| bad("a dimension is not a number".into()))?;
-    let elements = element_count(&dims)
-        .filter(|&n| n <= 1 << 28)
-        .ok_or_else(|| bad("too many elements".into()))?;
+    let elements =
+        element_count(&dims).filter(|&n| n <= 1 << 28).ok_or_else(|| bad("too many elements".into()))?;
     let values: Vec<&str> = values.split(',').map(str::trim).filter(|v| !v.is_empty()).collect();
     if values.len() != elements && values.len() != 1 {
         return Err(bad(format!("{} values for {elements} elements", values.len())));

@@ -35,7 +35,8 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<Tensor, String> {
     let header = std::str::from_utf8(rest.get(..length).ok_or_else(bad)?).map_err(|_| bad())?;
     let data = bytes.len() - rest.len() + length;
     let descr = quoted(header, "descr").ok_or_else(bad)?;
-    let dtype = dtype_of(descr).ok_or_else(|| format!("has elements of type '{descr}', which mlcc does not read"))?;
+    let dtype =
+        dtype_of(descr).ok_or_else(|| format!("has elements of type '{descr}', which mlcc does not read"))?;
     if field(header, "fortran_order").ok_or_else(bad)?.starts_with("True") {
         return Err("is in Fortran order; save numpy.ascontiguousarray(x) instead".into());
     }
@@ -118,7 +119,8 @@ pub fn write(path: &Path, dtype: DType, dims: &[i64], data: &[u8]) -> Result<()>
     bytes.extend((length as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
     bytes.extend(data);
-    std::fs::write(path, bytes).map_err(|e| Diagnostic::user(format!("cannot write '{}': {e}", path.display())))
+    std::fs::write(path, bytes)
+        .map_err(|e| Diagnostic::user(format!("cannot write '{}': {e}", path.display())))
 }
 
 #[cfg(test)]

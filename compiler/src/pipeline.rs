@@ -67,7 +67,7 @@ pub enum Ir<'a> {
 }
 
 /// Is told what happens.
-pub trait Observer {
+pub trait Observer: Send {
     /// A pass of a phase has run; `changes` is 0 where it changed nothing.
     ///
     /// # Errors
@@ -156,7 +156,11 @@ fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'sta
 ///
 /// # Errors
 /// If a pass fails, or leaves a graph that breaks the level's contract.
-pub fn run_graph(graph: &mut Graph, options: &Options, observer: &mut dyn Observer) -> Result<(), Diagnostic> {
+pub fn run_graph(
+    graph: &mut Graph,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<(), Diagnostic> {
     let start = Instant::now();
     for pass in enabled(options, Level::Graph) {
         let Run::Graph(run) = pass.run else { continue };
@@ -173,7 +177,11 @@ pub fn run_graph(graph: &mut Graph, options: &Options, observer: &mut dyn Observ
 ///
 /// # Errors
 /// If an operator cannot be converted, or a pass fails.
-pub fn run_tensor(graph: &Graph, options: &Options, observer: &mut dyn Observer) -> Result<Program, Diagnostic> {
+pub fn run_tensor(
+    graph: &Graph,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Program, Diagnostic> {
     let start = Instant::now();
     let mut program = guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
     contract::check_program(&program, "graph-to-tensor")?;
@@ -259,9 +267,9 @@ pub fn finish(
         arena: &scheduled.arena,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,
-            triple: target.triple().to_owned(),
-            cpu: target.cpu().to_owned(),
-            features: target.required_features(),
+            triple: target.triple.clone(),
+            cpu: target.cpu.clone(),
+            features: required_features(target),
         },
         flags: options.flags.clone(),
         machine_hash: machine.fingerprint(),
@@ -269,6 +277,22 @@ pub fn finish(
     let written = assemble::write(&parts, output)?;
     observer.after_phase(Phase::Binary, start.elapsed());
     Ok(written)
+}
+
+/// The features that the code may use, among those that the runtime can test for.
+fn required_features(target: &mlcc_llvm::Target) -> Vec<String> {
+    const LEVELS: [&str; 12] = [
+        "sse4.2", "popcnt", "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl",
+    ];
+    let named = target.features.split(',').filter_map(|f| f.strip_prefix('+'));
+    let mut features: Vec<String> = named
+        .chain(LEVELS.into_iter().filter(|f| target.has(f)))
+        .filter(|f| mlcc_runtime::is_known_feature(f))
+        .map(ToOwned::to_owned)
+        .collect();
+    features.sort();
+    features.dedup();
+    features
 }
 
 /// Runs a pass; a panic in it becomes an internal error that names it.

@@ -85,7 +85,9 @@ mod tests {
     #[test]
     fn values_agree() {
         let symbols: Vec<Name> = vec!["a".into(), "b".into()];
-        for text in ["3", "a * 2 - 5", "floordiv(a * b + 7, 3) * b", "min(a, b) + max(a, 4) - mod(a, 5)", "-a"] {
+        for text in
+            ["3", "a * 2 - 5", "floordiv(a * b + 7, 3) * b", "min(a, b) + max(a, 4) - mod(a, 5)", "-a"]
+        {
             let expr: Expr = text.parse().unwrap();
             let plan = plan_expr(&expr, &symbols).unwrap();
             for (a, b) in [(0, 0), (13, 4), (5, 90)] {

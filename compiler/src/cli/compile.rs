@@ -84,7 +84,8 @@ enum Emit {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let mut recorder = Recorder::new(args.dump_ir.as_deref(), std::io::stderr().is_terminal()).map_err(one)?;
+    let mut recorder =
+        Recorder::new(args.dump_ir.as_deref(), std::io::stderr().is_terminal()).map_err(one)?;
     let options = options(args)?;
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && !recorder.times.is_empty() {
@@ -159,9 +160,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = mlcc_cpu::Machine::for_target(&target).map_err(one)?;
     let scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
     match (args.emit, last) {
-        (Some(Emit::Ptx), _) => {
-            Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda")))
-        }
+        (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
         (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),
         (_, Phase::Loop) => {
             let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
@@ -169,7 +168,8 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
         _ => {
             let output = artifact_path(args);
-            let written = pipeline::finish(&scheduled, &target, &machine, &output, options, recorder).map_err(one)?;
+            let written =
+                pipeline::finish(&scheduled, &target, &machine, &output, options, recorder).map_err(one)?;
             talk(&format!(
                 "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls, 0 interpreted; arena {:.1} MB",
                 output.display(),
@@ -200,7 +200,7 @@ fn compile_cuda(args: &Args, program: &Program) -> Outcome {
 }
 
 fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {
-    let options = mlcc_llvm::Options::default();
+    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj) };
     if args.emit == Some(Emit::Obj) {
         let folder = args.output.clone().unwrap_or_else(|| args.model.with_extension("objects"));
         std::fs::create_dir_all(&folder).map_err(|e| write_error(&folder, &e))?;
@@ -213,11 +213,9 @@ fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_ll
     }
     let mut text = String::new();
     for kernel in kernels {
-        text += &match args.emit {
-            Some(Emit::Asm) => mlcc_llvm::emit_assembly(&kernel.nest, target, &options),
-            _ => mlcc_llvm::emit_llvm_ir(&kernel.nest, target, &options),
-        }
-        .map_err(one)?;
+        let compiled = mlcc_llvm::compile(&kernel.nest, target, &options).map_err(one)?;
+        let texts = compiled.texts.unwrap_or_default();
+        text += if args.emit == Some(Emit::Asm) { &texts.asm } else { &texts.llvm };
         text.push('\n');
     }
     emit_text(args, &text)

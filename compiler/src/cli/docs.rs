@@ -14,8 +14,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     std::fs::create_dir_all(&args.output).map_err(|e| write_error(&args.output, &e))?;
-    let files =
-        [("passes.md", passes()), ("dialects.md", mlcc_mlir::dialect_reference()), ("operators.md", operators())];
+    let files = [
+        ("passes.md", passes()),
+        ("dialects.md", mlcc_mlir::dialect_reference()),
+        ("operators.md", operators()),
+    ];
     for (name, text) in files {
         let path = args.output.join(name);
         std::fs::write(&path, text).map_err(|e| write_error(&path, &e))?;

@@ -65,7 +65,8 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
         .zip(signature)
         .map(|(slot, info)| {
             slot.ok_or_else(|| {
-                let message = format!("input '{}' {} {} is missing", info.name, info.dtype.name(), info.shape_text());
+                let message =
+                    format!("input '{}' {} {} is missing", info.name, info.dtype.name(), info.shape_text());
                 one(Diagnostic::user(message).hint("give it with --input FILE.npy, or --input NAME=FILE.npy"))
             })
         })

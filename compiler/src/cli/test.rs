@@ -90,8 +90,7 @@ fn collect(directory: &Path, tests: &mut Vec<PathBuf>) -> Result<(), Vec<Diagnos
         tests.push(directory.to_path_buf());
         return Ok(());
     }
-    let failed =
-        |e| one(Diagnostic::user(format!("cannot read the folder '{}': {e}", directory.display())));
+    let failed = |e| one(Diagnostic::user(format!("cannot read the folder '{}': {e}", directory.display())));
     let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
         .map_err(failed)?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -100,7 +99,9 @@ fn collect(directory: &Path, tests: &mut Vec<PathBuf>) -> Result<(), Vec<Diagnos
     found.sort();
     if found.is_empty() {
         let message = format!("'{}' holds no test directories", directory.display());
-        return Err(one(Diagnostic::user(message).hint("a test directory holds model.onnx and test_data_set_0")));
+        return Err(one(
+            Diagnostic::user(message).hint("a test directory holds model.onnx and test_data_set_0")
+        ));
     }
     tests.extend(found);
     Ok(())
