@@ -1,1 +1,10 @@
 //! Schedules and code for CPUs.
+//!
+//! [`decide`] chooses a variant and a schedule for a kernel on a [`Machine`], [`schedule`] applies it.
+//! Decisions are data: the same kernel, machine and constants give the same decision.
+
+pub mod decide;
+pub mod machine;
+
+pub use decide::{Decision, decide, schedule};
+pub use machine::Machine;

@@ -36,6 +36,14 @@ impl Interval {
     }
 
     fn mul(self, other: Interval) -> Interval {
+        // An end that is open stays one-sided under a factor of 1.
+        let one = Interval::new(1, 1);
+        if self == one {
+            return other;
+        }
+        if other == one {
+            return self;
+        }
         match (self.low, self.high, other.low, other.high) {
             (Some(a), Some(b), Some(c), Some(d)) => {
                 let products = [a.checked_mul(c), a.checked_mul(d), b.checked_mul(c), b.checked_mul(d)];

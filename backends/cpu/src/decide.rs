@@ -1,0 +1,61 @@
+//! Decisions: which variant of a kernel, and which schedule, for a machine.
+//!
+//! | Template | Kernels | Variant |
+//! |---|---|---|
+//! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `direct`, `panel` |
+//! | [`loops`] | everything else: elementwise, rows, windows | `columns`, `rows`, `serial` |
+//!
+//! A template tries steps and keeps those that are legal, so that a decision is right by construction
+//! on any kernel, also with symbolic sizes.
+
+mod contraction;
+mod loops;
+mod operand;
+mod plan;
+mod register_tile;
+mod stages;
+
+use crate::machine::Machine;
+use mlcc_ir::{Name, diagnostic::Result, kernel::Kernel, nest::LoopNest};
+use mlcc_passes::schedule::{self, Schedule};
+use plan::Plan;
+
+/// What was decided for a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Name of the variant.
+    pub variant: Name,
+    /// The steps.
+    pub schedule: Schedule,
+}
+
+/// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
+/// may be packed.
+///
+/// # Errors
+/// If the kernel has no naive nest.
+pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<Decision> {
+    let (variant, plan) = plan_for(kernel, constants, machine)?;
+    Ok(Decision { variant, schedule: Schedule { steps: plan.steps } })
+}
+
+/// Decides for a kernel and applies the schedule.
+///
+/// # Errors
+/// If the kernel has no naive nest.
+pub fn schedule(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Decision, LoopNest)> {
+    let (variant, plan) = plan_for(kernel, constants, machine)?;
+    Ok((Decision { variant, schedule: Schedule { steps: plan.steps } }, plan.nest))
+}
+
+fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Name, Plan)> {
+    let naive = schedule::naive(kernel)?;
+    // Buffers are operands first: where each constant tensor went.
+    let constants: Vec<Name> =
+        constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();
+    if let Some((variant, plan)) = contraction::plan(kernel, &naive, &constants, machine) {
+        return Ok((variant.into(), plan));
+    }
+    let (variant, plan) = loops::plan(kernel, naive, machine);
+    Ok((variant.into(), plan))
+}

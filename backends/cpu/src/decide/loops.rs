@@ -1,0 +1,372 @@
+//! Elementwise kernels, reductions over rows, windows, and everything else without a micro-kernel.
+//!
+//! The axes that all stages share are merged, so that temporaries shrink to what one iteration needs,
+//! and run in parallel. What is left inside runs in vectors: along a shared axis (`columns`: elementwise
+//! kernels, pooling, reductions over outer dimensions) or along each stage's own axes (`rows`: softmax,
+//! layer norm, reductions over the last dimension).
+
+use super::{
+    operand::{is_parallel, vector_axes, widest, work},
+    plan::{Plan, axis},
+    stages::{Stage, estimate, shared_axes, stage_names, stages, stays_affine},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    Name,
+    kernel::{Kernel, Role},
+    nest::{LoopNest, Node, Space},
+};
+use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
+
+/// Work of a parallel tile, in the units of [`work`]: about 16 K simple elements.
+const TILE_WORK: i64 = 16 * 1024 * 4;
+/// Vectors of a block of columns whose partial results stay in registers.
+const BLOCK_VECTORS: i64 = 4;
+/// Most vector operations that unrolling a window may make.
+const WINDOW_OPERATIONS: i64 = 200;
+
+/// The plan and the name of its variant.
+pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'static str, Plan) {
+    let mut names = stage_names(kernel);
+    let mut plan = Plan::new(naive);
+    let Some(first) = stages(&plan.nest, &names) else { return ("serial", plan) };
+    let Some(heavy) = heaviest(&first) else { return ("serial", plan) };
+    let lanes = first.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
+    let best = vector_axes(&plan.nest, &first[heavy], i64::from(lanes)).into_iter().next();
+    let shared = shared_axes(&first);
+    let columns = best.as_ref().is_some_and(|b| shared.contains(b));
+    if columns {
+        accumulate_in_temporaries(kernel, &mut plan, &mut names);
+    }
+    let mut template = Loops { plan, names, heavy: first[heavy].name.clone(), lanes, columns };
+    let Some((shared, vector)) = template.prepare(best) else { return ("serial", template.plan) };
+    template.run(shared, vector);
+    let variant = match (columns, is_parallel(&template.plan.nest) || !template.plan.steps.is_empty()) {
+        (_, false) => "serial",
+        (true, true) => "columns",
+        (false, true) => "rows",
+    };
+    (variant, template.plan)
+}
+
+/// Index of the stage with most work.
+fn heaviest(stages: &[Stage]) -> Option<usize> {
+    (0..stages.len()).max_by_key(|&s| (stages[s].points().saturating_mul(work(&stages[s])), s))
+}
+
+/// Reductions whose target is an output accumulate in a temporary, which can then be in registers.
+fn accumulate_in_temporaries(kernel: &Kernel, plan: &mut Plan, names: &mut Vec<String>) {
+    for c in kernel.computes.iter().filter(|c| c.is_reduction()) {
+        let target = &kernel.tensors[c.target];
+        if target.role == Role::Output
+            && plan.attempt(Step::CacheWrite { buffer: target.name.clone() })
+            && let Some(at) = names.iter().position(|n| **n == *c.name)
+        {
+            names.insert(at + 1, format!("{}.store", target.name));
+        }
+    }
+}
+
+struct Loops {
+    plan: Plan,
+    /// Names of the stages.
+    names: Vec<String>,
+    /// The stage whose names merged axes keep.
+    heavy: String,
+    lanes: u32,
+    /// Whether the vector axis is a shared one.
+    columns: bool,
+}
+
+impl Loops {
+    fn stages(&self) -> Option<Vec<Stage>> {
+        stages(&self.plan.nest, &self.names)
+    }
+
+    fn in_heavy(&self, name: &str) -> Name {
+        axis(&self.heavy, name)
+    }
+
+    /// Brings the shared axes outside, in one order, and fuses what lies contiguous. Returns the shared
+    /// axes and the vector axis, if that is one of them.
+    fn prepare(&mut self, best: Option<String>) -> Option<(Vec<String>, Option<String>)> {
+        let mut shared = shared_axes(&self.stages()?);
+        for stage in self.stages()? {
+            let outer = shared.iter().cloned();
+            let rest = |reduced: bool| {
+                let shared = &shared;
+                let own =
+                    stage.axes.iter().filter(move |a| a.reduced == reduced && !shared.contains(&a.name));
+                own.map(|a| a.name.clone()).collect::<Vec<_>>()
+            };
+            let order: Vec<String> = outer.chain(rest(false)).chain(rest(true)).collect();
+            self.reorder(&stage, &order);
+        }
+        let mut vector = best.filter(|_| self.columns);
+        // Shared axes, from the inside out.
+        let mut at = shared.len();
+        while at >= 2 {
+            at -= 1;
+            let (outer, inner) = (shared[at - 1].clone(), shared[at].clone());
+            let fuse_in = |s: &String| Step::Fuse { outer: axis(s, &outer), inner: axis(s, &inner) };
+            if self.plan.attempt_all(self.names.iter().map(fuse_in).collect(), &stays_affine) {
+                let fused = fused_name(&outer, &inner);
+                if vector.as_ref().is_some_and(|v| *v == outer || *v == inner) {
+                    vector = Some(fused.clone());
+                }
+                shared.splice(at - 1..=at, [fused]);
+            }
+        }
+        // Each stage's own axes.
+        for name in self.names.clone() {
+            loop {
+                let stage = self.stages()?.into_iter().find(|s| s.name == name)?;
+                let own: Vec<_> = stage.axes.iter().filter(|a| !shared.contains(&a.name)).collect();
+                let fused = own.windows(2).any(|pair| {
+                    let step =
+                        Step::Fuse { outer: stage.full(&pair[0].name), inner: stage.full(&pair[1].name) };
+                    pair[0].reduced == pair[1].reduced && self.plan.attempt_all(vec![step], &stays_affine)
+                });
+                if !fused {
+                    break;
+                }
+            }
+        }
+        Some((shared, vector))
+    }
+
+    fn reorder(&mut self, stage: &Stage, order: &[String]) -> bool {
+        let current: Vec<&String> = stage.axes.iter().map(|a| &a.name).collect();
+        if order.len() < 2 || order.iter().eq(current) {
+            return true;
+        }
+        self.plan.attempt(Step::Reorder { axes: order.iter().map(|a| stage.full(a)).collect() })
+    }
+
+    fn run(&mut self, mut shared: Vec<String>, vector: Option<String>) {
+        let Some(all) = self.stages() else { return };
+        let total = all.iter().fold(0i64, |n, s| n.saturating_add(s.points().saturating_mul(work(s))));
+        let extents =
+            |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| estimate(&a.extent));
+        let mut counts: Vec<i64> = shared.iter().map(extents).collect();
+        let single = self.names.len() == 1;
+        // The vector axis becomes the innermost shared one.
+        if let Some(v) = &vector
+            && let Some(at) = shared.iter().position(|s| s == v)
+        {
+            let (v, count) = (shared.remove(at), counts.remove(at));
+            for stage in &all {
+                let mut order = shared.clone();
+                order.push(v.clone());
+                order.extend(
+                    stage.axes.iter().map(|a| a.name.clone()).filter(|a| !shared.contains(a) && *a != v),
+                );
+                if !self.reorder(stage, &order) {
+                    return self.vectorize_stages(&[]);
+                }
+            }
+            let block = self.block(single, &all, count);
+            if block < count || all[0].axes.iter().any(|a| a.name == v && a.extent.as_const().is_none()) {
+                let split = |s: &String| Step::Split { axis: axis(s, &v), factor: block };
+                let steps = self.names.iter().map(split).collect();
+                if self.plan.attempt_all(steps, &|_, _| true) {
+                    shared.push(format!("{v}.o"));
+                    counts.push((count + block - 1) / block);
+                }
+            }
+        }
+        let merged = self.merge_shared(&shared);
+        shared.truncate(merged);
+        counts.truncate(merged);
+        self.parallelize(&shared, &counts, total);
+        self.vectorize_stages(&shared);
+        self.place_small();
+    }
+
+    /// Points of the vector axis that one iteration handles.
+    fn block(&self, single: bool, all: &[Stage], count: i64) -> i64 {
+        let lanes = i64::from(self.lanes);
+        if !single {
+            return lanes * BLOCK_VECTORS;
+        }
+        let target = (TILE_WORK / work(&all[0])).max(lanes);
+        let parts = (count / target).max(1);
+        let step = lanes * BLOCK_VECTORS;
+        ((count + parts - 1) / parts + step - 1) / step * step
+    }
+
+    /// Merges the stages' loops over the shared axes, outermost first; returns how many could be.
+    fn merge_shared(&mut self, shared: &[String]) -> usize {
+        let Some(heavy) = self.names.iter().position(|n| *n == self.heavy) else { return 0 };
+        for (at, name) in shared.iter().enumerate() {
+            let before = (0..heavy).rev();
+            let steps = before
+                .chain(heavy + 1..self.names.len())
+                .map(|s| Step::Merge { into: self.in_heavy(name), from: axis(&self.names[s], name) });
+            if !self.plan.attempt_all(steps.collect(), &|_, _| true) {
+                return at;
+            }
+        }
+        shared.len()
+    }
+
+    /// Runs merged loops in parallel, in tiles of enough work.
+    fn parallelize(&mut self, shared: &[String], counts: &[i64], total: i64) {
+        let points = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
+        let mut inside = (total / points).max(1);
+        for (at, (name, &count)) in shared.iter().zip(counts).enumerate().rev() {
+            if inside.saturating_mul(count) <= TILE_WORK && at > 0 {
+                inside = inside.saturating_mul(count);
+                continue;
+            }
+            if inside.saturating_mul(count) <= TILE_WORK {
+                return;
+            }
+            let mut outer: Vec<Name> = shared[..at].iter().map(|s| self.in_heavy(s)).collect();
+            let full = self.in_heavy(name);
+            let chunk = (TILE_WORK / inside).clamp(1, count);
+            // Tiles of equal size.
+            let parts = (count + chunk - 1) / chunk;
+            let chunk = (count + parts - 1) / parts;
+            if chunk > 1 && self.plan.attempt(Step::Split { axis: full.clone(), factor: chunk }) {
+                outer.push(format!("{full}.o").into());
+            } else {
+                outer.push(full);
+            }
+            for axis in outer {
+                if !self.plan.attempt(Step::Parallel { axis }) {
+                    return;
+                }
+            }
+            return;
+        }
+    }
+
+    /// Spreads each stage's best inner axis over vector lanes.
+    fn vectorize_stages(&mut self, merged: &[String]) {
+        for stage in self.inner_stages(merged) {
+            for name in vector_axes(&self.plan.nest, &stage, i64::from(self.lanes)) {
+                let mut order: Vec<Name> =
+                    stage.axes.iter().filter(|a| a.name != name).map(|a| stage.full(&a.name)).collect();
+                order.push(stage.full(&name));
+                let mut steps = Vec::new();
+                if order.len() > 1 && stage.axes.last().is_some_and(|a| a.name != name) {
+                    steps.push(Step::Reorder { axes: order });
+                }
+                steps.push(Step::Vectorize { axis: stage.full(&name), lanes: self.lanes });
+                if self.plan.attempt_all(steps, &|_, _| true) {
+                    self.unroll_window(&stage, &name);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Unrolls a small window around a block of vectors.
+    fn unroll_window(&mut self, stage: &Stage, vector: &str) {
+        let lanes = i64::from(self.lanes);
+        let mut operations = 1i64;
+        for a in &stage.axes {
+            let count = match a.extent.as_const() {
+                Some(e) if a.name == vector => (e + lanes - 1) / lanes,
+                Some(e) if a.reduced => e,
+                None if a.name == vector => BLOCK_VECTORS,
+                _ => return,
+            };
+            operations = operations.saturating_mul(count);
+        }
+        let window = stage.axes.iter().filter(|a| a.reduced && a.name != vector);
+        let window: Vec<_> =
+            window.filter(|a| a.extent.as_const().is_some_and(|e| e <= MAX_UNROLL)).collect();
+        if operations <= WINDOW_OPERATIONS {
+            for a in window {
+                self.plan.attempt(Step::Unroll { axis: stage.full(&a.name) });
+            }
+        }
+    }
+
+    /// The stages inside the merged loops: their axes are those not merged.
+    fn inner_stages(&self, merged: &[String]) -> Vec<Stage> {
+        let mut found = Vec::new();
+        collect(&self.plan.nest.body, &self.names, &mut found);
+        let heavy: Vec<Name> = merged.iter().map(|m| self.in_heavy(m)).collect();
+        for stage in &mut found {
+            // The loops of the stage that kept its names are around the others.
+            let name = stage.name.clone();
+            stage.axes.retain(|a| {
+                let full = axis(&name, &a.name);
+                !heavy.iter().any(|h| full == *h || full.starts_with(&format!("{h}.")))
+            });
+        }
+        found
+    }
+
+    /// Temporaries that shrank to scalars or a block of vectors go to registers.
+    fn place_small(&mut self) {
+        let limit = i64::from(self.lanes) * BLOCK_VECTORS;
+        let small: Vec<Name> = self
+            .plan
+            .nest
+            .buffers
+            .iter()
+            .filter(|b| b.role == Role::Temporary && b.space == Space::Scratch)
+            .filter(|b| match &b.dims[..] {
+                [] => true,
+                [d] => self.columns && d.as_const().is_some_and(|d| d <= limit),
+                _ => false,
+            })
+            .map(|b| b.name.clone())
+            .collect();
+        for buffer in small {
+            self.plan.attempt(Step::Place { buffer, space: Space::Register });
+        }
+    }
+}
+
+/// Stages as they lie inside merged loops: chains of loops that carry a stage's name around its store.
+fn collect(nodes: &[Node], names: &[String], found: &mut Vec<Stage>) {
+    for node in nodes {
+        collect_node(node, names, &mut Vec::new(), found);
+    }
+}
+
+fn collect_node(
+    node: &Node,
+    names: &[String],
+    around: &mut Vec<mlcc_ir::nest::Loop>,
+    found: &mut Vec<Stage>,
+) {
+    match node {
+        Node::Loop(l) => {
+            around.push(mlcc_ir::nest::Loop { body: Vec::new(), ..l.clone() });
+            for inner in &l.body {
+                collect_node(inner, names, around, found);
+            }
+            around.pop();
+        }
+        Node::Store(store) => {
+            let stage_of = |axis: &str| {
+                names
+                    .iter()
+                    .filter(|n| axis.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.')))
+                    .max_by_key(|n| n.len())
+            };
+            // The innermost loop tells the stage; loops of other stages around it are merged ones.
+            let Some(name) = around.last().and_then(|l| stage_of(&l.axis)) else { return };
+            let axes = around
+                .iter()
+                .filter(|l| stage_of(&l.axis) == Some(name))
+                .filter(|l| {
+                    matches!(l.mapping, mlcc_ir::nest::Mapping::Serial | mlcc_ir::nest::Mapping::Reduction)
+                })
+                .map(|l| super::stages::StageAxis {
+                    name: l.axis[name.len() + 1..].to_owned(),
+                    extent: l.extent.clone(),
+                    reduced: l.mapping == mlcc_ir::nest::Mapping::Reduction,
+                })
+                .collect();
+            found.push(Stage { name: name.clone(), axes, store: store.clone() });
+        }
+        Node::Tile(_) | Node::Barrier => {}
+    }
+}

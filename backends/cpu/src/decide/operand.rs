@@ -1,0 +1,77 @@
+//! How accesses run along an axis, and what that costs in vectors.
+
+use super::stages::{Stage, estimate, stride};
+use mlcc_ir::{
+    dtype::DType,
+    nest::{LoopNest, Mapping},
+    scalar::{Inst, UnaryOp},
+};
+
+/// Axes of a stage by estimated cost of spreading them over vector lanes, the best first.
+pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<String> {
+    let mut costs: Vec<(i64, i64, String)> = stage
+        .axes
+        .iter()
+        .enumerate()
+        .map(|(at, a)| {
+            let full = stage.full(&a.name);
+            let cost_of = |buffer: usize, index: &[mlcc_ir::expr::Expr], write: bool| match stride(
+                &nest.buffers[buffer],
+                index,
+                &full,
+            ) {
+                Some(s) if s.is(0) => 1,
+                Some(s) if s.is(1) => 2,
+                _ if write => 24,
+                _ => 16,
+            };
+            let mut cost = if a.reduced { 4 } else { cost_of(stage.store.buffer, &stage.store.index, true) };
+            for (inst, _) in &stage.store.body.insts {
+                if let Inst::Read { tensor, index, .. } = inst {
+                    cost += cost_of(*tensor, index, false);
+                }
+            }
+            // Lanes that an axis does not fill are wasted.
+            let filled = estimate(&a.extent).clamp(1, lanes);
+            (cost * lanes / filled, -(at as i64), a.name.clone())
+        })
+        .collect();
+    costs.sort();
+    costs.into_iter().map(|(_, _, name)| name).collect()
+}
+
+/// Estimated work of one point of a stage, in quarters of a simple vector operation.
+pub(super) fn work(stage: &Stage) -> i64 {
+    let of = |inst: &Inst| match inst {
+        Inst::Unary(op, _) => match op {
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not | UnaryOp::Sign | UnaryOp::IsNan => 1,
+            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sqrt => 2,
+            _ => 16,
+        },
+        Inst::Const(_) => 0,
+        _ => 1,
+    };
+    2 + stage.store.body.insts.iter().map(|(i, _)| of(i)).sum::<i64>()
+}
+
+/// Bytes of the widest type with which a stage computes along the vector axis.
+pub(super) fn widest(nest: &LoopNest, stage: &Stage) -> usize {
+    let insts = stage.store.body.insts.iter().filter_map(|(inst, dtype)| match inst {
+        // Comparisons are masks; constants are in the type of what they meet.
+        Inst::Compare(..) | Inst::Const(_) => None,
+        _ if *dtype == DType::Bool => None,
+        // Half-precision values are computed in f32.
+        _ if dtype.is_float() => Some(dtype.size().max(4)),
+        _ => Some(dtype.size()),
+    });
+    insts.chain([nest.buffers[stage.store.buffer].dtype.size()]).max().unwrap_or(4)
+}
+
+/// Whether the nest has a parallel loop.
+pub(super) fn is_parallel(nest: &LoopNest) -> bool {
+    let mut found = false;
+    nest.visit(&mut |n| {
+        found |= matches!(n, mlcc_ir::nest::Node::Loop(l) if l.mapping == Mapping::Parallel);
+    });
+    found
+}

@@ -1,0 +1,65 @@
+//! The size of a contraction's register tile.
+
+use crate::machine::Machine;
+
+/// Rows and vectors of columns of a micro-kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RegisterTile {
+    pub(super) rows: i64,
+    pub(super) vectors: i64,
+}
+
+/// Most vectors of columns: B's panels are that wide.
+const MAX_VECTORS: i64 = 4;
+/// Most vectors of columns where there is one row.
+const MAX_VECTORS_OF_ROW: i64 = 8;
+
+/// The tile with the least estimated time for `m` by `n` results; `None` is an unknown size.
+///
+/// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and
+/// vector, most of which hide behind the multiply-adds; too few accumulators wait for their latency.
+/// Rows and columns that do not fill the last tile are paid in full.
+pub(super) fn choose(machine: &Machine, lanes: i64, m: Option<i64>, n: Option<i64>) -> RegisterTile {
+    const LATENCY: i64 = 8;
+    let (m, n) = (m.unwrap_or(1 << 12).max(1), n.unwrap_or(1 << 12).max(1));
+    let mut best = (i64::MAX, RegisterTile { rows: 1, vectors: 1 });
+    let most_vectors = if m == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
+    for vectors in (1..=most_vectors).rev() {
+        for rows in 1..=14.min(m) {
+            let accumulators = rows * vectors;
+            if accumulators > machine.accumulators() {
+                break;
+            }
+            let step = 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors;
+            let tiles = (m + rows - 1) / rows * ((n + lanes * vectors - 1) / (lanes * vectors));
+            let cost = step.saturating_mul(tiles);
+            if cost < best.0 {
+                best = (cost, RegisterTile { rows, vectors });
+            }
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_fit_the_sizes() {
+        let zen = Machine::named("znver4").unwrap();
+        let tile = |m, n| {
+            let t = choose(&zen, 16, m, n);
+            (t.rows, t.vectors)
+        };
+        let (rows, vectors) = tile(Some(1024), Some(1024));
+        assert!(rows * vectors >= 20 && vectors >= 2, "{rows} x {vectors}");
+        // 8 rows divide 64, 6 do not.
+        assert_eq!(64 % tile(Some(64), Some(224)).0, 0);
+        assert_eq!(tile(Some(1), Some(1000)).0, 1);
+        assert_eq!(tile(Some(100), Some(10)).1, 1);
+        let old = Machine::named("x86-64-v3").unwrap();
+        let t = choose(&old, 8, None, None);
+        assert!(t.rows * t.vectors <= 12);
+    }
+}

@@ -1,0 +1,148 @@
+//! The stages of a nest that is not merged yet: perfect nests beside each other, and what their stores
+//! access.
+
+use mlcc_ir::{
+    Name,
+    expr::{Atom, Expr},
+    kernel::Kernel,
+    nest::{Buffer, LoopNest, Mapping, Node, Store},
+    scalar::Inst,
+    types::row_major_strides,
+};
+
+/// A perfect nest around one store.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    /// `conv`, `conv.init`, `relu`.
+    pub(super) name: String,
+    /// Axes without the stage's name, outermost first, with extents; `reduced` ones are combined.
+    pub(super) axes: Vec<StageAxis>,
+    pub(super) store: Store,
+}
+
+/// An axis of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct StageAxis {
+    pub(super) name: String,
+    pub(super) extent: Expr,
+    pub(super) reduced: bool,
+}
+
+impl Stage {
+    /// The full name of an axis.
+    pub(super) fn full(&self, axis: &str) -> Name {
+        super::plan::axis(&self.name, axis)
+    }
+
+    pub(super) fn has(&self, axis: &str) -> bool {
+        self.axes.iter().any(|a| a.name == axis)
+    }
+
+    /// Estimated number of points.
+    pub(super) fn points(&self) -> i64 {
+        self.axes.iter().fold(1, |n, a| n.saturating_mul(estimate(&a.extent)))
+    }
+}
+
+/// A number to reckon with for an extent.
+pub(super) fn estimate(extent: &Expr) -> i64 {
+    // What a symbolic extent is taken for where a decision needs a number.
+    const SYMBOLIC: i64 = 64;
+    extent.as_const().unwrap_or_else(|| {
+        extent.evaluate(&|a| matches!(a, Atom::Symbol(_)).then_some(SYMBOLIC)).unwrap_or(SYMBOLIC).max(1)
+    })
+}
+
+/// Names of the stages that the kernel's naive nest has, in order.
+pub(super) fn stage_names(kernel: &Kernel) -> Vec<String> {
+    let mut names = Vec::new();
+    for c in &kernel.computes {
+        if c.is_reduction() {
+            names.push(format!("{}.init", c.name));
+        }
+        names.push(c.name.to_string());
+    }
+    names
+}
+
+/// The stages of an unmerged nest; `None` if it is not one of perfect nests.
+pub(super) fn stages(nest: &LoopNest, names: &[String]) -> Option<Vec<Stage>> {
+    if nest.body.len() != names.len() {
+        return None;
+    }
+    names
+        .iter()
+        .zip(&nest.body)
+        .map(|(name, node)| {
+            let mut axes = Vec::new();
+            let mut node = node;
+            loop {
+                match node {
+                    Node::Loop(l) => {
+                        axes.push(StageAxis {
+                            name: l.axis.strip_prefix(name.as_str())?.strip_prefix('.')?.to_owned(),
+                            extent: l.extent.clone(),
+                            reduced: l.mapping == Mapping::Reduction,
+                        });
+                        let [inner] = &l.body[..] else { return None };
+                        node = inner;
+                    }
+                    Node::Store(s) => {
+                        return Some(Stage { name: name.clone(), axes, store: s.clone() });
+                    }
+                    Node::Tile(_) | Node::Barrier => return None,
+                }
+            }
+        })
+        .collect()
+}
+
+/// Names of the parallel axes that all stages have with equal extents, in the order of the last stage.
+pub(super) fn shared_axes(stages: &[Stage]) -> Vec<String> {
+    let Some(last) = stages.last() else { return Vec::new() };
+    let in_all = |a: &&StageAxis| !a.reduced && stages.iter().all(|s| s.axes.iter().any(|b| b == *a));
+    last.axes.iter().filter(in_all).map(|a| a.name.clone()).collect()
+}
+
+/// The offset of an element.
+pub(super) fn offset(buffer: &Buffer, index: &[Expr]) -> Expr {
+    let strides = row_major_strides(&buffer.dims);
+    index.iter().zip(strides).fold(Expr::from(0), |sum, (e, s)| sum + e.clone() * s)
+}
+
+/// Distance in memory of neighbouring points along an axis; `None` if it is not fixed.
+pub(super) fn stride(buffer: &Buffer, index: &[Expr], axis: &str) -> Option<Expr> {
+    if index.iter().any(Expr::uses_values) {
+        return None;
+    }
+    offset(buffer, index).split_axis(axis).map(|(c, _)| c)
+}
+
+/// Number of quotients and remainders in the nest's index expressions.
+pub(super) fn quotients(nest: &LoopNest) -> usize {
+    let mut count = 0;
+    let mut add = |e: &Expr| {
+        e.any_atom(&mut |a| {
+            count += usize::from(matches!(a, Atom::FloorDiv(_) | Atom::Mod(_)));
+            false
+        });
+    };
+    nest.visit(&mut |node| {
+        if let Node::Store(s) = node {
+            s.index.iter().for_each(&mut add);
+            for (inst, _) in &s.body.insts {
+                match inst {
+                    Inst::Index(e) => add(e),
+                    Inst::Read { index, .. } => index.iter().for_each(&mut add),
+                    _ => {}
+                }
+            }
+        }
+    });
+    count
+}
+
+/// Whether a change brought no quotients or remainders into index expressions.
+pub(super) fn stays_affine(before: &LoopNest, after: &LoopNest) -> bool {
+    quotients(after) <= quotients(before)
+}

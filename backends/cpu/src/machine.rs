@@ -1,0 +1,149 @@
+//! What decisions know about a CPU.
+
+/// A CPU, as decisions see it. Taken from a table by the CPU's name, so that a decision is the same
+/// wherever it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Machine {
+    /// LLVM's name of the CPU: `znver4`, `x86-64-v3`.
+    pub name: String,
+    /// Width of vectors in bits.
+    pub vector_bits: u32,
+    /// Number of vector registers.
+    pub vector_registers: u32,
+    /// First-level data cache of a core in bytes.
+    pub l1_bytes: u64,
+    /// Second-level cache of a core in bytes.
+    pub l2_bytes: u64,
+    /// Cores among which work should be divisible.
+    pub cores: u32,
+}
+
+/// Name, vector bits, vector registers, first and second cache in KiB.
+type Row = (&'static str, u32, u32, u64, u64);
+
+/// CPUs by LLVM's names. The last row of each family is the one for unknown members.
+const TABLE: &[Row] = &[
+    ("znver5", 512, 32, 48, 1024),
+    ("znver4", 512, 32, 32, 1024),
+    ("znver3", 256, 16, 32, 512),
+    ("znver2", 256, 16, 32, 512),
+    ("znver1", 256, 16, 32, 512),
+    ("graniterapids", 512, 32, 48, 2048),
+    ("emeraldrapids", 512, 32, 48, 2048),
+    ("sapphirerapids", 512, 32, 48, 2048),
+    ("icelake-server", 512, 32, 48, 1280),
+    ("icelake-client", 512, 32, 48, 512),
+    ("cascadelake", 512, 32, 32, 1024),
+    ("cooperlake", 512, 32, 32, 1024),
+    ("skylake-avx512", 512, 32, 32, 1024),
+    ("arrowlake", 256, 16, 48, 2048),
+    ("meteorlake", 256, 16, 48, 2048),
+    ("raptorlake", 256, 16, 48, 2048),
+    ("alderlake", 256, 16, 48, 1280),
+    ("skylake", 256, 16, 32, 256),
+    ("broadwell", 256, 16, 32, 256),
+    ("haswell", 256, 16, 32, 256),
+    ("x86-64-v4", 512, 32, 32, 1024),
+    ("x86-64-v3", 256, 16, 32, 256),
+    ("x86-64-v2", 128, 16, 32, 256),
+    ("x86-64", 128, 16, 32, 256),
+    ("neoverse-v2", 128, 32, 64, 2048),
+    ("neoverse-v1", 128, 32, 64, 1024),
+    ("neoverse-n1", 128, 32, 64, 1024),
+    ("apple-m1", 128, 32, 128, 3072),
+    ("generic", 128, 32, 32, 256),
+];
+
+/// Cores among which work is made divisible, whatever the machine has: a decision must not depend on
+/// the number of threads.
+const CORES: u32 = 8;
+
+impl Machine {
+    /// The machine of that LLVM name, `None` if the table lacks it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Machine> {
+        let &(name, vector_bits, vector_registers, l1, l2) = TABLE.iter().find(|row| row.0 == name)?;
+        Some(Machine {
+            name: name.into(),
+            vector_bits,
+            vector_registers,
+            l1_bytes: l1 << 10,
+            l2_bytes: l2 << 10,
+            cores: CORES,
+        })
+    }
+
+    /// The machine for a CPU by name and, where the table lacks the name, by LLVM feature names
+    /// (`+avx512f`, `avx2`).
+    #[must_use]
+    pub fn for_cpu(name: &str, features: &[&str]) -> Machine {
+        if let Some(machine) = Machine::named(name) {
+            return machine;
+        }
+        let has = |f: &str| features.iter().any(|x| x.trim_start_matches('+') == f);
+        let like = match () {
+            () if has("avx512f") && has("avx512vl") => "x86-64-v4",
+            () if has("avx2") && has("fma") => "x86-64-v3",
+            () if has("sse4.2") => "x86-64-v2",
+            () if has("neon") => "generic",
+            () => "x86-64",
+        };
+        let known = Machine::named(like).unwrap_or_else(|| Machine {
+            name: name.into(),
+            vector_bits: 128,
+            vector_registers: 16,
+            l1_bytes: 32 << 10,
+            l2_bytes: 256 << 10,
+            cores: CORES,
+        });
+        Machine { name: name.into(), ..known }
+    }
+
+    /// The machine that this runs on, by the features it has.
+    #[must_use]
+    pub fn host() -> Machine {
+        let mut features: Vec<&str> = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let found = [
+                (std::arch::is_x86_feature_detected!("avx512f"), "avx512f"),
+                (std::arch::is_x86_feature_detected!("avx512vl"), "avx512vl"),
+                (std::arch::is_x86_feature_detected!("avx2"), "avx2"),
+                (std::arch::is_x86_feature_detected!("fma"), "fma"),
+                (std::arch::is_x86_feature_detected!("sse4.2"), "sse4.2"),
+            ];
+            features.extend(found.iter().filter(|f| f.0).map(|f| f.1));
+        }
+        if cfg!(target_arch = "aarch64") {
+            features.push("neon");
+        }
+        Machine::for_cpu("host", &features)
+    }
+
+    /// Elements of that many bytes in a vector register.
+    #[must_use]
+    pub fn lanes(&self, element_bytes: usize) -> u32 {
+        (self.vector_bits / 8 / element_bytes.max(1) as u32).clamp(1, 64)
+    }
+
+    /// Vector registers that a micro-kernel may use as accumulators.
+    #[must_use]
+    pub fn accumulators(&self) -> i64 {
+        if self.vector_registers >= 32 { 28 } else { 12 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_cpus_are_taken_by_their_features() {
+        let m = Machine::for_cpu("znver9", &["+avx512f", "+avx512vl", "+avx2"]);
+        assert_eq!((m.lanes(4), m.lanes(8), m.accumulators()), (16, 8, 28));
+        assert_eq!(m.name, "znver9");
+        let m = Machine::for_cpu("x86-64-v3", &[]);
+        assert_eq!((m.lanes(4), m.lanes(1), m.accumulators()), (8, 32, 12));
+        assert_eq!(Machine::for_cpu("riscv", &[]).lanes(4), 4);
+    }
+}

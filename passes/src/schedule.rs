@@ -1,0 +1,99 @@
+//! Schedules: from WHAT a kernel computes to HOW, by primitives that are visible steps.
+//!
+//! [`naive`] makes a [`LoopNest`] of a kernel; a [`Schedule`] is a list of [`Step`]s, each a primitive
+//! that transforms a nest without changing what it computes, or refuses with the reason. Which steps
+//! pay on which machine is the backends' decision; nothing here knows a machine.
+//!
+//! | Primitive | Does |
+//! |---|---|
+//! | [`split()`] | two loops from one |
+//! | [`reorder()`] | perfectly nested loops in another order |
+//! | [`fuse()`] | one loop from two; flattens the buffers' dimensions with them |
+//! | [`merge()`] | joins the loops of two stages (compute at); temporaries shrink |
+//! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
+//! | [`predicate()`] | a constant extent with guards |
+//! | [`cache_read()`] | an operand through a panel in scratch memory |
+//! | [`cache_write()`] | an output through a temporary |
+//! | [`pack()`] | a constant operand packed at compile time |
+//! | [`place()`] | a temporary in registers, scratch or shared memory |
+//! | [`tensorize()`] | a register tile becomes a contraction micro-kernel |
+
+mod access;
+mod cache_read;
+mod cache_write;
+mod fuse;
+mod map_axis;
+mod merge;
+mod naive;
+mod pack;
+mod panel;
+mod place;
+mod predicate;
+mod ranges;
+mod reorder;
+mod shrink;
+mod split;
+mod step;
+mod tensorize;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use cache_read::cache_read;
+pub use cache_write::cache_write;
+pub use fuse::{fuse, fused_name};
+pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
+pub use merge::merge;
+pub use naive::{identity, naive};
+pub use pack::pack;
+pub use place::{MAX_REGISTER_ELEMENTS, place};
+pub use predicate::predicate;
+pub use reorder::reorder;
+pub use split::split;
+pub use step::Step;
+pub use tensorize::{MAX_ROWS, tensorize};
+
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    nest::LoopNest,
+};
+use std::{fmt, str::FromStr};
+
+/// Steps in order. The text form has a step a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Schedule {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// Applies the steps one after the other; `observer` sees the nest after each.
+///
+/// # Errors
+/// With the first step that is not legal and the reason.
+pub fn apply(
+    nest: &LoopNest,
+    schedule: &Schedule,
+    observer: &mut dyn FnMut(&Step, &LoopNest),
+) -> Result<LoopNest> {
+    let mut nest = nest.clone();
+    for step in &schedule.steps {
+        nest = step.apply(&nest)?;
+        observer(step, &nest);
+    }
+    Ok(nest)
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = Diagnostic;
+
+    fn from_str(text: &str) -> Result<Schedule> {
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        Ok(Schedule { steps: lines.map(str::parse).collect::<Result<_>>()? })
+    }
+}

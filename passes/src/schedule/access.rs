@@ -1,0 +1,171 @@
+//! Accesses to buffers, and whether the iterations of a loop depend on each other.
+
+use super::ranges::{Ranges, recombine};
+use mlcc_ir::{
+    expr::{Expr, Interval},
+    nest::{Buffer, LoopNest, Node, Space},
+    scalar::Inst,
+    types::row_major_strides,
+};
+
+/// One access to a buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) buffer: usize,
+    /// Index; `None` for a whole tile.
+    pub(crate) index: Option<Vec<Expr>>,
+    pub(crate) write: bool,
+    /// A store that combines with what is there.
+    pub(crate) combines: bool,
+    /// Ranges of the axes around, within the nodes that were searched.
+    pub(crate) ranges: Ranges,
+}
+
+/// All accesses in the nodes, in program order; a store's reads come before its write.
+pub(crate) fn accesses(nodes: &[Node]) -> Vec<Access> {
+    fn go(nodes: &[Node], ranges: &mut Ranges, out: &mut Vec<Access>) {
+        for node in nodes {
+            match node {
+                Node::Loop(l) => {
+                    ranges.push(l);
+                    go(&l.body, ranges, out);
+                    ranges.pop();
+                }
+                Node::Store(s) => {
+                    for (inst, _) in &s.body.insts {
+                        if let Inst::Read { tensor, index, .. } = inst {
+                            out.push(Access {
+                                buffer: *tensor,
+                                index: Some(index.clone()),
+                                write: false,
+                                combines: false,
+                                ranges: ranges.clone(),
+                            });
+                        }
+                    }
+                    out.push(Access {
+                        buffer: s.buffer,
+                        index: Some(s.index.clone()),
+                        write: true,
+                        combines: s.combine.is_some(),
+                        ranges: ranges.clone(),
+                    });
+                }
+                Node::Tile(t) => {
+                    for (buffer, write) in [(t.a.buffer, false), (t.b.buffer, false), (t.acc, true)] {
+                        let ranges = ranges.clone();
+                        out.push(Access { buffer, index: None, write, combines: write, ranges });
+                    }
+                }
+                Node::Barrier => {}
+            }
+        }
+    }
+    let mut out = Vec::new();
+    go(nodes, &mut Ranges::default(), &mut out);
+    out
+}
+
+/// The offset of an element in its buffer, quotients and remainders put together.
+pub(crate) fn linear(buffer: &Buffer, index: &[Expr]) -> Expr {
+    let strides = row_major_strides(&buffer.dims);
+    let sum = index.iter().zip(strides).fold(Expr::from(0), |sum, (e, stride)| sum + e.clone() * stride);
+    recombine(&sum)
+}
+
+/// Whether different iterations over `axis` touch different elements of the buffer, for all these
+/// accesses together (whose ranges are those inside the loop).
+pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
+    let indices: Option<Vec<&[Expr]>> = accesses.iter().map(|a| a.index.as_deref()).collect();
+    let Some(indices) = indices else { return false };
+    let inner: Vec<&Ranges> = accesses.iter().map(|a| &a.ranges).collect();
+    let dims = buffer.dims.len();
+    (0..dims).any(|d| {
+        let at: Vec<Expr> = indices.iter().map(|i| i[d].clone()).collect();
+        one_to_one(axis, &at, &inner)
+    }) || dims > 1 && {
+        let at: Vec<Expr> = indices.iter().map(|i| linear(buffer, i)).collect();
+        one_to_one(axis, &at, &inner)
+    }
+}
+
+/// Whether all expressions are `c * axis + common + rest` with one coefficient `c` and `rest` varying by
+/// less than `c`, so that equal values mean equal iterations.
+fn one_to_one(axis: &str, exprs: &[Expr], inner: &[&Ranges]) -> bool {
+    let mut coefficient: Option<Expr> = None;
+    let mut common: Option<Expr> = None;
+    let mut spread = Interval { low: None, high: None };
+    for (at, (e, ranges)) in exprs.iter().zip(inner).enumerate() {
+        let Some((c, rest)) = e.split_axis(axis) else { return false };
+        if c.is(0) || e.uses_values() || coefficient.as_ref().is_some_and(|k| *k != c) {
+            return false;
+        }
+        coefficient = Some(c);
+        // What does not vary inside the loop is the same for all iterations.
+        let mut fixed = rest.clone();
+        for name in ranges.names() {
+            fixed = fixed.replace_axis(name, &Expr::from(0));
+        }
+        let base = common.get_or_insert(fixed);
+        let varying = ranges.of(&(rest - base.clone()));
+        spread = match (at, varying.low, varying.high) {
+            (_, None, _) | (_, _, None) => return false,
+            (0, ..) => varying,
+            (_, low, high) => Interval { low: spread.low.min(low), high: spread.high.max(high) },
+        };
+    }
+    let width = spread.high.zip(spread.low).map(|(h, l)| h - l);
+    match (coefficient.as_ref().map(Expr::as_const), width) {
+        (Some(Some(c)), Some(width)) => width < c.abs(),
+        // A symbolic stride is positive wherever there are elements.
+        (Some(None), Some(width)) => width == 0,
+        _ => false,
+    }
+}
+
+/// Which dependences between the iterations of a loop are harmless.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Harmless {
+    /// Combining into one element.
+    pub(crate) reductions: bool,
+    /// A temporary that every iteration makes anew.
+    pub(crate) private: bool,
+}
+
+/// Why the iterations of a loop over `axis` with this body cannot run in any order; `None` if they can.
+pub(crate) fn order_matters(
+    nest: &LoopNest,
+    axis: &str,
+    body: &[Node],
+    harmless: Harmless,
+) -> Option<String> {
+    let all = accesses(body);
+    let mut seen = Vec::new();
+    for access in all.iter().filter(|a| a.write) {
+        if seen.contains(&access.buffer) {
+            continue;
+        }
+        seen.push(access.buffer);
+        let buffer = &nest.buffers[access.buffer];
+        let same: Vec<&Access> = all.iter().filter(|a| a.buffer == access.buffer).collect();
+        if separates(buffer, axis, &same) {
+            continue;
+        }
+        let only_combines = same.iter().all(|a| a.write && a.combines);
+        let by_value = same.iter().any(|a| a.index.as_ref().is_some_and(|i| i.iter().any(Expr::uses_values)));
+        if harmless.reductions && only_combines && !by_value {
+            continue;
+        }
+        // Made anew in every iteration: private.
+        let private = harmless.private
+            && buffer.space != Space::Global
+            && buffer.space != Space::Shared
+            && same[0].write
+            && !same[0].combines;
+        if private {
+            continue;
+        }
+        return Some(format!("iterations over '{axis}' meet in the same elements of '{}'", buffer.name));
+    }
+    None
+}

@@ -1,0 +1,89 @@
+//! `cache_write(buffer)`: an output is computed in a temporary of the nest and stored at the end, by a
+//! stage of its own called `buffer.store`.
+//!
+//! ```text
+//! for c.init.i: y[c.init.i] = 0              for c.init.i: y.acc[c.init.i] = 0
+//! for c.i for c.k: y[c.i] += ..        =>    for c.i for c.k: y.acc[c.i] += ..
+//!                                            for y.store.i: y[y.store.i] = y.acc[y.store.i]
+//! ```
+//!
+//! Merging the stages' loops afterwards shrinks the temporary to a tile, which `place` puts into
+//! registers. Legal on a nest whose stages are not merged yet.
+
+use super::tree::{buffer_named, each_store, fresh_buffer};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    kernel::Role,
+    nest::{Buffer, Loop, LoopNest, Node, Space, Store},
+    scalar::{Body, Inst},
+};
+
+/// Computes the output `buffer` in a temporary.
+///
+/// # Errors
+/// If it is no output, or not written by one unmerged reduction.
+pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
+    let id = buffer_named(nest, buffer)?;
+    if nest.buffers[id].role != Role::Output {
+        return Err(Diagnostic::user(format!("'{buffer}' is not an output of this kernel")));
+    }
+    let writers: Vec<usize> = (0..nest.body.len()).filter(|&at| writes(&nest.body[at], id)).collect();
+    let &[init, last] = &writers[..] else {
+        return Err(Diagnostic::user(format!("'{buffer}' is not written by one reduction")));
+    };
+    let prefix = format!("{}.store", nest.buffers[id].name);
+    let acc = nest.buffers.len();
+    let Some(store) = store_stage(nest, &nest.body[init], (id, acc), &prefix) else {
+        return Err(Diagnostic::user(format!("the stage that initialises '{buffer}' is not a perfect nest")));
+    };
+    let mut out = nest.clone();
+    each_store(&mut out.body, &mut |s| {
+        if s.buffer == id {
+            s.buffer = acc;
+        }
+        for (inst, _) in &mut s.body.insts {
+            if let Inst::Read { tensor, .. } = inst
+                && *tensor == id
+            {
+                *tensor = acc;
+            }
+        }
+    });
+    out.body.insert(last + 1, store);
+    out.buffers.push(Buffer {
+        name: fresh_buffer(nest, &format!("{buffer}.acc")),
+        role: Role::Temporary,
+        space: Space::Scratch,
+        ..nest.buffers[id].clone()
+    });
+    Ok(out)
+}
+
+fn writes(node: &Node, buffer: usize) -> bool {
+    match node {
+        Node::Loop(l) => l.body.iter().any(|n| writes(n, buffer)),
+        Node::Store(s) => s.buffer == buffer,
+        Node::Tile(_) | Node::Barrier => false,
+    }
+}
+
+/// The initialising stage's loops around a store of the accumulator.
+fn store_stage(nest: &LoopNest, node: &Node, (to, from): (usize, usize), prefix: &str) -> Option<Node> {
+    match node {
+        Node::Loop(l) => {
+            let [inner] = &l.body[..] else { return None };
+            let last = l.axis.rsplit('.').next()?;
+            let axis = format!("{prefix}.{last}");
+            let inner = store_stage(nest, inner, (to, from), prefix)?;
+            let inner = super::tree::map_exprs(&inner, &|e| e.replace_axis(&l.axis, &Expr::axis(&axis)));
+            Some(Node::Loop(Loop { axis: axis.into(), body: vec![inner], ..l.clone() }))
+        }
+        Node::Store(s) if s.combine.is_none() => {
+            let mut body = Body::default();
+            body.read(from, s.index.clone(), nest.buffers[to].dtype);
+            Some(Node::Store(Store { buffer: to, body, ..s.clone() }))
+        }
+        _ => None,
+    }
+}

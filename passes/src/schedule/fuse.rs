@@ -1,0 +1,147 @@
+//! `fuse(a, b)`: two perfectly nested loops become one over `a` times `b`, called `a_b` after the last
+//! parts of their names.
+//!
+//! ```text
+//! for h in 0..56                  for h_w in 0..3136
+//!   for w in 0..56          =>      y[h_w] = ..
+//!     y[h, w] = ..
+//! ```
+//!
+//! Dimensions of buffers that only the pair of axes indexes are flattened with them, so that the
+//! fused axis indexes them directly; elsewhere `a` becomes a quotient and `b` a remainder. The order of
+//! iterations does not change, so fusing is always legal.
+
+use super::{
+    access::accesses,
+    ranges::recombine,
+    tree::{each_store, rewrite_loops, simplify, substitute},
+};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    nest::{Loop, LoopNest, Node},
+    scalar::Inst,
+};
+
+/// The name of the fused axis.
+#[must_use]
+pub fn fused_name(outer: &str, inner: &str) -> String {
+    // Parts that the names share in front are kept once.
+    let common = outer
+        .char_indices()
+        .zip(inner.chars())
+        .take_while(|((_, a), b)| a == b)
+        .filter(|((_, a), _)| *a == '.')
+        .last()
+        .map_or(0, |((at, _), _)| at + 1);
+    format!("{outer}_{}", &inner[common..])
+}
+
+/// Fuses every pair of loops over `outer` and `inner`.
+///
+/// # Errors
+/// If the loops are not perfectly nested or differ in mapping.
+pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
+    let name = fused_name(outer, inner);
+    let fused = rewrite_loops(nest, outer, &mut |l, ranges| {
+        let [Node::Loop(i)] = &l.body[..] else {
+            return Err(Diagnostic::user(format!("'{outer}' does not contain '{inner}' alone")));
+        };
+        if *i.axis != *inner {
+            return Err(Diagnostic::user(format!("the loop in '{outer}' is '{}'", i.axis)));
+        }
+        if l.mapping != i.mapping {
+            return Err(Diagnostic::user(format!(
+                "'{outer}' is {} and '{inner}' is {}",
+                super::map_axis::describe(l.mapping),
+                super::map_axis::describe(i.mapping)
+            )));
+        }
+        if i.extent.uses_axis(outer) {
+            return Err(Diagnostic::user(format!("the extent of '{inner}' depends on '{outer}'")));
+        }
+        let axis = Expr::axis(&name);
+        let body = substitute(&i.body, outer, &axis.floor_div(&i.extent));
+        let body = substitute(&body, inner, &axis.modulo(&i.extent));
+        let extent = l.extent.clone() * i.extent.clone();
+        let fused = Loop { axis: name.clone().into(), extent, mapping: l.mapping, body };
+        Ok(simplify(&[Node::Loop(fused)], &mut ranges.clone()))
+    })?;
+    Ok(flatten(fused))
+}
+
+/// Merges neighbouring dimensions of buffers where that takes quotients and remainders away from every
+/// access.
+fn flatten(mut nest: LoopNest) -> LoopNest {
+    for buffer in 0..nest.buffers.len() {
+        let mut d = 0;
+        while d + 1 < nest.buffers[buffer].dims.len() {
+            if flattens(&nest, buffer, d) {
+                merge_dims(&mut nest, buffer, d);
+                d = 0;
+            } else {
+                d += 1;
+            }
+        }
+    }
+    nest
+}
+
+fn joined(nest: &LoopNest, buffer: usize, d: usize, index: &[Expr]) -> Expr {
+    recombine(&(index[d].clone() * nest.buffers[buffer].dims[d + 1].clone() + index[d + 1].clone()))
+}
+
+fn flattens(nest: &LoopNest, buffer: usize, d: usize) -> bool {
+    let all = accesses(&nest.body);
+    let mut gained = false;
+    for access in all.iter().filter(|a| a.buffer == buffer) {
+        let Some(index) = &access.index else { return false };
+        if index[d].uses_values() || index[d + 1].uses_values() {
+            return false;
+        }
+        let before = super::ranges::quotients(&index[d]) + super::ranges::quotients(&index[d + 1]);
+        let after = super::ranges::quotients(&joined(nest, buffer, d, index));
+        if after > 0 {
+            return false;
+        }
+        gained |= after < before;
+    }
+    gained && !checked(nest, buffer) && nest.packings.iter().all(|p| p.target != buffer)
+}
+
+/// Whether some access tests the bounds of each dimension.
+fn checked(nest: &LoopNest, buffer: usize) -> bool {
+    let mut found = false;
+    nest.visit(&mut |node| {
+        if let Node::Store(s) = node {
+            found |= s.checked && s.buffer == buffer;
+            found |= s.body.insts.iter().any(
+                |(inst, _)| matches!(inst, Inst::Read { tensor, outside: Some(_), .. } if *tensor == buffer),
+            );
+        }
+    });
+    found
+}
+
+fn merge_dims(nest: &mut LoopNest, buffer: usize, d: usize) {
+    let factor = nest.buffers[buffer].dims[d + 1].clone();
+    let join = |index: &mut Vec<Expr>| {
+        let low = index.remove(d + 1);
+        index[d] = recombine(&(index[d].clone() * factor.clone() + low));
+    };
+    each_store(&mut nest.body, &mut |s| {
+        if s.buffer == buffer {
+            join(&mut s.index);
+        }
+        for (inst, _) in &mut s.body.insts {
+            if let Inst::Read { tensor, index, .. } = inst
+                && *tensor == buffer
+            {
+                join(index);
+            }
+        }
+    });
+    let dims = &mut nest.buffers[buffer].dims;
+    let low = dims.remove(d + 1);
+    dims[d] = dims[d].clone() * low;
+}

@@ -1,0 +1,91 @@
+//! `merge(a, b)`: two neighbouring loops of equal extent become one, called `a`; the computation of the
+//! second moves to where the first is (compute at).
+//!
+//! ```text
+//! for c.i in 0..n                     for c.i in 0..n
+//!   t[c.i] = ..                 =>      t = ..
+//! for d.i in 0..n                       y[c.i] = f(t)
+//!   y[d.i] = f(t[d.i])
+//! ```
+//!
+//! Legal if everything that one loop writes and the other touches is touched in the same iteration.
+//! Temporaries that live within one iteration afterwards shrink to what one iteration needs.
+
+use super::{
+    access::{Access, accesses, separates},
+    ranges::Ranges,
+    shrink::shrink,
+    tree::{no_axis, rewrite_bodies, substitute},
+};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    nest::{Loop, LoopNest, Node},
+};
+
+/// Merges the loop over `b` into its neighbour over `a`; either may come first.
+///
+/// # Errors
+/// If the loops are not neighbours, differ, or depend on each other's other iterations.
+pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
+    for axis in [a, b] {
+        super::tree::find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
+    }
+    let mut merged = false;
+    let body = rewrite_bodies(nest.body.clone(), &mut Ranges::default(), &mut |mut nodes, _| {
+        let at = |nodes: &[Node], axis: &str| {
+            nodes.iter().position(|n| matches!(n, Node::Loop(l) if *l.axis == *axis))
+        };
+        let (Some(x), Some(y)) = (at(&nodes, a), at(&nodes, b)) else { return Ok(nodes) };
+        if x.abs_diff(y) != 1 {
+            return Err(Diagnostic::user(format!("other nodes lie between '{a}' and '{b}'")));
+        }
+        let first = x.min(y);
+        let second = nodes.remove(first + 1);
+        let (Node::Loop(l), Node::Loop(m)) = (&nodes[first], &second) else { return Ok(nodes) };
+        nodes[first] = Node::Loop(join(nest, l, m, a)?);
+        merged = true;
+        Ok(nodes)
+    })?;
+    if !merged {
+        return Err(Diagnostic::user(format!("'{a}' and '{b}' do not lie in the same loop")));
+    }
+    Ok(shrink(LoopNest { body, ..nest.clone() }, a))
+}
+
+fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop> {
+    let axis = Expr::axis(name);
+    let renamed =
+        |l: &Loop| Loop { axis: name.into(), body: substitute(&l.body, &l.axis, &axis), ..l.clone() };
+    let (a, b) = (renamed(first), renamed(second));
+    if a.extent != b.extent {
+        return Err(Diagnostic::user(format!(
+            "'{}' has {} iterations and '{}' {}",
+            first.axis, a.extent, second.axis, b.extent
+        )));
+    }
+    if a.mapping != b.mapping {
+        return Err(Diagnostic::user(format!(
+            "'{}' and '{}' are mapped differently",
+            first.axis, second.axis
+        )));
+    }
+    let (of_a, of_b) = (accesses(&a.body), accesses(&b.body));
+    for (id, buffer) in nest.buffers.iter().enumerate() {
+        let touches = |all: &[Access]| all.iter().any(|x| x.buffer == id);
+        let writes = |all: &[Access]| all.iter().any(|x| x.buffer == id && x.write);
+        if !(writes(&of_a) && touches(&of_b) || writes(&of_b) && touches(&of_a)) {
+            continue;
+        }
+        let both: Vec<&Access> = of_a.iter().chain(&of_b).filter(|x| x.buffer == id).collect();
+        if !separates(buffer, name, &both) {
+            return Err(Diagnostic::user(format!(
+                "'{}' is not made and used in the same iteration of '{}' and '{}'",
+                buffer.name, first.axis, second.axis
+            )));
+        }
+    }
+    let mut body = a.body;
+    body.extend(b.body);
+    Ok(Loop { body, ..a })
+}

@@ -1,0 +1,73 @@
+//! `predicate(axis)`: a loop whose extent varies gets a constant extent, and its stores a guard.
+//!
+//! ```text
+//! for x.i in 0..min(6, n - 6 * x.o)         for x.i in 0..6
+//!   y[6 * x.o + x.i] = ..             =>      if x.i < n - 6 * x.o: y[6 * x.o + x.i] = ..
+//! ```
+//!
+//! A store of a constant into a register buffer needs no guard: elements beyond the end are never used.
+
+use super::tree::{rewrite_loops, simplify};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::{Atom, Expr},
+    nest::{Loop, LoopNest, Node, Space, Store},
+    scalar::Inst,
+};
+
+/// Makes the extent of every loop over `axis` constant.
+///
+/// # Errors
+/// If the extent has no constant bound, or the loop contains a tile.
+pub fn predicate(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
+    rewrite_loops(nest, axis, &mut |l, ranges| {
+        if l.extent.as_const().is_some() {
+            return Ok(vec![Node::Loop(l)]);
+        }
+        let Some(bound) = ranges.upper_bound(&l.extent) else {
+            return Err(Diagnostic::user(format!(
+                "the extent {} of '{axis}' has no constant bound",
+                l.extent
+            )));
+        };
+        let limits = limits(&l.extent, bound);
+        let body = guarded(nest, &l.body, &Expr::axis(axis), &limits)?;
+        let l = Loop { extent: Expr::from(bound), body, ..l };
+        Ok(simplify(&[Node::Loop(l)], &mut ranges.clone()))
+    })
+}
+
+/// What the axis must be less than; the minimum with the bound itself needs no test.
+fn limits(extent: &Expr, bound: i64) -> Vec<Expr> {
+    match extent.as_atom() {
+        Some(Atom::Min(ab)) => {
+            [&ab.0, &ab.1].into_iter().filter(|e| !e.is(bound)).flat_map(|e| limits(e, bound)).collect()
+        }
+        _ => vec![extent.clone()],
+    }
+}
+
+fn guarded(nest: &LoopNest, nodes: &[Node], axis: &Expr, limits: &[Expr]) -> Result<Vec<Node>> {
+    nodes
+        .iter()
+        .map(|node| match node {
+            Node::Loop(l) => {
+                Ok(Node::Loop(Loop { body: guarded(nest, &l.body, axis, limits)?, ..l.clone() }))
+            }
+            Node::Store(s) if harmless(nest, s) => Ok(node.clone()),
+            Node::Store(s) => {
+                let mut s = s.clone();
+                s.guards.extend(limits.iter().map(|limit| (axis.clone(), limit.clone())));
+                Ok(Node::Store(s))
+            }
+            Node::Tile(_) => Err(Diagnostic::user("a contraction tile cannot be guarded")),
+            Node::Barrier => Err(Diagnostic::user("a barrier cannot be guarded")),
+        })
+        .collect()
+}
+
+fn harmless(nest: &LoopNest, s: &Store) -> bool {
+    nest.buffers[s.buffer].space == Space::Register
+        && s.combine.is_none()
+        && s.body.insts.iter().all(|(inst, _)| !matches!(inst, Inst::Read { .. }))
+}

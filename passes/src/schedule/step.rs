@@ -1,0 +1,186 @@
+//! Steps of a schedule: primitives with their arguments, as data and as text.
+
+use super::{
+    cache_read::cache_read,
+    cache_write::cache_write,
+    fuse::fuse,
+    map_axis::{bind, parallel, unroll, vectorize},
+    merge::merge,
+    pack::pack,
+    place::place,
+    predicate::predicate,
+    reorder::reorder,
+    split::split,
+    tensorize::tensorize,
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    nest::{LoopNest, Mapping, Space},
+};
+use std::{fmt, str::FromStr};
+
+/// One primitive with its arguments. An axis means every loop over an axis of that name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Step {
+    /// Two loops from one; `split(conv.m, 6)`.
+    Split { axis: Name, factor: i64 },
+    /// Perfectly nested loops in another order; `reorder(conv.k, conv.m)`.
+    Reorder { axes: Vec<Name> },
+    /// One loop from two; `fuse(conv.h, conv.w)`.
+    Fuse { outer: Name, inner: Name },
+    /// Two neighbouring loops become one; `merge(conv.m, relu.m)`.
+    Merge { into: Name, from: Name },
+    /// Over the pool's threads; `parallel(conv.n)`.
+    Parallel { axis: Name },
+    /// As vector lanes; `vectorize(conv.w, 16)`.
+    Vectorize { axis: Name, lanes: u32 },
+    /// Unrolled; `unroll(conv.kw)`.
+    Unroll { axis: Name },
+    /// On a dimension of the grid or a block; `bind(conv.m, block.0)`.
+    Bind { axis: Name, mapping: Mapping },
+    /// A constant extent with guards; `predicate(conv.m.i)`.
+    Predicate { axis: Name },
+    /// An operand through a panel in scratch memory; `cache_read(x, conv.h.o, conv.k, conv.w)`.
+    CacheRead { buffer: Name, at: Name, axes: Vec<Name> },
+    /// An output through a temporary; `cache_write(y)`.
+    CacheWrite { buffer: Name },
+    /// A constant operand packed at compile time; `pack(w, conv.n.o, conv.k, conv.n.i)`.
+    Pack { buffer: Name, axes: Vec<Name> },
+    /// Where a temporary lives; `place(acc, register)`.
+    Place { buffer: Name, space: Space },
+    /// A contraction micro-kernel; `tensorize(conv.m.i, conv.n.i, conv.k, 16)`.
+    Tensorize { m: Name, n: Name, k: Name, lanes: u32 },
+}
+
+impl Step {
+    /// The nest after this step.
+    ///
+    /// # Errors
+    /// If the step is not legal; the message has the reason.
+    pub fn apply(&self, nest: &LoopNest) -> Result<LoopNest> {
+        let result = match self {
+            Step::Split { axis, factor } => split(nest, axis, *factor),
+            Step::Reorder { axes } => reorder(nest, axes),
+            Step::Fuse { outer, inner } => fuse(nest, outer, inner),
+            Step::Merge { into, from } => merge(nest, into, from),
+            Step::Parallel { axis } => parallel(nest, axis),
+            Step::Vectorize { axis, lanes } => vectorize(nest, axis, *lanes),
+            Step::Unroll { axis } => unroll(nest, axis),
+            Step::Bind { axis, mapping } => bind(nest, axis, *mapping),
+            Step::Predicate { axis } => predicate(nest, axis),
+            Step::CacheRead { buffer, at, axes } => cache_read(nest, buffer, at, axes),
+            Step::CacheWrite { buffer } => cache_write(nest, buffer),
+            Step::Pack { buffer, axes } => pack(nest, buffer, axes),
+            Step::Place { buffer, space } => place(nest, buffer, *space),
+            Step::Tensorize { m, n, k, lanes } => tensorize(nest, m, n, k, *lanes),
+        };
+        result.map_err(|d| Diagnostic { message: format!("{self}: {}", d.message), ..d })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |axes: &[Name]| axes.join(", ");
+        match self {
+            Step::Split { axis, factor } => write!(f, "split({axis}, {factor})"),
+            Step::Reorder { axes } => write!(f, "reorder({})", list(axes)),
+            Step::Fuse { outer, inner } => write!(f, "fuse({outer}, {inner})"),
+            Step::Merge { into, from } => write!(f, "merge({into}, {from})"),
+            Step::Parallel { axis } => write!(f, "parallel({axis})"),
+            Step::Vectorize { axis, lanes } => write!(f, "vectorize({axis}, {lanes})"),
+            Step::Unroll { axis } => write!(f, "unroll({axis})"),
+            Step::Bind { axis, mapping } => match mapping {
+                Mapping::Thread(d) => write!(f, "bind({axis}, thread.{d})"),
+                Mapping::Block(d) => write!(f, "bind({axis}, block.{d})"),
+                other => write!(f, "bind({axis}, {})", super::map_axis::describe(*other)),
+            },
+            Step::Predicate { axis } => write!(f, "predicate({axis})"),
+            Step::CacheRead { buffer, at, axes } => write!(f, "cache_read({buffer}, {at}, {})", list(axes)),
+            Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
+            Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
+            Step::Place { buffer, space } => write!(f, "place({buffer}, {})", space_name(*space)),
+            Step::Tensorize { m, n, k, lanes } => write!(f, "tensorize({m}, {n}, {k}, {lanes})"),
+        }
+    }
+}
+
+fn space_name(space: Space) -> &'static str {
+    match space {
+        Space::Global => "global",
+        Space::Scratch => "scratch",
+        Space::Register => "register",
+        Space::Shared => "shared",
+    }
+}
+
+impl FromStr for Step {
+    type Err = Diagnostic;
+
+    fn from_str(text: &str) -> Result<Step> {
+        let fault = |what: &str| Diagnostic::user(format!("not a schedule step: '{}' ({what})", text.trim()));
+        let (name, rest) = text.trim().split_once('(').ok_or_else(|| fault("expected 'name(arguments)'"))?;
+        let rest = rest.strip_suffix(')').ok_or_else(|| fault("expected ')' at the end"))?;
+        let args: Vec<&str> = rest.split(',').map(str::trim).collect();
+        if args.iter().any(|a| a.is_empty()) {
+            return Err(fault("an argument is empty"));
+        }
+        let count =
+            |n: usize| if args.len() == n { Ok(()) } else { Err(fault(&format!("expected {n} arguments"))) };
+        let at_least = |n: usize| {
+            if args.len() >= n { Ok(()) } else { Err(fault(&format!("expected at least {n} arguments"))) }
+        };
+        let word = |i: usize| Name::from(args[i]);
+        let words = |from: usize| args[from..].iter().map(|a| Name::from(*a)).collect::<Vec<_>>();
+        let number = |i: usize| args[i].parse::<u32>().map_err(|_| fault("expected a number"));
+        match name.trim() {
+            "split" => {
+                count(2)?;
+                Ok(Step::Split { axis: word(0), factor: i64::from(number(1)?) })
+            }
+            "reorder" => at_least(2).map(|()| Step::Reorder { axes: words(0) }),
+            "fuse" => count(2).map(|()| Step::Fuse { outer: word(0), inner: word(1) }),
+            "merge" => count(2).map(|()| Step::Merge { into: word(0), from: word(1) }),
+            "parallel" => count(1).map(|()| Step::Parallel { axis: word(0) }),
+            "vectorize" => {
+                count(2)?;
+                Ok(Step::Vectorize { axis: word(0), lanes: number(1)? })
+            }
+            "unroll" => count(1).map(|()| Step::Unroll { axis: word(0) }),
+            "bind" => {
+                count(2)?;
+                let dimension = |d: &str| d.parse::<u8>().ok().filter(|d| *d < 3);
+                let mapping = match args[1].split_once('.') {
+                    Some(("block", d)) => dimension(d).map(Mapping::Block),
+                    Some(("thread", d)) => dimension(d).map(Mapping::Thread),
+                    _ => None,
+                };
+                let mapping = mapping.ok_or_else(|| fault("expected block.0 to thread.2"))?;
+                Ok(Step::Bind { axis: word(0), mapping })
+            }
+            "predicate" => count(1).map(|()| Step::Predicate { axis: word(0) }),
+            "cache_read" => {
+                at_least(3).map(|()| Step::CacheRead { buffer: word(0), at: word(1), axes: words(2) })
+            }
+            "cache_write" => count(1).map(|()| Step::CacheWrite { buffer: word(0) }),
+            "pack" => at_least(2).map(|()| Step::Pack { buffer: word(0), axes: words(1) }),
+            "place" => {
+                count(2)?;
+                let space = match args[1] {
+                    "scratch" => Space::Scratch,
+                    "register" => Space::Register,
+                    "shared" => Space::Shared,
+                    _ => return Err(fault("expected scratch, register or shared")),
+                };
+                Ok(Step::Place { buffer: word(0), space })
+            }
+            "tensorize" => {
+                count(4)?;
+                Ok(Step::Tensorize { m: word(0), n: word(1), k: word(2), lanes: number(3)? })
+            }
+            other => Err(fault(&format!("there is no primitive '{other}'"))
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_write, pack, place and tensorize")),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `tensorize(m, n, k)`: a sum of products over a register tile becomes a contraction micro-kernel.
+//!
+//! ```text
+//! for m for n for k: acc[m, n] += a[.., m, k] * b[.., k, n]    =>    tile(acc, a, b)
+//! ```
+//!
+//! `m` may be `-` for a tile of one row. The loops are perfectly nested, in any order. Legal if the
+//! accumulator lies in registers and is indexed by `m` and `n`, one operand does not depend on `n` and
+//! the other has stride 1 along `n` and does not depend on `m`. Where the extent of `m` or `n` varies,
+//! the tile has the bound's size: rows beyond the extent repeat the last one, columns that do not exist
+//! are not read.
+
+use super::{
+    access::linear,
+    ranges::Ranges,
+    tree::{each_store, rewrite_loops},
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    kernel::Combine,
+    nest::{ContractionTile, Loop, LoopNest, Node, Space, Store, TileOperand},
+    scalar::{BinaryOp, Body, Inst},
+};
+
+/// Most rows of a tile.
+pub const MAX_ROWS: i64 = 14;
+
+/// Replaces the loops over `m`, `n` and `k` by a tile.
+///
+/// # Errors
+/// If the loops are no contraction on a register tile.
+pub fn tensorize(nest: &LoopNest, m: &str, n: &str, k: &str, lanes: u32) -> Result<LoopNest> {
+    let wanted: Vec<&str> = [m, n, k].into_iter().filter(|a| *a != "-").collect();
+    let mut outermost: Option<Name> = None;
+    nest.visit(&mut |node| {
+        if let Node::Loop(l) = node
+            && outermost.is_none()
+            && wanted.contains(&&*l.axis)
+            && wanted.iter().all(|a| *a == &*l.axis || super::tree::find_loop(&l.body, a).is_some())
+        {
+            outermost = Some(l.axis.clone());
+        }
+    });
+    let outermost =
+        outermost.ok_or_else(|| Diagnostic::user(format!("'{m}', '{n}' and '{k}' are not nested")))?;
+    let mut size = None;
+    let mut tiled = rewrite_loops(nest, &outermost, &mut |l, ranges| {
+        if !wanted.iter().all(|a| *a == &*l.axis || super::tree::find_loop(&l.body, a).is_some()) {
+            return Ok(vec![Node::Loop(l)]);
+        }
+        let mut chain: Vec<Loop> = Vec::new();
+        let mut inside = ranges.clone();
+        let mut node = Node::Loop(l);
+        let store = loop {
+            match node {
+                Node::Loop(mut l) if l.body.len() == 1 && wanted.contains(&&*l.axis) => {
+                    inside.push(&l);
+                    node = l.body.remove(0);
+                    chain.push(l);
+                }
+                Node::Store(s) if chain.len() == wanted.len() => break s,
+                _ => {
+                    return Err(Diagnostic::user(format!("'{m}', '{n}' and '{k}' are not perfectly nested")));
+                }
+            }
+        };
+        let extent = |axis: &str| chain.iter().find(|l| *l.axis == *axis).map(|l| l.extent.clone());
+        let tile =
+            Shape { m, n, k, lanes, around: ranges, inside: &inside, extent: &extent }.tile(nest, &store)?;
+        size = Some((tile.acc, tile.rows, tile.cols));
+        Ok(vec![Node::Tile(tile)])
+    })?;
+    if let Some((acc, rows, cols)) = size {
+        if tiled.buffers[acc].dims.len() == 1 {
+            add_row_dimension(&mut tiled, acc);
+        }
+        tiled.buffers[acc].dims = vec![Expr::from(i64::from(rows)), Expr::from(i64::from(cols))];
+    }
+    Ok(tiled)
+}
+
+/// The axes of a tile and what is around them.
+struct Shape<'a> {
+    m: &'a str,
+    n: &'a str,
+    k: &'a str,
+    lanes: u32,
+    around: &'a Ranges,
+    inside: &'a Ranges,
+    extent: &'a dyn Fn(&str) -> Option<Expr>,
+}
+
+impl Shape<'_> {
+    fn tile(&self, nest: &LoopNest, s: &Store) -> Result<ContractionTile> {
+        let refuse = |what: String| Diagnostic::user(what);
+        let acc = &nest.buffers[s.buffer];
+        if acc.space != Space::Register {
+            return Err(refuse(format!("'{}' does not lie in registers", acc.name)));
+        }
+        let has_rows = self.m != "-";
+        let expected: Vec<Expr> =
+            [self.m, self.n].iter().filter(|a| **a != "-").map(|a| Expr::axis(a)).collect();
+        if s.index != expected || s.combine != Some(Combine::Add) || !s.guards.is_empty() {
+            return Err(refuse(format!("'{}' is not a sum indexed by the tile's axes", acc.name)));
+        }
+        let (x, y) = product(&s.body)
+            .ok_or_else(|| refuse("the value is not a product of two operands' elements".into()))?;
+        let bound = |axis: &str| (self.extent)(axis).and_then(|e| self.around.upper_bound(&e));
+        let rows = if has_rows { bound(self.m) } else { Some(1) };
+        let rows = rows
+            .filter(|r| *r <= MAX_ROWS)
+            .ok_or_else(|| refuse(format!("a tile has at most {MAX_ROWS} rows")))?;
+        let lanes = i64::from(self.lanes);
+        let cols = bound(self.n)
+            .map(|c| (c + lanes - 1) / lanes * lanes)
+            .ok_or_else(|| refuse("the number of columns has no constant bound".into()))?;
+        let (a, b) = if self.depends(nest, x, self.n) { (y, x) } else { (x, y) };
+        for operand in [a, b] {
+            if nest.buffers[operand.0].dtype != acc.dtype {
+                return Err(refuse(format!(
+                    "'{}' is {} and '{}' is {}",
+                    nest.buffers[operand.0].name, nest.buffers[operand.0].dtype, acc.name, acc.dtype
+                )));
+            }
+        }
+        let (left, right) = (self.operand(nest, a, self.m, self.n)?, self.operand(nest, b, self.n, self.m)?);
+        if !right.stride.is(1) {
+            return Err(refuse(format!(
+                "columns of '{}' lie {} elements apart",
+                nest.buffers[b.0].name, right.stride
+            )));
+        }
+        let k = (self.extent)(self.k).ok_or_else(|| refuse("the tile is not reduced".into()))?;
+        Ok(ContractionTile {
+            acc: s.buffer,
+            rows: rows as u32,
+            cols: cols as u32,
+            k,
+            a_rows: if has_rows { self.limit(nest, a, self.m, rows) } else { None },
+            a: left,
+            b_cols: self.limit(nest, b, self.n, cols),
+            b: right,
+        })
+    }
+
+    fn depends(&self, nest: &LoopNest, (buffer, index): (usize, &[Expr]), axis: &str) -> bool {
+        linear(&nest.buffers[buffer], index).uses_axis(axis)
+    }
+
+    /// Address of an operand as a function of `across` and the reduction, free of `other`.
+    fn operand(
+        &self,
+        nest: &LoopNest,
+        (buffer, index): (usize, &[Expr]),
+        across: &str,
+        other: &str,
+    ) -> Result<TileOperand> {
+        let b = &nest.buffers[buffer];
+        let fault = || Diagnostic::user(format!("the elements of '{}' lie at no fixed distances", b.name));
+        let address = linear(b, index);
+        if address.uses_axis(other) || address.uses_values() {
+            return Err(Diagnostic::user(format!("'{}' depends on both sides of the tile", b.name)));
+        }
+        let (stride, rest) = if across == "-" {
+            (Expr::from(0), address)
+        } else {
+            address.split_axis(across).ok_or_else(fault)?
+        };
+        let (k_stride, base) = rest.split_axis(self.k).ok_or_else(fault)?;
+        if [&stride, &k_stride].into_iter().any(|e| e.uses_axis(self.k) || e.uses_axis(across)) {
+            return Err(fault());
+        }
+        Ok(TileOperand { buffer, base, stride, k_stride })
+    }
+
+    /// Number of rows or columns that exist, where the tile has `size` and not all may be read.
+    fn limit(
+        &self,
+        nest: &LoopNest,
+        (buffer, index): (usize, &[Expr]),
+        axis: &str,
+        size: i64,
+    ) -> Option<Expr> {
+        let extent = (self.extent)(axis)?;
+        if extent.is(size) {
+            return None;
+        }
+        // A padded panel has the elements, whatever they are.
+        let mut padded = self.inside.clone();
+        padded.push_axis(axis.into(), Expr::from(size));
+        let covered = index.iter().zip(&nest.buffers[buffer].dims).all(|(e, d)| padded.in_bounds(e, d));
+        (!covered).then_some(extent)
+    }
+}
+
+/// The two reads whose product the body is.
+fn product(body: &Body) -> Option<((usize, &[Expr]), (usize, &[Expr]))> {
+    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
+        Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
+        _ => None,
+    };
+    match body.insts.get(body.result as usize)?.0 {
+        Inst::Binary(BinaryOp::Mul, a, b) => Some((read(a)?, read(b)?)),
+        _ => None,
+    }
+}
+
+/// A tile of one row is a buffer of two dimensions too.
+fn add_row_dimension(nest: &mut LoopNest, acc: usize) {
+    each_store(&mut nest.body, &mut |s| {
+        if s.buffer == acc {
+            s.index.insert(0, Expr::from(0));
+        }
+        for (inst, _) in &mut s.body.insts {
+            if let Inst::Read { tensor, index, .. } = inst
+                && *tensor == acc
+            {
+                index.insert(0, Expr::from(0));
+            }
+        }
+    });
+    nest.buffers[acc].dims.insert(0, Expr::from(1));
+}
