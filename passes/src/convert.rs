@@ -37,6 +37,9 @@ mod scalars;
 mod scatter;
 mod softmax;
 
+#[cfg(test)]
+mod tests;
+
 use lowering::{Lowering, Scope};
 use mlcc_ir::{
     Name,

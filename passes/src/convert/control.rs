@@ -126,6 +126,9 @@ fn lower_loop(op: &mut Lowering<'_, '_>) -> Result<()> {
         inputs.push(state);
     }
 
+    for i in carried..op.node.results.len() {
+        fill(op, i)?;
+    }
     let (mut steps, outputs) = lower_body(op, body, &inputs)?;
     for (i, &element) in outputs.iter().enumerate().skip(1 + carried) {
         let before = std::mem::take(&mut op.scope.program.steps);
@@ -166,6 +169,17 @@ fn lower_loop(op: &mut Lowering<'_, '_>) -> Result<()> {
         op.scope.tensors[result.0 as usize] = Some(state);
     }
     Ok(())
+}
+
+/// Sets result `i` to 0, so that all of it is written even where the loop ends early.
+fn fill(op: &mut Lowering<'_, '_>, i: usize) -> Result<()> {
+    let result = op.result(i)?;
+    let mut k = op.kernel();
+    let mut s = Scalars::default();
+    let zero = s.float(op.dtype(result), 0.0);
+    let target = k.output(op, result, "y");
+    k.map("fill", axes_over(op.dims(result)), target, s.yields(zero));
+    op.emit(k)
 }
 
 /// `result[iteration] = element`, as the next step.

@@ -49,8 +49,14 @@ impl Dimension<'_> {
         let zero = s.float_like(v, 0.0);
         match self.padding {
             "border" => {
-                let v = s.max(v, zero);
-                s.min(v, last)
+                // Half an element further out is still inside: a cubic's slope goes on there.
+                let margin = if self.align_corners { 0.0 } else { 0.5 };
+                let (low, high) = (s.float_like(v, -margin), s.add_float(last, margin));
+                let (before, after) = (s.compare(Predicate::Lt, v, low), s.compare(Predicate::Gt, v, high));
+                let outside = s.binary(BinaryOp::Or, before, after);
+                let limited = s.max(v, zero);
+                let limited = s.min(limited, last);
+                s.select(outside, limited, v)
             }
             "reflection" => {
                 let low = if self.align_corners { 0.0 } else { -0.5 };

@@ -58,7 +58,8 @@ impl Dimension<'_> {
             let scale = s.float_like(x, self.scale);
             s.div(centre, scale)
         };
-        // The result's size before rounding.
+        // The result's size, and what it was before rounding.
+        let whole = s.index_as(self.to.clone(), POSITION);
         let resized = s.mul_float(size, self.scale);
         let one = s.float_like(x, 1.0);
         match self.coordinates {
@@ -73,16 +74,16 @@ impl Dimension<'_> {
                 let last = s.sub(size, one);
                 let extent = s.mul_float(last, end - start);
                 let way = s.mul(x, extent);
-                let steps = s.sub(resized, one);
+                let length = if crop { whole } else { resized };
+                let steps = s.sub(length, one);
                 let spread = s.div(way, steps);
                 let single = s.mul_float(extent, if crop { 0.5 } else { 0.0 });
-                let is_single = s.compare(Predicate::Eq, resized, one);
+                let is_single = s.compare(Predicate::Eq, length, one);
                 let v = s.select(is_single, single, spread);
                 let offset = s.mul_float(last, start);
                 s.add(v, offset)
             }
             "half_pixel_symmetric" => {
-                let whole = s.index_as(self.to.clone(), POSITION);
                 let adjustment = s.div(whole, resized);
                 let minus = s.unary(UnaryOp::Neg, adjustment);
                 let rest = s.add_float(minus, 1.0);
@@ -98,7 +99,7 @@ impl Dimension<'_> {
                 if self.coordinates != "pytorch_half_pixel" {
                     return v;
                 }
-                let is_single = s.compare(Predicate::Le, resized, one);
+                let is_single = s.compare(Predicate::Eq, whole, one);
                 let zero = s.float_like(v, 0.0);
                 s.select(is_single, zero, v)
             }

@@ -1,0 +1,86 @@
+//! Resampling.
+
+use super::harness::*;
+use mlcc_ir::attributes::{Attr, Attrs};
+
+fn resize(from: [i64; 4], to: [i64; 4], mode: &str, coordinates: &str) -> Attrs {
+    let scales = from.iter().zip(to).map(|(&a, b)| b as f64 / a as f64).collect();
+    attrs(&[
+        ("scales", Attr::Floats(scales)),
+        ("sizes", ints(&to)),
+        ("mode", text(mode)),
+        ("coordinate_mode", text(coordinates)),
+    ])
+}
+
+const COORDINATES: [&str; 5] =
+    ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"];
+const FROM: [i64; 4] = [1, 2, 5, 7];
+const SIZES: [[i64; 4]; 4] = [[1, 2, 10, 14], [1, 2, 3, 4], [1, 2, 1, 9], [1, 2, 15, 7]];
+
+#[test]
+fn nearest_in_every_rounding() {
+    for to in SIZES {
+        for coordinates in COORDINATES {
+            for rounding in ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"] {
+                let a = resize(FROM, to, "nearest", coordinates).with("nearest_mode", text(rounding));
+                assert_agrees("resize", &a, &[f32s(&FROM)]);
+            }
+        }
+    }
+    for to in SIZES {
+        let a = resize(FROM, to, "nearest", "tf_half_pixel_for_nn");
+        assert_agrees("resize", &a.with("nearest_mode", text("floor")), &[f32s(&FROM)]);
+    }
+    let a = resize(FROM, SIZES[0], "nearest", "asymmetric").with("nearest_mode", text("floor"));
+    for dtype in FLOATS.into_iter().chain(INTS) {
+        assert_agrees("resize", &a, &[any(dtype, &FROM)]);
+    }
+}
+
+#[test]
+fn linear_and_cubic() {
+    for mode in ["linear", "cubic"] {
+        for to in SIZES {
+            for coordinates in COORDINATES {
+                let a = resize(FROM, to, mode, coordinates);
+                assert_agrees_as("resize", &a, &[f32s(&FROM)], &[As::Inputs]);
+                assert_agrees("resize", &a.with("exclude_outside", Attr::Bool(true)), &[f32s(&FROM)]);
+            }
+            for exclude in [false, true] {
+                let a = resize(FROM, to, mode, "half_pixel")
+                    .with("antialias", Attr::Bool(true))
+                    .with("exclude_outside", Attr::Bool(exclude));
+                assert_agrees("resize", &a, &[f32s(&FROM)]);
+            }
+        }
+        let crop = resize(FROM, SIZES[0], mode, "tf_crop_and_resize")
+            .with("roi", Attr::Floats(vec![0.0, 0.0, 0.3, -0.1, 1.0, 1.0, 0.8, 1.2]))
+            .with("extrapolation_value", Attr::Float(2.5));
+        assert_agrees("resize", &crop, &[f32s(&FROM)]);
+        for dtype in FLOATS {
+            assert_agrees("resize", &resize(FROM, SIZES[0], mode, "half_pixel"), &[any(dtype, &FROM)]);
+        }
+    }
+}
+
+#[test]
+fn grid_samples() {
+    for mode in ["linear", "nearest", "cubic"] {
+        for padding in ["zeros", "border", "reflection"] {
+            for align in [false, true] {
+                let a = attrs(&[
+                    ("mode", text(mode)),
+                    ("padding_mode", text(padding)),
+                    ("align_corners", Attr::Bool(align)),
+                ]);
+                let grid = between(F32, &[2, 3, 4, 2], -1.9, 1.9);
+                assert_agrees_as("grid_sample", &a, &[f32s(&[2, 3, 5, 6]), grid], &ALL_ROLES);
+                if mode != "cubic" {
+                    let grid = between(F32, &[1, 2, 3, 2, 3], -1.5, 1.5);
+                    assert_agrees("grid_sample", &a, &[f32s(&[1, 2, 3, 4, 5]), grid]);
+                }
+            }
+        }
+    }
+}
