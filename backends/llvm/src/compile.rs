@@ -17,7 +17,10 @@ use mlcc_ir::{
     nest::LoopNest,
 };
 use mlcc_mlir::lowering;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 /// The steps from structured control flow and vectors to the `llvm` dialect.
 pub const LOWERING: [&str; 6] = [
@@ -61,6 +64,8 @@ pub struct CompiledKernel {
     pub symbol: String,
     /// Texts, if asked for.
     pub texts: Option<Texts>,
+    /// How long each phase took.
+    pub times: Vec<(&'static str, Duration)>,
 }
 
 /// A C identifier made of a kernel's name.
@@ -76,15 +81,18 @@ pub fn symbol_name(name: &str) -> String {
 /// If the nest breaks a rule of loop nests, is scheduled for another machine, or the target has no code
 /// generator.
 pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<CompiledKernel> {
+    let mut clock = Clock::default();
     let machine = target.machine()?;
     let symbol = symbol_name(&nest.name);
     let mut texts = options.texts.then(Texts::default);
 
     let context = lowering::lowering_context();
     let mut module = Module::new(Location::unknown(&context));
+    clock.end("set-up");
     let cpu = Cpu { vector_bits: target.vector_bits() };
     function::kernel(&Builder::new(&context), &module, nest, &symbol, &cpu)?;
     lowering::verify(&context, &module)?;
+    clock.end("emission");
     match &mut texts {
         None => lowering::run_pipeline(&context, &mut module, &format!("builtin.module({})", LOWERING.join(",")))?,
         Some(texts) => {
@@ -96,16 +104,42 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
         }
     }
 
+    clock.end("lowering");
+
     let llvm_context = LlvmContext::create();
     let llvm = translate(&module, &llvm_context)?;
     drop(module);
+    clock.end("translation");
     optimise(&llvm, &machine, target)?;
+    clock.end("optimisation");
     if let Some(texts) = &mut texts {
         texts.llvm = llvm.print_to_string().to_string();
         texts.asm = String::from_utf8_lossy(&machine_code(&llvm, &machine, FileType::Assembly)?).into_owned();
     }
     let object = machine_code(&llvm, &machine, FileType::Object)?;
-    Ok(CompiledKernel { object, scratch_bytes: function::scratch_layout(nest).1, symbol, texts })
+    clock.end("code generation");
+    let (scratch_bytes, times) = (function::scratch_layout(nest).1, clock.times);
+    Ok(CompiledKernel { object, scratch_bytes, symbol, texts, times })
+}
+
+/// Takes the time of phases.
+struct Clock {
+    last: Instant,
+    times: Vec<(&'static str, Duration)>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { last: Instant::now(), times: Vec::new() }
+    }
+}
+
+impl Clock {
+    fn end(&mut self, phase: &'static str) {
+        let now = Instant::now();
+        self.times.push((phase, now - self.last));
+        self.last = now;
+    }
 }
 
 /// Compiles nests on `threads` threads; results are in the order of the nests.

@@ -1,7 +1,113 @@
-//! stub
-use crate::emit::builder::{Builder, Kind, Val};
+//! Elementary functions as vector code: polynomials over reduced arguments, without calls.
+//!
+//! | Function | `f32` error, units in the last place | how |
+//! |---|---|---|
+//! | exp, log | 2 | [`exponential`], [`logarithm`] in `f32` |
+//! | tanh, erf | 4 | [`rational`] in `f32` |
+//! | all others, pow | 1 | the `f64` form, rounded |
+//!
+//! The `f64` forms err by at most 4 units (erf and pow 8; sin, cos and tan for arguments up to 2^30 in
+//! size, beyond which they are accurate for `f32` only). Infinities, NaN and denormals behave as C's
+//! library says. 16-bit floats use the `f32` forms. The tests hold these bounds over the whole range.
+//!
+//! The coefficients interpolate at Chebyshev nodes of the reduced range (rational ones: weighted least
+//! squares), computed with 60 digits.
+
+mod arc;
+mod exponential;
+mod integer;
+mod logarithm;
+mod power;
+mod rational;
+mod remainder;
+mod trigonometric;
+
+pub(crate) use integer::integer_power;
+pub(crate) use power::power;
+pub(crate) use remainder::remainder;
+
+use crate::emit::builder::{Builder, Cmp, Kind, Val};
 use mlcc_ir::scalar::UnaryOp;
-pub(crate) fn unary<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> { let _ = (op, Kind::I1); b.neg(x) }
-pub(crate) fn remainder<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>) -> Val<'c> { b.add(x,y) }
-pub(crate) fn power<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>) -> Val<'c> { b.add(x,y) }
-pub(crate) fn integer_power<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>, _signed: bool) -> Val<'c> { b.add(x,y) }
+
+/// A function of an `f32` or `f64`.
+pub(crate) fn unary<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> {
+    let single = x.kind == Kind::F32;
+    match op {
+        UnaryOp::Neg => b.neg(x),
+        UnaryOp::Abs => b.math("math.absf", x),
+        UnaryOp::Sqrt => b.math("math.sqrt", x),
+        UnaryOp::Floor => b.math("math.floor", x),
+        UnaryOp::Ceil => b.math("math.ceil", x),
+        UnaryOp::Round => b.math("math.roundeven", x),
+        UnaryOp::Trunc => b.math("math.trunc", x),
+        UnaryOp::Sign => {
+            let zero = b.like(x, 0.0);
+            let negative = b.select(b.compare(Cmp::Lt, x, zero), b.like(x, -1.0), x);
+            b.select(b.compare(Cmp::Gt, x, zero), b.like(x, 1.0), negative)
+        }
+        UnaryOp::Exp => exponential::exp(b, x),
+        UnaryOp::Log => logarithm::log(b, x),
+        UnaryOp::Tanh if single => rational::tanh(b, x),
+        UnaryOp::Erf if single => rational::erf(b, x),
+        // Defined on other types; their meaning on floats is the identity.
+        UnaryOp::Not | UnaryOp::IsNan => x,
+        _ => {
+            let wide = b.convert("arith.extf", x, Kind::F64);
+            b.convert("arith.truncf", double(b, op, wide), x.kind)
+        }
+    }
+}
+
+/// The functions that only have an `f64` form.
+fn double<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> {
+    match op {
+        UnaryOp::Sin => trigonometric::sin(b, x),
+        UnaryOp::Cos => trigonometric::cos(b, x),
+        UnaryOp::Tan => trigonometric::tan(b, x),
+        UnaryOp::Asin => arc::asin(b, x),
+        UnaryOp::Acos => arc::acos(b, x),
+        UnaryOp::Atan => arc::atan(b, x),
+        UnaryOp::Sinh => exponential::sinh(b, x),
+        UnaryOp::Cosh => exponential::cosh(b, x),
+        UnaryOp::Tanh => exponential::tanh(b, x),
+        UnaryOp::Asinh => logarithm::asinh(b, x),
+        UnaryOp::Acosh => logarithm::acosh(b, x),
+        UnaryOp::Atanh => logarithm::atanh(b, x),
+        UnaryOp::Erf => rational::erf_double(b, x),
+        _ => x,
+    }
+}
+
+/// `coefficients[0] + x * (coefficients[1] + ...)`.
+fn polynomial<'c>(b: &Builder<'c>, x: Val<'c>, coefficients: &[f64]) -> Val<'c> {
+    let mut terms = coefficients.iter().rev().map(|c| b.like(x, *c));
+    let first = terms.next().unwrap_or_else(|| b.like(x, 0.0));
+    terms.fold(first, |sum, c| b.fma(sum, x, c))
+}
+
+/// `magnitude` with the sign of `x`, and `x` where that is NaN.
+fn odd<'c>(b: &Builder<'c>, magnitude: Val<'c>, x: Val<'c>) -> Val<'c> {
+    b.copysign(magnitude, x)
+}
+
+/// Number of bits behind the point of a float's mantissa.
+fn mantissa_bits(kind: Kind) -> i64 {
+    if kind == Kind::F32 { 23 } else { 52 }
+}
+
+/// The bias of a float's exponent.
+fn exponent_bias(kind: Kind) -> i64 {
+    if kind == Kind::F32 { 127 } else { 1023 }
+}
+
+/// `x` rounded to the nearest integer, as a float and as an integer; `|x|` is below 2^22 (2^51).
+fn nearest<'c>(b: &Builder<'c>, x: Val<'c>) -> (Val<'c>, Val<'c>) {
+    // Adding 1.5 * 2^bits leaves the integer in the low bits of the sum.
+    let magic = 1.5 * (1i64 << mantissa_bits(x.kind)) as f64;
+    let magic_bits =
+        if x.kind == Kind::F32 { i64::from((magic as f32).to_bits()) } else { magic.to_bits() as i64 };
+    let magic = b.like(x, magic);
+    let sum = b.add(x, magic);
+    let integer = b.sub(b.bitcast(sum, x.kind.as_int()), b.int_like(x, magic_bits));
+    (b.sub(sum, magic), integer)
+}

@@ -557,24 +557,24 @@ impl<'c> Builder<'c> {
         self.op("scf.yield", &values, &[], &[], Vec::new());
     }
 
-    /// `if condition { then } else { otherwise }` with one result each.
-    pub fn choose(
+    /// `if condition { then } else { otherwise }` with the same number and types of results.
+    pub fn choose<const N: usize>(
         &self,
         condition: Val<'c>,
-        then: impl FnOnce() -> Val<'c>,
-        otherwise: impl FnOnce() -> Val<'c>,
-    ) -> Val<'c> {
+        then: impl FnOnce() -> [Val<'c>; N],
+        otherwise: impl FnOnce() -> [Val<'c>; N],
+    ) -> [Val<'c>; N] {
         self.open(&[]);
-        let value = then();
-        self.yields(&[value]);
+        let values = then();
+        self.yields(&values);
         let then = self.close();
         self.open(&[]);
-        let other = otherwise();
-        self.yields(&[other]);
+        self.yields(&otherwise());
         let regions = vec![then, self.close()];
-        let ty = self.ty(value.kind, value.lanes);
-        let raw = self.op("scf.if", &[condition.raw], &[ty], &[], regions)[0];
-        Val { raw, ..value }
+        let types = values.map(|v| self.ty(v.kind, v.lanes));
+        let results = self.op("scf.if", &[condition.raw], &types, &[], regions);
+        let mut results = results.into_iter();
+        values.map(|v| Val { raw: results.next().unwrap_or(v.raw), ..v })
     }
 
     /// A loop from `low` to `high` by `step` whose region was built by [`Builder::open`] with the axis and

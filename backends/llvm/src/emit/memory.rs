@@ -15,7 +15,7 @@ use mlcc_ir::{
 
 /// How an element lies in memory.
 #[must_use]
-pub fn memory_kind(dtype: DType) -> Kind {
+pub(crate) fn memory_kind(dtype: DType) -> Kind {
     match dtype {
         DType::F32 => Kind::F32,
         DType::F64 => Kind::F64,
@@ -171,7 +171,8 @@ impl<'c> Emitter<'_, 'c> {
             Access::Uniform(at) if conditions.lanes.is_none() => match conditions.uniform {
                 None => self.b.load(at, kind, 1),
                 Some(holds) => {
-                    self.b.choose(holds, || self.b.load(at, kind, 1), || otherwise(self, 1))
+                    let [value] = self.b.choose(holds, || [self.b.load(at, kind, 1)], || [otherwise(self, 1)]);
+                    value
                 }
             },
             Access::Contiguous(at) if free => {
