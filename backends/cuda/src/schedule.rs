@@ -1,0 +1,86 @@
+//! From kernels to loop nests whose axes are bound to the blocks and threads of a GPU.
+//!
+//! Three mappings, tried in this order:
+//!
+//! | Mapping | Kernels | Blocks and threads |
+//! |---|---|---|
+//! | [`matmul`] | sums of products with rows and columns, and what is computed from them | a tile a block, a register tile a thread |
+//! | [`rows`] | reductions along rows, of one or more stages | a row a block, whose threads share its elements |
+//! | [`points`] | everything whose points are independent | a point a thread |
+//!
+//! Where even points depend on each other (a scatter), the second mapping has one row: the whole kernel
+//! in one block. Every nest is `block axes > thread axes > everything else`, so that barriers lie where
+//! all threads of a block come by.
+
+mod build;
+mod matmul;
+mod points;
+mod rows;
+mod stages;
+
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    expr::{Atom, Expr},
+    kernel::{AxisKind, Compute, Kernel, Role},
+    nest::LoopNest,
+};
+
+/// Reductions of fewer elements stay within a thread.
+const MIN_SHARED_REDUCTION: i64 = 64;
+
+/// A nest for the kernel, and the decision that led to it, as text.
+///
+/// # Errors
+/// If no mapping fits, or a tensor has a layout that was not made explicit.
+pub fn schedule(kernel: &Kernel) -> Result<(String, LoopNest)> {
+    if let Some(compute) = kernel.computes.iter().find(|c| stages::needs_atomics(c)) {
+        let what = format!(
+            "compute '{}' of kernel '{}' combines values of several points",
+            compute.name, kernel.name
+        );
+        return Err(Diagnostic::unsupported(what).hint("compile the model for the CPU (--target cpu)"));
+    }
+    if let Some(found) = matmul::schedule(kernel)? {
+        return Ok(found);
+    }
+    let along_rows = kernel.computes.iter().any(|c| reduces_contiguously(kernel, c));
+    if along_rows && let Some(found) = rows::schedule(kernel)? {
+        return Ok(found);
+    }
+    if let Some(found) = points::schedule(kernel)? {
+        return Ok(found);
+    }
+    if !along_rows && let Some(found) = rows::schedule(kernel)? {
+        return Ok(found);
+    }
+    let what = format!("kernel '{}' cannot be mapped to the threads of a GPU", kernel.name);
+    let nodes = kernel.nodes.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+    Err(Diagnostic::unsupported(what)
+        .hint(format!("it computes {nodes}; compile the model for the CPU (--target cpu)")))
+}
+
+/// Whether a compute reduces many elements that lie side by side: threads that share a row then read
+/// neighbouring elements, while a thread a row would read far apart from its neighbours.
+fn reduces_contiguously(kernel: &Kernel, compute: &Compute) -> bool {
+    let reduced = |name: &str| compute.axis(name).is_some_and(|a| a.kind == AxisKind::Reduction);
+    let size = compute
+        .axes
+        .iter()
+        .filter(|a| a.kind == AxisKind::Reduction)
+        .fold(Expr::from(1), |n, a| n * a.extent.clone());
+    if !compute.is_reduction() || size.as_const().is_some_and(|n| n < MIN_SHARED_REDUCTION) {
+        return false;
+    }
+    let last_axes = |(_, index): (usize, &[Expr])| {
+        let mut axes = Vec::new();
+        index.iter().rfind(|e| e.any_atom(&mut |a| matches!(a, Atom::Axis(_))))?.collect_axes(&mut axes);
+        Some(axes)
+    };
+    let from_memory = |(t, _): &(usize, &[Expr])| kernel.tensors[*t].role != Role::Temporary;
+    let mut reads = compute.reads().filter(from_memory).filter_map(last_axes).peekable();
+    // A kernel's first stage reads its inputs; later ones read temporaries, which follow.
+    reads.peek().is_some() && reads.all(|axes| axes.iter().all(|a| reduced(a)))
+}
+
+#[cfg(test)]
+mod tests;

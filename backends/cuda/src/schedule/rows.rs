@@ -1,0 +1,386 @@
+//! A row a block: the threads of a block share the elements of a row, stage by stage.
+//!
+//! ```text
+//! for row in 0..rows on block 0
+//!   for thread in 0..256 on thread 0
+//!     max.acc = -inf
+//!     for step: max.acc = max(max.acc, x[row, step * 256 + thread])
+//!     max.partial[thread] = max.acc
+//!     barrier
+//!     if thread < 128: max.partial[thread] = max(max.partial[thread], max.partial[thread + 128])
+//!     barrier
+//!     ..                                        max is max.partial[0] from here on
+//!     for step: y[row, step * 256 + thread] = exp(x[..] - max.partial[0]) ..
+//! ```
+//!
+//! Values of a row lie in shared memory while it lasts and are recomputed by their readers otherwise. A
+//! kernel whose stages have no row in common is one row.
+
+use super::{
+    build::{Coordinates, NestBuilder, Place, copy, fill, for_each, loops_over, size, unflatten, where_less},
+    stages::{axes_of, inline, is_elementwise},
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::Result,
+    expr::Expr,
+    kernel::{Axis, AxisKind, Compute, Kernel, Role},
+    nest::{LoopNest, Mapping, Node, Space, Store},
+};
+use mlcc_passes::schedule::identity;
+use std::collections::BTreeMap;
+
+const MAX_THREADS: i64 = 256;
+/// A warp.
+const MIN_THREADS: i64 = 32;
+/// Shared memory for values of a row, in bytes; what remains of the 48 KiB that every block may have is
+/// for partial results.
+const SHARED_BYTES: i64 = 40 << 10;
+
+/// Maps a kernel; `None` if its values do not fit shared memory.
+pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+    let anchors = kernel.computes.iter().filter(|c| c.is_reduction());
+    let mut candidates: Vec<&Compute> = anchors.collect();
+    // The more rows, the more blocks.
+    candidates.sort_by_key(|c| std::cmp::Reverse(axes_of(c, AxisKind::Parallel).len()));
+    for anchor in candidates {
+        if let Some(rows) = Rows::along(kernel, anchor)
+            && let Some(found) = rows.schedule()?
+        {
+            return Ok(Some(found));
+        }
+    }
+    match Rows::single(kernel) {
+        Some(rows) => rows.schedule(),
+        None => Ok(None),
+    }
+}
+
+/// A kernel seen as rows.
+struct Rows {
+    kernel: Kernel,
+    axes: Vec<Axis>,
+    /// For each compute the row axis that each of its axes is.
+    at: Vec<BTreeMap<Name, usize>>,
+    /// Dimensions of each tensor that are rows.
+    dims: Vec<BTreeMap<usize, usize>>,
+}
+
+impl Rows {
+    /// The kernel as one row.
+    fn single(kernel: &Kernel) -> Option<Rows> {
+        let unknown = Rows {
+            kernel: kernel.clone(),
+            axes: Vec::new(),
+            at: vec![BTreeMap::new(); kernel.computes.len()],
+            dims: vec![BTreeMap::new(); kernel.tensors.len()],
+        };
+        unknown.fit()
+    }
+
+    /// The kernel with a row for each point of the anchor's parallel axes.
+    fn along(kernel: &Kernel, anchor: &Compute) -> Option<Rows> {
+        let axes: Vec<Axis> =
+            axes_of(anchor, AxisKind::Parallel).into_iter().filter(|a| !a.extent.is(1)).collect();
+        if axes.is_empty() {
+            return None;
+        }
+        let mut rows = Rows {
+            kernel: kernel.clone(),
+            at: vec![BTreeMap::new(); kernel.computes.len()],
+            dims: vec![BTreeMap::new(); kernel.tensors.len()],
+            axes,
+        };
+        let first = kernel.computes.iter().position(|c| std::ptr::eq(c, anchor))?;
+        rows.at[first] = rows.axes.iter().enumerate().map(|(r, a)| (a.name.clone(), r)).collect();
+        while rows.propagate() {}
+        for (c, compute) in kernel.computes.iter().enumerate() {
+            if rows.at[c].is_empty() {
+                for (r, row) in rows.axes.iter().enumerate() {
+                    if compute.axes.contains(row) {
+                        rows.at[c].insert(row.name.clone(), r);
+                    }
+                }
+                while rows.propagate() {}
+            }
+        }
+        rows.are_separate().then_some(rows)?.fit()
+    }
+
+    /// Carries rows from computes to the temporaries that they touch and back; whether anything was new.
+    fn propagate(&mut self) -> bool {
+        let mut new = false;
+        for (c, compute) in self.kernel.computes.iter().enumerate() {
+            let write = std::iter::once((compute.target, &compute.write[..]));
+            for (t, index) in compute.reads().chain(write) {
+                if self.kernel.tensors[t].role != Role::Temporary {
+                    continue;
+                }
+                for (d, e) in index.iter().enumerate() {
+                    let Some(axis) = e.as_axis().and_then(|n| compute.axis(n)) else { continue };
+                    if axis.kind != AxisKind::Parallel {
+                        continue;
+                    }
+                    match (self.at[c].get(&axis.name).copied(), self.dims[t].get(&d).copied()) {
+                        (Some(row), None) => {
+                            new |= self.dims[t].insert(d, row).is_none();
+                        }
+                        (None, Some(row)) if axis.extent == self.axes[row].extent => {
+                            new |= self.at[c].insert(axis.name.clone(), row).is_none();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        new
+    }
+
+    /// Whether no block needs what another one computes: every compute has all rows, once, and what is
+    /// written in the kernel is read and written again in the same row only.
+    fn are_separate(&self) -> bool {
+        let all: Vec<usize> = (0..self.axes.len()).collect();
+        let complete = self.at.iter().all(|at| {
+            let mut rows: Vec<usize> = at.values().copied().collect();
+            rows.sort_unstable();
+            rows == all
+        });
+        let same_row = |c: usize, index: &[Expr], writer: usize, written: &[Expr]| {
+            all.iter().all(|&row| {
+                let is_row = |c: usize, e: &Expr| e.as_axis().and_then(|n| self.at[c].get(n)) == Some(&row);
+                written.iter().zip(index).any(|(w, r)| is_row(writer, w) && is_row(c, r))
+            })
+        };
+        let computes = || self.kernel.computes.iter().enumerate();
+        complete
+            && computes().all(|(w, writer)| {
+                computes().all(|(c, compute)| {
+                    let mut reads = compute.reads().filter(|(t, _)| *t == writer.target);
+                    let rewrites = w != c && compute.target == writer.target;
+                    reads.all(|(_, index)| same_row(c, index, w, &writer.write))
+                        && (!rewrites || same_row(c, &compute.write, w, &writer.write))
+                })
+            })
+    }
+
+    /// Dimensions of a tensor that differ within a row.
+    fn inner_dims(&self, tensor: usize) -> Vec<usize> {
+        let ty = &self.kernel.tensors[tensor].ty;
+        (0..ty.rank()).filter(|d| !self.dims[tensor].contains_key(d) && !ty.dims[*d].is(1)).collect()
+    }
+
+    /// Elements of a temporary within a row, if constant.
+    fn elements(&self, tensor: usize) -> Option<i64> {
+        let dims = &self.kernel.tensors[tensor].ty.dims;
+        self.inner_dims(tensor).iter().try_fold(1i64, |n, &d| n.checked_mul(dims[d].as_const()?))
+    }
+
+    /// Inlines temporaries until what is left fits shared memory; `None` if it never does.
+    fn fit(mut self) -> Option<Rows> {
+        let mut left = SHARED_BYTES;
+        for tensor in 0..self.kernel.tensors.len() {
+            let KernelTemporary { used, is_row } = self.temporary(tensor);
+            if !used || !is_row {
+                continue;
+            }
+            let bytes = self
+                .elements(tensor)
+                .and_then(|n| n.checked_mul(self.kernel.tensors[tensor].ty.dtype.size() as i64));
+            match bytes.filter(|b| *b <= left) {
+                Some(bytes) => left -= bytes,
+                None => {
+                    let at = self.kernel.computes.iter().position(|c| c.target == tensor)?;
+                    self.kernel = inline(&self.kernel, tensor)?;
+                    self.at.remove(at);
+                }
+            }
+        }
+        Some(self)
+    }
+
+    /// How a tensor is used as a temporary.
+    fn temporary(&self, tensor: usize) -> KernelTemporary {
+        let is_temporary = self.kernel.tensors[tensor].role == Role::Temporary;
+        let used = is_temporary && self.kernel.computes.iter().any(|c| c.target == tensor);
+        KernelTemporary { used, is_row: !self.inner_dims(tensor).is_empty() }
+    }
+
+    /// Axes of a compute that are no rows, of that kind.
+    fn inner(&self, c: usize, kind: AxisKind) -> Vec<Axis> {
+        let inner = |a: &Axis| !self.at[c].contains_key(&a.name) && !a.extent.is(1);
+        axes_of(&self.kernel.computes[c], kind).into_iter().filter(inner).collect()
+    }
+
+    /// As many threads as the longest row has elements, within limits.
+    fn threads(&self) -> i64 {
+        let lengths = (0..self.kernel.computes.len()).map(|c| {
+            let parallel = self.inner(c, AxisKind::Parallel);
+            let shared = if parallel.is_empty() { self.inner(c, AxisKind::Reduction) } else { parallel };
+            size(&shared).as_const().unwrap_or(MAX_THREADS)
+        });
+        let longest = lengths.max().unwrap_or(1).clamp(MIN_THREADS, MAX_THREADS);
+        longest.cast_unsigned().next_power_of_two().cast_signed()
+    }
+
+    fn schedule(&self) -> Result<Option<(String, LoopNest)>> {
+        let threads = self.threads();
+        let mut stages =
+            Stages { rows: self, builder: NestBuilder::new(&self.kernel)?, threads, nodes: Vec::new() };
+        for c in 0..self.kernel.computes.len() {
+            if stages.emit(c).is_none() {
+                return Ok(None);
+            }
+        }
+        let Stages { builder, mut nodes, .. } = stages;
+        if matches!(nodes.last(), Some(Node::Barrier)) {
+            nodes.pop();
+        }
+        let body = for_each("thread", threads, Mapping::Thread(0), nodes);
+        let body = for_each("row", size(&self.axes), Mapping::Block(0), vec![body]);
+        Ok(Some((format!("rows threads={threads}"), builder.finish(vec![body]))))
+    }
+}
+
+struct KernelTemporary {
+    used: bool,
+    is_row: bool,
+}
+
+/// The stages of a row under construction.
+struct Stages<'r> {
+    rows: &'r Rows,
+    builder: NestBuilder<'r>,
+    threads: i64,
+    nodes: Vec<Node>,
+}
+
+impl Stages<'_> {
+    /// Appends a compute; `None` if it cannot be mapped.
+    fn emit(&mut self, c: usize) -> Option<()> {
+        let compute = &self.rows.kernel.computes[c];
+        let mut points = Coordinates::new();
+        unflatten(&self.rows.axes, &Expr::axis("row"), &mut points);
+        let mut at: Coordinates = self.rows.at[c]
+            .iter()
+            .map(|(name, row)| (name.clone(), points[&self.rows.axes[*row].name].clone()))
+            .collect();
+        for axis in compute.axes.iter().filter(|a| a.extent.is(1)) {
+            at.insert(axis.name.clone(), Expr::from(0));
+        }
+        let (parallel, reduced) =
+            (self.rows.inner(c, AxisKind::Parallel), self.rows.inner(c, AxisKind::Reduction));
+        let ordered = self.rows.inner(c, AxisKind::Sequential);
+        if parallel.is_empty() && ordered.is_empty() && compute.is_reduction() {
+            return self.reduce(compute, &reduced, &mut at);
+        }
+        let target = &self.rows.kernel.tensors[compute.target];
+        let scalar = parallel.is_empty() && target.role == Role::Temporary && is_elementwise(compute);
+        self.place_target(compute, scalar);
+        if scalar {
+            // Every thread has the value for itself: no barrier.
+            let body = self.builder.body(&compute.body, &at)?;
+            self.nodes.push(Node::Store(self.builder.store(compute, body, &at)?));
+            return Some(());
+        }
+        let thread = Expr::axis("thread");
+        let step = format!("{}.step", compute.name);
+        let linear =
+            if parallel.is_empty() { thread } else { Expr::axis(&step) * Expr::from(self.threads) + thread };
+        unflatten(&parallel, &linear, &mut at);
+        let points = size(&parallel);
+        let nodes = self.within_thread(compute, (&ordered, &reduced), &mut at, &|store| {
+            Node::Store(where_less(store, &linear, &points))
+        })?;
+        if parallel.is_empty() {
+            self.nodes.extend(nodes);
+        } else {
+            let steps = points.ceil_div(&Expr::from(self.threads));
+            self.nodes.push(for_each(&step, steps, Mapping::Serial, nodes));
+        }
+        self.nodes.push(Node::Barrier);
+        Some(())
+    }
+
+    /// Finds a place for a temporary that has none.
+    fn place_target(&mut self, compute: &Compute, scalar: bool) {
+        let tensor = &self.rows.kernel.tensors[compute.target];
+        if tensor.role != Role::Temporary || self.builder.place(compute.target).is_some() {
+            return;
+        }
+        let kept = self.rows.inner_dims(compute.target);
+        let dims: Vec<Expr> = kept.iter().map(|&d| tensor.ty.dims[d].clone()).collect();
+        let space = if scalar { Space::Register } else { Space::Shared };
+        let (dims, suffix) = match space {
+            // A block's memory has at least one dimension.
+            Space::Shared if dims.is_empty() => (vec![Expr::from(1)], vec![Expr::from(0)]),
+            _ => (dims, Vec::new()),
+        };
+        let buffer = self.builder.buffer(&tensor.name, tensor.ty.dtype, &dims, space);
+        self.builder.put(compute.target, Place { buffer, kept, suffix });
+    }
+
+    /// A compute whose points belong to a thread each; reductions and ordered axes are loops within it.
+    fn within_thread(
+        &mut self,
+        compute: &Compute,
+        (ordered, reduced): (&[Axis], &[Axis]),
+        at: &mut Coordinates,
+        guarded: &dyn Fn(Store) -> Node,
+    ) -> Option<Vec<Node>> {
+        let builder = &mut self.builder;
+        let dtype = builder.kernel.tensors[compute.target].ty.dtype;
+        loops_over(&compute.name, ordered, Mapping::Serial, at, |at| {
+            if !compute.is_reduction() {
+                let body = builder.body(&compute.body, at)?;
+                return Some(vec![guarded(builder.store(compute, body, at)?)]);
+            }
+            super::points::reduce_in_thread(builder, (compute, reduced), dtype, at, guarded)
+        })
+    }
+
+    /// A reduction by all threads: each its part, then a tree.
+    fn reduce(&mut self, compute: &Compute, reduced: &[Axis], at: &mut Coordinates) -> Option<()> {
+        let combine = compute.combine?;
+        let row = at.clone();
+        let target = &self.rows.kernel.tensors[compute.target];
+        let dtype = target.ty.dtype;
+        let builder = &mut self.builder;
+        let acc = builder.buffer(&format!("{}.acc", compute.name), dtype, &[], Space::Register);
+        let name = format!("{}.partial", compute.name);
+        let partial = builder.buffer(&name, dtype, &[self.threads.into()], Space::Shared);
+        let thread = Expr::axis("thread");
+        let step = format!("{}.step", compute.name);
+        let linear = Expr::axis(&step) * Expr::from(self.threads) + thread.clone();
+        let points = size(reduced);
+        unflatten(reduced, &linear, at);
+        let body = builder.body(&compute.body, at)?;
+        let start = fill(acc, Vec::new(), identity(combine, dtype));
+        let sum = where_less(Store { body, combine: Some(combine), ..start.clone() }, &linear, &points);
+        let steps = points.ceil_div(&Expr::from(self.threads));
+        let mut nodes = vec![
+            Node::Store(start),
+            for_each(&step, steps, Mapping::Reduction, vec![Node::Store(sum)]),
+            Node::Store(copy((partial, vec![thread.clone()]), (acc, Vec::new()), dtype, None)),
+            Node::Barrier,
+        ];
+        let mut half = self.threads / 2;
+        while half > 0 {
+            let from = thread.clone() + Expr::from(half);
+            let halve = copy((partial, vec![thread.clone()]), (partial, vec![from]), dtype, Some(combine));
+            nodes.push(Node::Store(where_less(halve, &thread, &Expr::from(half))));
+            nodes.push(Node::Barrier);
+            half /= 2;
+        }
+        let first = vec![Expr::from(0)];
+        if target.role == Role::Temporary {
+            builder.put(compute.target, Place { buffer: partial, kept: Vec::new(), suffix: first });
+        } else {
+            let body = copy((partial, first.clone()), (partial, first), dtype, None).body;
+            let store = Store { combine: None, ..builder.store(compute, body, &row)? };
+            nodes.push(Node::Store(where_less(store, &thread, &Expr::from(1))));
+            nodes.push(Node::Barrier);
+        }
+        self.nodes.extend(nodes);
+        Some(())
+    }
+}
