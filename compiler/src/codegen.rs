@@ -91,14 +91,16 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
 pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<ScheduledKernel>> {
     let mut scheduled = Vec::with_capacity(unique.kernels.len());
     for ((kernel, constants), nodes) in unique.kernels.iter().zip(&unique.nodes) {
+        let constant = |(t, is): (usize, &bool)| is.then_some(t);
+        let constants: Vec<usize> = kernel.operands().zip(constants).filter_map(constant).collect();
         let (decision, mut nest) =
-            mlcc_cpu::schedule(kernel, constants, machine).map_err(|d| at_kernel(d, kernel))?;
+            mlcc_cpu::schedule(kernel, &constants, machine).map_err(|d| at_kernel(d, kernel))?;
         mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         nest.name = kernel.name.clone();
         nest.nodes = nodes.clone();
         scheduled.push(ScheduledKernel {
             kernel: kernel.clone(),
-            decision: decision.to_string(),
+            decision: format!("{}: {}", decision.variant, decision.schedule),
             nest,
             nodes: nodes.clone(),
         });

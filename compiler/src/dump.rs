@@ -76,12 +76,13 @@ impl Observer for Recorder {
         if changes == 0 {
             return Ok(());
         }
+        let mlir = mlcc_mlir::MlirContext::new();
         let text = match ir {
-            Ir::Graph(graph) => mlcc_mlir::print_graph(graph)?,
-            Ir::Program(program) => mlcc_mlir::print_program(program)?,
+            Ir::Graph(graph) => mlir.print_graph(graph)?,
+            Ir::Program(program) => mlir.print_program(program)?,
             Ir::Nests(kernels) => {
                 let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone()).collect();
-                mlcc_mlir::print_nests(&nests)?
+                mlir.print_nests(&nests)?
             }
         };
         let path = folder.join(format!("{:02}-{phase}-{pass}.mlir", self.written));

@@ -8,7 +8,12 @@ use crate::{
     pipeline::{self, Options},
 };
 use clap::ValueEnum;
-use mlcc_ir::{diagnostic::Diagnostic, graph::Graph, program::Program};
+use mlcc_ir::{
+    diagnostic::Diagnostic,
+    graph::Graph,
+    program::{Program, Storage},
+};
+use mlcc_mlir::{MlirContext, weights::WeightStore};
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -136,11 +141,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
                 Some(_) => read_graph(args)?,
             };
             if last == Phase::Import {
-                return emit_text(args, &mlcc_mlir::print_graph(&graph).map_err(one)?);
+                return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
             pipeline::run_graph(&mut graph, options, recorder).map_err(one)?;
             if last == Phase::Graph {
-                return emit_text(args, &mlcc_mlir::print_graph(&graph).map_err(one)?);
+                return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
             pipeline::run_tensor(&graph, options, recorder).map_err(one)?
         }
@@ -151,20 +156,20 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
     };
     if last == Phase::Tensor {
-        return emit_text(args, &mlcc_mlir::print_program(&program).map_err(one)?);
+        return emit_text(args, &MlirContext::new().print_program(&program).map_err(one)?);
     }
     if args.target == TargetKind::Cuda {
         return compile_cuda(args, &program);
     }
     let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
-    let machine = mlcc_cpu::Machine::for_target(&target).map_err(one)?;
+    let machine = pipeline::machine_for(&target);
     let scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
         (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),
         (_, Phase::Loop) => {
             let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
-            emit_text(args, &mlcc_mlir::print_nests(&nests).map_err(one)?)
+            emit_text(args, &MlirContext::new().print_nests(&nests).map_err(one)?)
         }
         _ => {
             let output = artifact_path(args);
@@ -228,8 +233,8 @@ fn read(path: &Path) -> Result<String, Vec<Diagnostic>> {
 
 /// The weights that a dump refers to: the constants of the model that it was made from, as imported
 /// and as the graph passes left them.
-fn weights(args: &Args) -> Result<mlcc_mlir::Weights, Vec<Diagnostic>> {
-    let mut weights = mlcc_mlir::Weights::new();
+fn weights(args: &Args) -> Result<WeightStore, Vec<Diagnostic>> {
+    let mut weights = WeightStore::new();
     if let Some(model) = &args.weights {
         let options = options(args)?;
         let mut graph = pipeline::import(model, &options, &mut pipeline::Silent)?;
@@ -237,17 +242,21 @@ fn weights(args: &Args) -> Result<mlcc_mlir::Weights, Vec<Diagnostic>> {
         pipeline::run_graph(&mut graph, &options, &mut pipeline::Silent).map_err(one)?;
         weights.add_graph(&graph);
         let program = mlcc_passes::convert::graph_to_tensor(&graph).map_err(one)?;
-        weights.add_program(&program);
+        for tensor in &program.tensors {
+            if let Storage::Constant(tensor) = &tensor.storage {
+                weights.add(tensor);
+            }
+        }
     }
     Ok(weights)
 }
 
 fn read_graph(args: &Args) -> Result<Graph, Vec<Diagnostic>> {
-    mlcc_mlir::parse_graph(&read(&args.model)?, &weights(args)?).map_err(one)
+    MlirContext::new().parse_graph(&read(&args.model)?, &weights(args)?).map_err(one)
 }
 
 fn read_program(args: &Args) -> Result<Program, Vec<Diagnostic>> {
-    mlcc_mlir::parse_program(&read(&args.model)?, &weights(args)?).map_err(one)
+    MlirContext::new().parse_program(&read(&args.model)?, &weights(args)?).map_err(one)
 }
 
 fn artifact_path(args: &Args) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use super::{Outcome, one};
 use mlcc_ir::diagnostic::Diagnostic;
+use mlcc_mlir::{MlirContext, weights::WeightStore};
 use mlcc_passes::registry::{self, Level, PASSES, Run};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let text = std::fs::read_to_string(file)
         .map_err(|e| one(Diagnostic::user(format!("cannot read '{}': {e}", file.display()))))?;
     if let Some(pipeline) = &args.mlir_pipeline {
-        print!("{}", mlcc_mlir::run_upstream_passes(&text, pipeline).map_err(one)?);
+        print!("{}", MlirContext::new().run_upstream_passes(&text, pipeline).map_err(one)?);
         return Ok(ExitCode::SUCCESS);
     }
     let passes: Vec<_> = args
@@ -48,27 +49,28 @@ pub(super) fn run(args: &Args) -> Outcome {
             })
         })
         .collect::<Result<_, _>>()?;
-    let weights = mlcc_mlir::Weights::placeholder();
+    let mlir = MlirContext::new();
+    let weights = WeightStore::new();
     let tensor_level = passes.iter().any(|p| p.level() == Level::Tensor)
         || (passes.is_empty() && text.contains("te.program"));
     if tensor_level {
-        let mut program = mlcc_mlir::parse_program(&text, &weights).map_err(one)?;
+        let mut program = mlir.parse_program(&text, &weights).map_err(one)?;
         for pass in passes {
             match pass.run {
                 Run::Tensor(run) => run(&mut program).map_err(one)?,
                 Run::Graph(_) => return Err(one(wrong_level(pass.name, "graph"))),
             };
         }
-        print!("{}", mlcc_mlir::print_program(&program).map_err(one)?);
+        print!("{}", mlir.print_program(&program).map_err(one)?);
     } else {
-        let mut graph = mlcc_mlir::parse_graph(&text, &weights).map_err(one)?;
+        let mut graph = mlir.parse_graph(&text, &weights).map_err(one)?;
         for pass in passes {
             match pass.run {
                 Run::Graph(run) => run(&mut graph).map_err(one)?,
                 Run::Tensor(_) => return Err(one(wrong_level(pass.name, "tensor"))),
             };
         }
-        print!("{}", mlcc_mlir::print_graph(&graph).map_err(one)?);
+        print!("{}", mlir.print_graph(&graph).map_err(one)?);
     }
     Ok(ExitCode::SUCCESS)
 }
