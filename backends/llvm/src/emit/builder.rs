@@ -367,9 +367,14 @@ impl<'c> Builder<'c> {
         self.one("arith.negf", &[a], (a.kind, a.lanes), &[("fastmath", self.contract)])
     }
 
-    /// Magnitude of `a`, sign of `b`.
+    /// Magnitude of `a`, sign of `b`. By bits: LLVM would move a following conversion before
+    /// `math.copysign` and then call a library function for the sign.
     pub fn copysign(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
-        self.binary("math.copysign", a, b, &[])
+        let int = a.kind.as_int();
+        let sign = self.int(int, 1, -1i64 << (int.bits() - 1));
+        let magnitude = self.and(self.bitcast(a, int), self.not(sign));
+        let sign = self.and(self.bitcast(b, int), sign);
+        self.bitcast(self.or(magnitude, sign), a.kind)
     }
 
     /// Comparison, of integers or of floats by the operands' type.

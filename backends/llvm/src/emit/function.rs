@@ -86,7 +86,8 @@ pub fn kernel<'c>(
     let region = b.close();
     emitted?;
     let body = format!("{symbol}.body");
-    append(b, module, (&body, "internal"), &types, Some(b.array(&attributes)), region);
+    let attributes = [("arg_attrs", b.array(&attributes))];
+    append(b, module, (&body, "internal"), (&types, &attributes), region);
 
     // The entry.
     let entry_types = [pointer, pointer, pointer, integer, integer];
@@ -119,7 +120,7 @@ pub fn kernel<'c>(
     b.op("llvm.call", &call, &[], &attributes, Vec::new());
     b.op("llvm.return", &[], &[], &[], Vec::new());
     let region = b.close();
-    append(b, module, (symbol, "external"), &entry_types, None, region);
+    append(b, module, (symbol, "external"), (&entry_types, &[]), region);
     Ok(())
 }
 
@@ -154,25 +155,25 @@ fn size<'c>(b: &Builder<'c>, nest: &LoopNest, symbols: &[Val<'c>], expr: &Expr) 
     sum
 }
 
-/// Appends an `llvm.func` to a module.
-fn append<'c>(
+/// Appends an `llvm.func` without result to a module: its name and linkage, the types of its arguments,
+/// further attributes, its body.
+pub fn append<'c>(
     b: &Builder<'c>,
     module: &Module<'c>,
     (name, linkage): (&str, &str),
-    arguments: &[Type<'c>],
-    argument_attributes: Option<Attribute<'c>>,
+    (arguments, others): (&[Type<'c>], &[(&str, Attribute<'c>)]),
     region: Region<'c>,
 ) {
     let void = melior::dialect::llvm::r#type::void(b.context);
     let ty = melior::dialect::llvm::r#type::function(void, arguments, false);
-    let id = |name| melior::ir::Identifier::new(b.context, name);
+    let id = |name: &str| melior::ir::Identifier::new(b.context, name);
     let linkage = Attribute::parse(b.context, &format!("#llvm.linkage<{linkage}>")).expect("a linkage");
     let mut attributes = vec![
         (id("sym_name"), StringAttribute::new(b.context, name).into()),
         (id("function_type"), TypeAttribute::new(ty).into()),
         (id("linkage"), linkage),
     ];
-    attributes.extend(argument_attributes.map(|a| (id("arg_attrs"), a)));
+    attributes.extend(others.iter().map(|(name, value)| (id(name), *value)));
     let function = OperationBuilder::new("llvm.func", melior::ir::Location::unknown(b.context))
         .add_attributes(&attributes)
         .add_regions_vec(vec![region])

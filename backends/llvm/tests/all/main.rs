@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+mod functions;
 mod gemm;
 mod nests;
 mod run;
+mod scalars;
