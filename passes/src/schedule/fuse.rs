@@ -14,7 +14,7 @@
 use super::{
     access::accesses,
     ranges::recombine,
-    tree::{each_store, rewrite_loops, simplify, substitute},
+    tree::{each_store, map_exprs, rewrite_loops, simplify, substitute},
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -65,7 +65,9 @@ pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
         let body = substitute(&body, inner, &axis.modulo(&i.extent));
         let extent = l.extent.clone() * i.extent.clone();
         let fused = Loop { axis: name.clone().into(), extent, mapping: l.mapping, body };
-        Ok(simplify(&[Node::Loop(fused)], &mut ranges.clone()))
+        let fused = simplify(&[Node::Loop(fused)], &mut ranges.clone());
+        // Dimensions that were flattened with this pair before need the pair no more.
+        Ok(fused.iter().map(|n| map_exprs(n, &recombine)).collect())
     })?;
     Ok(flatten(fused))
 }

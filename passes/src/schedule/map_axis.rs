@@ -68,7 +68,9 @@ fn map(nest: &LoopNest, axis: &str, mapping: Mapping, harmless: Option<Harmless>
         if !matches!(l.mapping, Mapping::Serial | Mapping::Reduction) {
             return Err(Diagnostic::user(format!("axis '{axis}' is {} already", describe(l.mapping))));
         }
-        if let Some(why) = harmless.and_then(|h| order_matters(nest, axis, &l.body, h)) {
+        if let Some(why) = harmless.and_then(|h| order_matters(nest, axis, &l.body, h))
+            && !l.extent.is(1)
+        {
             return Err(Diagnostic::user(why));
         }
         if mapping == Mapping::Unrolled && l.extent.as_const().is_none_or(|e| e > MAX_UNROLL) {

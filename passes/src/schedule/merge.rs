@@ -78,7 +78,7 @@ fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop
             continue;
         }
         let both: Vec<&Access> = of_a.iter().chain(&of_b).filter(|x| x.buffer == id).collect();
-        if !separates(buffer, name, &both) {
+        if !a.extent.is(1) && !separates(buffer, name, &both) {
             return Err(Diagnostic::user(format!(
                 "'{}' is not made and used in the same iteration of '{}' and '{}'",
                 buffer.name, first.axis, second.axis

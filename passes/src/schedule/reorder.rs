@@ -49,6 +49,7 @@ pub fn reorder(nest: &LoopNest, order: &[Name]) -> Result<LoopNest> {
         for axis in &first {
             let inside = Node::Loop(Loop { body: wrap(&chain, rest.clone()), ..chain[0].clone() });
             if let Some(l) = find_loop(std::slice::from_ref(&inside), axis)
+                && !l.extent.is(1)
                 && let Some(why) = order_matters(nest, axis, &l.body, harmless)
             {
                 return Err(Diagnostic::user(why));

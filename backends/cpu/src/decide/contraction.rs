@@ -1,13 +1,395 @@
-//! Contractions (placeholder until the template lands).
-use super::plan::Plan;
-use crate::machine::Machine;
-use mlcc_ir::{Name, kernel::Kernel, nest::LoopNest};
+//! Sums of products with an elementwise epilogue: matrix products and convolutions through one
+//! micro-kernel.
+//!
+//! The operand that has the output's contiguous axis gives the columns (N), the other one the rows (M);
+//! axes of both are batches. Columns come to the micro-kernel
+//!
+//! | Variant | from |
+//! |---|---|
+//! | `packed` | a constant operand, packed at compile time into panels as wide as the tile |
+//! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention) |
+//! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
+//!
+//! Sources: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"; Chellapilla et
+//! al., "High Performance Convolutional Neural Networks for Document Processing" (im2col), blocked here
+//! so that the copy stays in the second cache.
 
+mod panel;
+
+use super::{
+    operand::work,
+    plan::{Plan, axis},
+    register_tile::choose,
+    stages::{Stage, estimate, offset, shared_axes, stage_names, stages, stays_affine, stride},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    Name,
+    dtype::DType,
+    expr::Expr,
+    kernel::{Combine, Kernel, Role},
+    nest::{LoopNest, Space},
+    scalar::{BinaryOp, Body, Constant, Inst},
+};
+use mlcc_passes::schedule::{Step, fused_name};
+
+/// Multiply-adds of a parallel tile: some tens of microseconds.
+const TILE_WORK: i64 = 1 << 21;
+/// Rows below which copying a panel at run time does not pay.
+const MIN_ROWS_OF_PANEL: i64 = 4;
+/// Work of an epilogue per element up to which it is unrolled over the tile's rows.
+const LIGHT_EPILOGUE: i64 = 10;
+
+/// The plan and the name of its variant; `None` if the kernel is no contraction for a micro-kernel.
 pub(super) fn plan(
-    _kernel: &Kernel,
-    _naive: &LoopNest,
-    _constants: &[Name],
-    _machine: &Machine,
+    kernel: &Kernel,
+    naive: &LoopNest,
+    constants: &[Name],
+    machine: &Machine,
 ) -> Option<(&'static str, Plan)> {
-    None
+    let mut template = Contraction::recognise(kernel, naive, machine)?;
+    let variant = template.decide(constants)?;
+    Some((variant, template.plan))
+}
+
+/// How columns come to the micro-kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    Packed,
+    Direct,
+    Panel,
+}
+
+struct Contraction<'a> {
+    machine: &'a Machine,
+    plan: Plan,
+    /// Names of all stages in order, and of the one that multiplies.
+    names: Vec<String>,
+    product: String,
+    /// The accumulator.
+    acc: usize,
+    /// Buffer of the operand with the columns.
+    right: usize,
+    /// Axes by what they index, outermost first.
+    batch: Vec<String>,
+    m: Vec<String>,
+    n: Vec<String>,
+    k: Vec<String>,
+    lanes: i64,
+}
+
+impl<'a> Contraction<'a> {
+    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Contraction<'a>> {
+        let (first, rest) = kernel.computes.split_first()?;
+        let fits = first.is_reduction()
+            && first.combine == Some(Combine::Add)
+            && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
+        if !fits {
+            return None;
+        }
+        let mut names = stage_names(kernel);
+        let mut plan = Plan::new(naive.clone());
+        let product = first.name.to_string();
+        if kernel.tensors[first.target].role == Role::Output {
+            let target = &kernel.tensors[first.target].name;
+            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
+            names.insert(2, format!("{target}.store"));
+        }
+        let all = stages(&plan.nest, &names)?;
+        let stage = all.iter().find(|s| s.name == product)?;
+        let nest = &plan.nest;
+        let acc = stage.store.buffer;
+        let dtype = nest.buffers[acc].dtype;
+        let ((x, x_index), (y, y_index)) = operands(&stage.store.body)?;
+        let same =
+            [x, y].iter().all(|b| nest.buffers[*b].dtype == dtype && nest.buffers[*b].role == Role::Input);
+        if !same || !matches!(dtype, DType::F32 | DType::F64) || x == y {
+            return None;
+        }
+        let free: Vec<&str> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.as_str()).collect();
+        let shared = shared_axes(&all);
+        if shared.len() != free.len()
+            || !all.iter().all(|s| s.axes.iter().filter(|a| !a.reduced).count() == free.len())
+        {
+            return None;
+        }
+        // The axis along which results lie contiguous.
+        let last = all.last()?;
+        let contiguous = free.iter().find(|a| {
+            stride(&nest.buffers[last.store.buffer], &last.store.index, &last.full(a))
+                .is_some_and(|s| s.is(1))
+        })?;
+        let used = |index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&stage.full(a)));
+        let (right, left_index, right_index) = match (used(x_index, contiguous), used(y_index, contiguous)) {
+            (true, false) => (x, y_index, x_index),
+            (false, true) => (y, x_index, y_index),
+            _ => return None,
+        };
+        let with = |left: bool, right: bool| -> Vec<String> {
+            let of = |a: &&&str| used(left_index, a) == left && used(right_index, a) == right;
+            free.iter().filter(of).map(|a| (*a).to_owned()).collect()
+        };
+        let mut batch = with(true, true);
+        batch.extend(with(false, false));
+        let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
+        let (m, n) = (with(true, false), with(false, true));
+        let lanes = i64::from(machine.lanes(dtype.size()));
+        Some(Contraction { machine, plan, names, product, acc, right, batch, m, n, k, lanes })
+    }
+
+    fn full(&self, name: &str) -> Name {
+        axis(&self.product, name)
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        stages(&self.plan.nest, &self.names)?.into_iter().find(|s| s.name == self.product)
+    }
+
+    fn extent(&self, name: &str) -> Option<Expr> {
+        let stage = self.stage()?;
+        stage.axes.into_iter().find(|a| a.name == name).map(|a| a.extent)
+    }
+
+    fn count(&self, name: &str) -> i64 {
+        self.extent(name).map_or(1, |e| estimate(&e))
+    }
+
+    fn static_count(&self, names: &[String]) -> Option<i64> {
+        names.iter().try_fold(1i64, |n, a| n.checked_mul(self.extent(a)?.as_const()?))
+    }
+
+    /// The same step in all stages.
+    fn everywhere(&self, step: impl Fn(&str) -> Step) -> Vec<Step> {
+        self.names.iter().map(|s| step(s)).collect()
+    }
+
+    /// Brings all stages' axes into an order; reduction axes follow.
+    fn reorder(&mut self, order: &[&[String]]) -> Option<()> {
+        let order: Vec<String> = order.concat();
+        for name in self.names.clone() {
+            let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
+            if name == self.product {
+                axes.extend(self.k.iter().map(|a| axis(&name, a)));
+            }
+            if axes.len() > 1 {
+                self.plan.step(Step::Reorder { axes }).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    /// Fuses neighbouring axes where that leaves index expressions affine.
+    fn fuse_all(&mut self, mut axes: Vec<String>, reduced: bool) -> Vec<String> {
+        let mut at = axes.len();
+        while at >= 2 {
+            at -= 1;
+            let (outer, inner) = (axes[at - 1].clone(), axes[at].clone());
+            let fuse = |s: &str| Step::Fuse { outer: axis(s, &outer), inner: axis(s, &inner) };
+            let steps = if reduced { vec![fuse(&self.product)] } else { self.everywhere(fuse) };
+            if self.plan.attempt_all(steps, &stays_affine) {
+                axes.splice(at - 1..=at, [fused_name(&outer, &inner)]);
+            }
+        }
+        axes
+    }
+
+    fn split(&mut self, name: &str, factor: i64) -> Option<()> {
+        let steps = self.everywhere(|s| Step::Split { axis: axis(s, name), factor });
+        steps.into_iter().try_for_each(|s| self.plan.step(s)).ok()
+    }
+
+    /// Merges all stages' loops over the axes, which are outermost.
+    fn merge(&mut self, axes: &[String]) -> Option<()> {
+        let at = self.names.iter().position(|n| *n == self.product)?;
+        for name in axes {
+            for s in (0..at).rev().chain(at + 1..self.names.len()) {
+                let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
+                self.plan.step(step).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    fn decide(&mut self, constants: &[Name]) -> Option<&'static str> {
+        let groups = [self.batch.clone(), self.m.clone(), self.n.clone()];
+        self.reorder(&[&groups[0], &groups[1], &groups[2]])?;
+        self.m = self.fuse_all(self.m.clone(), false);
+        self.n = self.fuse_all(self.n.clone(), false);
+        self.k = self.fuse_all(self.k.clone(), true);
+        // One axis gives the tile's rows, the others are batches.
+        while self.m.len() > 1 {
+            self.batch.push(self.m.remove(0));
+        }
+        let columns = self.columns(constants)?;
+        match columns {
+            Columns::Packed | Columns::Direct => {
+                while self.n.len() > 1 {
+                    self.batch.push(self.n.remove(0));
+                }
+                self.whole_operand(columns)?;
+            }
+            Columns::Panel => self.panelled()?,
+        }
+        Some(match columns {
+            Columns::Packed => "packed",
+            Columns::Direct => "direct",
+            Columns::Panel => "panel",
+        })
+    }
+
+    fn columns(&self, constants: &[Name]) -> Option<Columns> {
+        let stage = self.stage()?;
+        let buffer = &self.plan.nest.buffers[self.right];
+        let (index, outside) = read_of(&stage.store.body, self.right)?;
+        let n = self.n.last()?;
+        let static_size = buffer.dims.iter().all(|d| d.as_const().is_some());
+        let bounded = [&self.batch, &self.n, &self.k].into_iter().all(|axes| {
+            let mut used = axes.iter().filter(|a| index.iter().any(|e| e.uses_axis(&stage.full(a))));
+            used.all(|a| self.extent(a).is_some_and(|e| e.as_const().is_some()))
+        });
+        if constants.contains(&buffer.name) && static_size && bounded && outside.is_none() {
+            return Some(Columns::Packed);
+        }
+        let unit = stride(buffer, index, &stage.full(n)).is_some_and(|s| s.is(1));
+        let address = offset(buffer, index);
+        let regular = self.k.len() == 1
+            && address.split_axis(&stage.full(&self.k[0])).is_some_and(|(c, _)| !c.uses_axis(&stage.full(n)));
+        if unit && regular && outside.is_none() {
+            return Some(Columns::Direct);
+        }
+        let rows = self.static_count(&self.m).unwrap_or(i64::MAX);
+        (rows >= MIN_ROWS_OF_PANEL).then_some(Columns::Panel)
+    }
+
+    /// Tiles over the operand itself, or packed at compile time.
+    fn whole_operand(&mut self, columns: Columns) -> Option<()> {
+        let n = self.n.first()?.clone();
+        let tile = choose(self.machine, self.lanes, self.static_count(&self.m), self.static_count(&self.n));
+        let cols = tile.vectors * self.lanes;
+        let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
+        let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();
+        counts.push((self.count(&n) + cols - 1) / cols);
+        let m = self.m.first().cloned();
+        let rows = m.as_ref().map_or(1, |m| self.count(m));
+        let packed_axes = self.packed_axes(&n)?;
+        self.split(&n, cols)?;
+        let mut outer = self.batch.clone();
+        outer.push(format!("{n}.o"));
+        let mut inner = vec![format!("{n}.i")];
+        if let Some(m) = &m {
+            self.split(m, tile.rows)?;
+            outer.push(format!("{m}.o"));
+            counts.push((rows + tile.rows - 1) / tile.rows);
+            inner.insert(0, format!("{m}.i"));
+        }
+        self.reorder(&[&outer, &inner])?;
+        if columns == Columns::Packed {
+            let buffer = self.plan.nest.buffers[self.right].name.clone();
+            self.plan.step(Step::Pack { buffer, axes: packed_axes }).ok()?;
+        }
+        self.merge(&outer)?;
+        self.micro_kernel(m.as_deref(), &n)?;
+        let axes: Vec<_> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
+        self.plan.parallelize(&axes, tile.rows * cols * depth, TILE_WORK);
+        Some(())
+    }
+
+    /// Dimensions of the packed operand: batches, panels, the reduction, the panel's columns.
+    fn packed_axes(&self, n: &str) -> Option<Vec<Name>> {
+        let stage = self.stage()?;
+        let (index, _) = read_of(&stage.store.body, self.right)?;
+        let used = |a: &&String| index.iter().any(|e| e.uses_axis(&stage.full(a)));
+        let mut axes: Vec<Name> = self.batch.iter().filter(used).map(|a| self.full(a)).collect();
+        axes.push(self.full(&format!("{n}.o")));
+        axes.extend(self.k.iter().map(|a| self.full(a)));
+        axes.push(self.full(&format!("{n}.i")));
+        Some(axes)
+    }
+
+    /// Turns the loops inside a register tile into the micro-kernel, and the others into vectors.
+    fn micro_kernel(&mut self, m: Option<&str>, n: &str) -> Option<()> {
+        let acc = self.plan.nest.buffers[self.acc].name.clone();
+        self.plan.step(Step::Place { buffer: acc, space: Space::Register }).ok()?;
+        let row = m.map(|m| format!("{m}.i"));
+        let col = format!("{n}.i");
+        // Loops of the reduction that could not be fused go around the tile.
+        if self.k.len() > 1 {
+            let (last, rest) = self.k.split_last()?;
+            let mut axes: Vec<Name> = rest.iter().map(|a| self.full(a)).collect();
+            axes.extend(row.iter().map(|r| self.full(r)));
+            axes.extend([self.full(&col), self.full(last)]);
+            self.plan.step(Step::Reorder { axes }).ok()?;
+        }
+        let step = Step::Tensorize {
+            m: row.as_ref().map_or("-".into(), |r| self.full(r)),
+            n: self.full(&col),
+            k: self.full(self.k.last()?),
+            lanes: self.lanes as u32,
+        };
+        self.plan.step(step).ok()?;
+        let heavy: Vec<bool> = self.epilogue_weights();
+        for (at, name) in self.names.clone().into_iter().enumerate() {
+            if name == self.product {
+                continue;
+            }
+            if let Some(row) = &row {
+                self.plan.step(Step::Predicate { axis: axis(&name, row) }).ok()?;
+                if !heavy[at] {
+                    self.plan.attempt(Step::Unroll { axis: axis(&name, row) });
+                }
+            }
+            self.plan.step(Step::Predicate { axis: axis(&name, &col) }).ok()?;
+            self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 }).ok()?;
+        }
+        Some(())
+    }
+
+    /// Which stages do too much per element to be repeated for every row of a tile.
+    fn epilogue_weights(&self) -> Vec<bool> {
+        let mut stores = Vec::new();
+        self.plan.nest.visit(&mut |node| {
+            if let mlcc_ir::nest::Node::Store(s) = node {
+                stores.push(s.clone());
+            }
+        });
+        // Stores of epilogues follow each other as the stages do; the product is a tile by now, and
+        // copies into panels come first.
+        let epilogues = self.names.len() - 1;
+        let mut own = stores.split_off(stores.len().saturating_sub(epilogues)).into_iter();
+        self.names
+            .iter()
+            .map(|name| {
+                *name != self.product
+                    && own.next().is_some_and(|store| {
+                        work(&Stage { name: name.clone(), axes: Vec::new(), store }) > LIGHT_EPILOGUE
+                    })
+            })
+            .collect()
+    }
+}
+
+/// The two reads whose product the body is; one may be out of bounds, as 0.
+fn operands(body: &Body) -> Option<((usize, &[Expr]), (usize, &[Expr]))> {
+    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
+        Inst::Read { tensor, index, outside } if outside.is_none_or(is_zero) => {
+            Some((*tensor, index.as_slice()))
+        }
+        _ => None,
+    };
+    match body.insts.get(body.result as usize)?.0 {
+        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some((read(a)?, read(b)?)),
+        _ => None,
+    }
+}
+
+fn is_zero(c: Constant) -> bool {
+    c.bits == 0
+}
+
+/// Index and outside value of the read of a buffer.
+fn read_of(body: &Body, buffer: usize) -> Option<(&[Expr], Option<Constant>)> {
+    body.insts.iter().find_map(|(inst, _)| match inst {
+        Inst::Read { tensor, index, outside } if *tensor == buffer => Some((index.as_slice(), *outside)),
+        _ => None,
+    })
 }

@@ -178,7 +178,9 @@ impl Loops {
         let merged = self.merge_shared(&shared);
         shared.truncate(merged);
         counts.truncate(merged);
-        self.parallelize(&shared, &counts, total);
+        let points = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
+        let axes: Vec<_> = shared.iter().map(|s| self.in_heavy(s)).zip(counts).collect();
+        self.plan.parallelize(&axes, (total / points).max(1), TILE_WORK);
         self.vectorize_stages(&shared);
         self.place_small();
     }
@@ -208,38 +210,6 @@ impl Loops {
             }
         }
         shared.len()
-    }
-
-    /// Runs merged loops in parallel, in tiles of enough work.
-    fn parallelize(&mut self, shared: &[String], counts: &[i64], total: i64) {
-        let points = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
-        let mut inside = (total / points).max(1);
-        for (at, (name, &count)) in shared.iter().zip(counts).enumerate().rev() {
-            if inside.saturating_mul(count) <= TILE_WORK && at > 0 {
-                inside = inside.saturating_mul(count);
-                continue;
-            }
-            if inside.saturating_mul(count) <= TILE_WORK {
-                return;
-            }
-            let mut outer: Vec<Name> = shared[..at].iter().map(|s| self.in_heavy(s)).collect();
-            let full = self.in_heavy(name);
-            let chunk = (TILE_WORK / inside).clamp(1, count);
-            // Tiles of equal size.
-            let parts = (count + chunk - 1) / chunk;
-            let chunk = (count + parts - 1) / parts;
-            if chunk > 1 && self.plan.attempt(Step::Split { axis: full.clone(), factor: chunk }) {
-                outer.push(format!("{full}.o").into());
-            } else {
-                outer.push(full);
-            }
-            for axis in outer {
-                if !self.plan.attempt(Step::Parallel { axis }) {
-                    return;
-                }
-            }
-            return;
-        }
     }
 
     /// Spreads each stage's best inner axis over vector lanes.

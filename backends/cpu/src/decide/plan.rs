@@ -52,6 +52,36 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Runs the outer ones of some nested loops in parallel, in tiles of about `target` work. `axes` are
+    /// the loops outermost first with their counts, `inside` is the work of one iteration of the innermost.
+    pub(super) fn parallelize(&mut self, axes: &[(Name, i64)], mut inside: i64, target: i64) {
+        for (at, (name, count)) in axes.iter().enumerate().rev() {
+            let all = inside.saturating_mul(*count);
+            if all <= target {
+                inside = all;
+                continue;
+            }
+            let chunk = (target / inside.max(1)).clamp(1, *count);
+            // Tiles of equal size.
+            let parts = (count + chunk - 1) / chunk;
+            let chunk = (count + parts - 1) / parts;
+            let mut outer: Vec<Name> = axes[..at].iter().map(|(n, _)| n.clone()).collect();
+            if chunk > 1 && self.attempt(Step::Split { axis: name.clone(), factor: chunk }) {
+                outer.push(format!("{name}.o").into());
+            } else {
+                outer.push(name.clone());
+            }
+            for axis in outer {
+                if !self.attempt(Step::Parallel { axis }) {
+                    return;
+                }
+            }
+            return;
+        }
+    }
+}
+
 /// An axis of a stage: `conv.m`.
 pub(super) fn axis(stage: &str, name: &str) -> Name {
     format!("{stage}.{name}").into()

@@ -7,6 +7,8 @@ use crate::machine::Machine;
 pub(super) struct RegisterTile {
     pub(super) rows: i64,
     pub(super) vectors: i64,
+    /// Estimated time for all results and one step of the reduction.
+    pub(super) cost: i64,
 }
 
 /// Most vectors of columns: B's panels are that wide.
@@ -22,7 +24,7 @@ const MAX_VECTORS_OF_ROW: i64 = 8;
 pub(super) fn choose(machine: &Machine, lanes: i64, m: Option<i64>, n: Option<i64>) -> RegisterTile {
     const LATENCY: i64 = 8;
     let (m, n) = (m.unwrap_or(1 << 12).max(1), n.unwrap_or(1 << 12).max(1));
-    let mut best = (i64::MAX, RegisterTile { rows: 1, vectors: 1 });
+    let mut best = RegisterTile { rows: 1, vectors: 1, cost: i64::MAX };
     let most_vectors = if m == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
     for vectors in (1..=most_vectors).rev() {
         for rows in 1..=14.min(m) {
@@ -33,12 +35,12 @@ pub(super) fn choose(machine: &Machine, lanes: i64, m: Option<i64>, n: Option<i6
             let step = 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors;
             let tiles = (m + rows - 1) / rows * ((n + lanes * vectors - 1) / (lanes * vectors));
             let cost = step.saturating_mul(tiles);
-            if cost < best.0 {
-                best = (cost, RegisterTile { rows, vectors });
+            if cost < best.cost {
+                best = RegisterTile { rows, vectors, cost };
             }
         }
     }
-    best.1
+    best
 }
 
 #[cfg(test)]

@@ -34,10 +34,6 @@ impl Stage {
         super::plan::axis(&self.name, axis)
     }
 
-    pub(super) fn has(&self, axis: &str) -> bool {
-        self.axes.iter().any(|a| a.name == axis)
-    }
-
     /// Estimated number of points.
     pub(super) fn points(&self) -> i64 {
         self.axes.iter().fold(1, |n, a| n.saturating_mul(estimate(&a.extent)))

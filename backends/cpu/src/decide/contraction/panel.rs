@@ -1,0 +1,154 @@
+//! Contractions whose columns are copied into a panel at run time.
+
+use super::{Contraction, TILE_WORK};
+use crate::decide::{plan::axis, register_tile::choose};
+use mlcc_ir::Name;
+use mlcc_passes::schedule::{Step, fused_name};
+
+/// Parallel tiles below which the rows are divided too, each part with a panel of its own.
+const MIN_TILES: i64 = 8;
+/// Most parts: every part makes the panel again.
+const MAX_ROW_PARTS: i64 = 4;
+/// Widest block of columns.
+const MAX_COLUMNS: i64 = 1024;
+
+/// A block of columns that share a panel.
+struct Block {
+    /// The axis that is split into blocks, and the points of it in a block.
+    axis: String,
+    size: i64,
+    /// The axis inside that belongs to the block as a whole, if the block is several rows of an image.
+    row: Option<String>,
+    /// Columns of a block, if static.
+    columns: Option<i64>,
+    /// Number of blocks.
+    count: i64,
+}
+
+impl Contraction<'_> {
+    pub(super) fn panelled(&mut self) -> Option<()> {
+        let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
+        let element = self.plan.nest.buffers[self.acc].dtype.size() as i64;
+        let budget = (self.machine.l2_bytes as i64 / 2 / element / depth).max(1);
+        let block = self.block(budget)?;
+        let m = self.m.first().cloned();
+        let rows = m.as_ref().map_or(1, |m| self.count(m));
+        let static_rows = self.static_count(&self.m);
+        let tile = choose(self.machine, self.lanes, static_rows, block.columns);
+        let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();
+        counts.push(block.count);
+        let tiles: i64 = counts.iter().product();
+
+        // Blocks of columns outside, and parts of the rows where there are too few blocks.
+        self.split(&block.axis, block.size)?;
+        let mut outer = self.batch.clone();
+        outer.push(format!("{}.o", block.axis));
+        let mut m_inner = m.clone();
+        let parts = (MIN_TILES / tiles.max(1)).min(MAX_ROW_PARTS).min(rows / (2 * tile.rows));
+        if let Some(m) = m.as_ref().filter(|_| parts > 1) {
+            let part = (rows + parts - 1) / parts;
+            let part = (part + tile.rows - 1) / tile.rows * tile.rows;
+            self.split(m, part)?;
+            outer.push(format!("{m}.o"));
+            counts.push((rows + part - 1) / part);
+            m_inner = Some(format!("{m}.i"));
+        }
+        let mut inner: Vec<String> = m_inner.iter().cloned().collect();
+        inner.push(format!("{}.i", block.axis));
+        inner.extend(block.row.clone());
+        self.reorder(&[&outer, &inner])?;
+        self.merge(&outer)?;
+        self.copy_panel(&outer, &block)?;
+
+        // The register tile inside.
+        let mut n = format!("{}.i", block.axis);
+        if let Some(row) = &block.row {
+            let outer_axis = n.clone();
+            let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &outer_axis), inner: axis(s, row) });
+            steps.into_iter().try_for_each(|s| self.plan.step(s)).ok()?;
+            n = fused_name(&outer_axis, row);
+        }
+        self.k = self.fuse_all(self.k.clone(), true);
+        let cols = tile.vectors * self.lanes;
+        self.split(&n, cols)?;
+        let mut middle = Vec::new();
+        let mut innermost = vec![format!("{n}.i")];
+        if let Some(m) = &m_inner {
+            self.split(m, tile.rows)?;
+            middle.push(format!("{m}.o"));
+            innermost.insert(0, format!("{m}.i"));
+        }
+        middle.push(format!("{n}.o"));
+        self.reorder(&[&middle, &innermost])?;
+        self.merge(&middle)?;
+        self.micro_kernel(m_inner.as_deref(), &n)?;
+        let columns = block.columns.unwrap_or(block.size * 64);
+        let inside = rows.saturating_mul(columns).saturating_mul(depth);
+        let parts = if m_inner == m { 1 } else { counts[counts.len() - 1].max(1) };
+        let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
+        self.plan.parallelize(&axes, inside / parts, TILE_WORK);
+        Some(())
+    }
+
+    /// Chooses the block: whole rows of an image if the columns are pixels, else a range of columns.
+    fn block(&mut self, budget: i64) -> Option<Block> {
+        let batches: i64 = self.batch.iter().map(|b| self.count(b)).product();
+        let last = self.n.last()?.clone();
+        let width = self.extent(&last)?.as_const();
+        if self.n.len() == 1 {
+            let count = self.count(&last);
+            let step = 4 * self.lanes;
+            let most = (budget / step * step).clamp(step, MAX_COLUMNS);
+            let size = if width.is_some_and(|w| w <= most) { width? } else { most };
+            let blocks = (count + size - 1) / size;
+            let columns = Some(width.map_or(size, |w| w.min(size)));
+            return Some(Block { axis: last, size, row: None, columns, count: blocks });
+        }
+        let rows_axis = self.n[self.n.len() - 2].clone();
+        while self.n.len() > 2 {
+            self.batch.push(self.n.remove(0));
+        }
+        let height = self.count(&rows_axis);
+        let m = self.static_count(&self.m);
+        let mut best: Option<(i64, i64)> = None;
+        if let Some(width) = width {
+            for size in (1..=height).rev() {
+                let columns = size * width;
+                if size > 1 && (columns > budget || columns > MAX_COLUMNS) {
+                    continue;
+                }
+                let blocks = (height + size - 1) / size;
+                let cost = choose(self.machine, self.lanes, m, Some(columns)).cost.saturating_mul(blocks);
+                // Few tiles do not divide well among threads.
+                let missing = (MIN_TILES - batches.saturating_mul(blocks)).max(0);
+                let cost = cost + cost / 64 * missing;
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, size));
+                }
+            }
+        }
+        let size = best.map_or(1, |(_, size)| size);
+        Some(Block {
+            axis: rows_axis,
+            size,
+            row: Some(last),
+            columns: width.map(|w| w * size),
+            count: (height + size - 1) / size,
+        })
+    }
+
+    /// Copies the block's columns into a panel, in vectors along the columns.
+    fn copy_panel(&mut self, outer: &[String], block: &Block) -> Option<()> {
+        let buffer = self.plan.nest.buffers[self.right].name.clone();
+        let mut axes: Vec<Name> = self.k.iter().map(|a| self.full(a)).collect();
+        axes.push(self.full(&format!("{}.i", block.axis)));
+        axes.extend(block.row.iter().map(|r| self.full(r)));
+        let last = axes.last()?.clone();
+        let at = self.full(outer.last()?);
+        self.plan.step(Step::CacheRead { buffer, at, axes }).ok()?;
+        let panel = self.plan.nest.buffers.last()?.name.clone();
+        let copied = format!("{panel}:{last}").into();
+        self.plan.attempt(Step::Vectorize { axis: copied, lanes: self.lanes as u32 });
+        Some(())
+    }
+}
