@@ -6,7 +6,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     diagnostic::{Diagnostic, Result},
     dtype::DType,
-    expr::Expr,
+    expr::{Atom, Expr},
     graph::{Def, Graph, Location, Node, ValueId},
     ops::{Operand, infer},
     tensor::{Element, Tensor, push_element},
@@ -133,7 +133,7 @@ impl<'m> Builder<'m> {
         operands: &[Option<ValueId>],
         count: usize,
     ) -> Result<Vec<ValueId>> {
-        let inferred = {
+        let mut inferred = {
             let known: Vec<Option<Operand<'_>>> = operands
                 .iter()
                 .map(|operand| {
@@ -149,6 +149,17 @@ impl<'m> Builder<'m> {
                 .collect();
             infer(op, &attrs, &known)?
         };
+        for result in &mut inferred {
+            if result.ty.rank() > MAX_RANK || result.ty.dims.iter().any(|d| size(d) > MAX_SIZE) {
+                return Err(Diagnostic::unsupported(format!(
+                    "the result of '{op}' has more than {MAX_RANK} dimensions, or too complicated ones"
+                ))
+                .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'"));
+            }
+            if result.known.as_ref().is_some_and(|known| known.iter().any(|e| size(e) > MAX_SIZE)) {
+                result.known = None;
+            }
+        }
         let base = format!("{}.{op}", self.location.node);
         let node = self.graph.nodes.len() as u32;
         let mut results = Vec::with_capacity(inferred.len());
@@ -301,6 +312,20 @@ impl<'m> Builder<'m> {
         let attrs = Attrs::new().with("values", Attr::Exprs(values)).with("scalar", Attr::Bool(scalar));
         self.op("dims", attrs, &[])
     }
+}
+
+/// More dimensions are taken for an attack.
+pub(crate) const MAX_RANK: usize = 64;
+/// Larger expressions are not followed: their size may double with every operator.
+const MAX_SIZE: usize = 256;
+
+/// Number of atoms in an expression.
+fn size(e: &Expr) -> usize {
+    let of_atom = |atom: &Atom| match atom {
+        Atom::FloorDiv(ab) | Atom::Mod(ab) | Atom::Min(ab) | Atom::Max(ab) => 1 + size(&ab.0) + size(&ab.1),
+        Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => 1,
+    };
+    e.terms().iter().flat_map(|(product, _)| product).map(of_atom).sum()
 }
 
 /// Product of dimensions.

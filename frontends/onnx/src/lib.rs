@@ -138,3 +138,6 @@ fn map_file(path: &Path, what: &str) -> Result<Bytes> {
     }
     mapped::map(&file).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Types of a model's inputs: symbolic dimensions and the caller's overrides.
 
 use crate::{
+    builder::MAX_RANK,
     element_type::element_type,
     options::{DimSpec, ImportOptions},
     proto::{DimensionProto, ValueInfoProto, dimension, type_proto},
@@ -74,6 +75,10 @@ impl<'o> Signature<'o> {
                 .hint(format!("give its shape, such as '--shape {name}=1x3x224x224'")));
             }
         };
+        if dims.len() > MAX_RANK {
+            return Err(Diagnostic::unsupported(format!("input '{name}' has {} dimensions", dims.len()))
+                .hint(format!("mlcc takes at most {MAX_RANK} dimensions")));
+        }
         let mut types = Vec::with_capacity(dims.len());
         for (d, dim) in dims.into_iter().enumerate() {
             let spec = specs.map_or(DimSpec::Declared, |specs| specs[d]);

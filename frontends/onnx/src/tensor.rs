@@ -1,6 +1,6 @@
 //! `TensorProto` to [`Tensor`]: data from `raw_data`, from typed fields or from another file.
 
-use crate::{element_type::element_type, external::ExternalData, proto::TensorProto};
+use crate::{builder::MAX_RANK, element_type::element_type, external::ExternalData, proto::TensorProto};
 use bytes::Bytes;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -23,6 +23,10 @@ pub(crate) fn tensor_from_proto(proto: &TensorProto, external: &ExternalData) ->
             "{what} is stored in segments, or is a sequence or optional"
         ))
         .hint("only whole, dense tensors are supported"));
+    }
+    if proto.dims.len() > MAX_RANK {
+        return Err(Diagnostic::unsupported(format!("{what} has {} dimensions", proto.dims.len()))
+            .hint(format!("mlcc takes at most {MAX_RANK} dimensions")));
     }
     let dtype = element_type(i64::from(proto.data_type), &what)?;
     let size = element_count(&proto.dims).and_then(|n| n.checked_mul(dtype.size())).ok_or_else(|| {

@@ -64,7 +64,7 @@ fn scatter_nd(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("scatter_nd", attrs, &[data, indices, updates])?])
 }
 
-/// Negative indices count from the end of the new axis.
+/// Indices may be floats, and so may the depth.
 fn one_hot(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (indices, values) = (call.input(0)?, call.input(2)?);
     let depth = call.input(1)?;
@@ -77,11 +77,6 @@ fn one_hot(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     };
     let axis = normalised_axis(call.int("axis", -1)?, call.rank(indices) + 1)?;
     let indices = call.cast(indices, DType::I64)?;
-    let size = call.dims_value(vec![depth.clone()], true)?;
-    let zero = call.int_scalar(DType::I64, 0);
-    let negative = call.binary("less", indices, zero)?;
-    let from_end = call.binary("add", indices, size)?;
-    let indices = call.select(negative, from_end, indices)?;
     let attrs = Attrs::new().with("axis", Attr::Int(axis as i64)).with("depth", Attr::Exprs(vec![depth]));
     Ok(vec![call.op("one_hot", attrs, &[indices, values])?])
 }

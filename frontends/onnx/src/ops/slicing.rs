@@ -65,7 +65,7 @@ fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64) -> (Expr, Expr) {
     let before = Expr::from(-1);
     let start = match start.as_const() {
         Some(s) if s >= i64::from(i32::MAX) => last.clone(),
-        _ => limit(absolute(start), &zero, &last),
+        _ => limit(absolute(start), &before, &last),
     };
     let end = match end.as_const() {
         Some(e) if e <= i64::from(i32::MIN) => before,

@@ -1,0 +1,9 @@
+//! Tests on models that are built here, message by message.
+
+mod external;
+mod hostile;
+mod models;
+mod normalisation;
+mod shapes;
+mod tensors;
+mod walk;
