@@ -21,6 +21,9 @@ mod compare;
 mod index;
 mod memory;
 
+#[cfg(test)]
+mod testing;
+
 pub use compare::compare;
 
 use mlcc_ir::{

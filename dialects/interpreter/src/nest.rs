@@ -89,10 +89,9 @@ fn launch(nest: &LoopNest, code: &Compiled, memories: Vec<Memory>, seed: u64) ->
         machine.block = block;
         machine.epoch = 0;
         machine.tile += 1;
-        for (b, buffer) in nest.buffers.iter().enumerate().filter(|(_, b)| b.space == Space::Shared) {
+        for b in (0..nest.buffers.len()).filter(|&b| nest.buffers[b].space == Space::Shared) {
             machine.memories[b].clear();
             machine.tracker.iter_mut().for_each(|t| t.clear(b));
-            debug_assert_eq!(buffer.role, Role::Temporary);
         }
         run_block(code, &mut machine, &template, &mut random)?;
     }

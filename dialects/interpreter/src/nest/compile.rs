@@ -10,7 +10,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     kernel::{Combine, Role},
-    nest::{ContractionTile, Loop, LoopNest, Mapping, Node, Store, TileOperand},
+    nest::{ContractionTile, Loop, LoopNest, Mapping, Node, Space, Store, TileOperand},
 };
 
 /// A compiled nest.
@@ -77,6 +77,9 @@ struct Compiler<'a> {
 
 impl Compiled {
     pub(super) fn new(nest: &LoopNest, symbols: &Symbols) -> Result<Compiled> {
+        if let Some(b) = nest.buffers.iter().find(|b| b.role != Role::Temporary && b.space != Space::Global) {
+            return Err(Diagnostic::internal(format!("the operand '{}' is not in global memory", b.name)));
+        }
         let tensors = nest.buffers.iter().map(|b| (b.dtype, b.dims.len())).collect();
         let mut compiler = Compiler {
             nest,
