@@ -101,12 +101,13 @@ class OptionalInt<string n> : A<n, I64Attr, 1>;
 class OptionalFloat<string n> : A<n, F64Attr, 1>;
 class OptionalStr<string n> : A<n, StrAttr, 1>;
 class OptionalInts<string n> : A<n, DenseI64ArrayAttr, 1>;
-class OptionalFloats<string n> : A<n, DenseF64ArrayAttr, 1>;
+class OptionalFloats<string n> : A<n, F64ArrayAttr, 1>;
 class OptionalExprs<string n> : A<n, Graph_ExprsAttr, 1>;
 class Int<string n> : A<n, I64Attr>;
 class Float<string n> : A<n, F64Attr>;
 class Ints<string n> : A<n, DenseI64ArrayAttr>;
 class Exprs<string n> : A<n, Graph_ExprsAttr>;
+class Floats<string n> : A<n, F64ArrayAttr>;
 class Element<string n> : A<n, TypeAttr>;
 class Str<string n> : A<n, StrAttr>;
 

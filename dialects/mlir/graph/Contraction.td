@@ -25,7 +25,7 @@ def Graph_EinsumOp : Graph_Op<"einsum", [], [], [Str<"equation">], ["inputs"]> {
 }
 
 def Graph_ConvOp : Graph_Op<"conv", ["x", "w"], ["bias"],
-    [Ints<"strides">, Exprs<"pads">, Ints<"dilations">, Int<"group">]> {
+    [OptionalInts<"strides">, OptionalExprs<"pads">, OptionalInts<"dilations">, Int<"group">]> {
   let summary = "Convolution";
   let description = [{
     Cross-correlation of `x` (N, C, spatial...) with `w` (M, C / group, kernel...), plus `bias` (M). `pads` are
@@ -37,7 +37,7 @@ def Graph_ConvOp : Graph_Op<"conv", ["x", "w"], ["bias"],
 }
 
 def Graph_ConvTransposeOp : Graph_Op<"conv_transpose", ["x", "w"], ["bias"],
-    [Ints<"strides">, Exprs<"pads">, Ints<"dilations">, Int<"group">, OptionalInts<"output_padding">]> {
+    [OptionalInts<"strides">, OptionalExprs<"pads">, OptionalInts<"dilations">, Int<"group">, OptionalInts<"output_padding">]> {
   let summary = "Transposed convolution";
   let description = [{
     The gradient of a convolution with respect to its input; `w` is (C, M / group, kernel...). `output_padding`
@@ -49,8 +49,8 @@ def Graph_ConvTransposeOp : Graph_Op<"conv_transpose", ["x", "w"], ["bias"],
 }
 
 class Graph_Pool<string mnemonic, string what, string text, list<A> attributes, list<string> indices = []>
-    : Graph_Op<mnemonic, ["x"], [], !listconcat([Ints<"kernel">, Ints<"strides">, Exprs<"pads">,
-      Ints<"dilations">, Flag<"ceil_mode">], attributes), [], ["result"], indices> {
+    : Graph_Op<mnemonic, ["x"], [], !listconcat([Ints<"kernel">, OptionalInts<"strides">, OptionalExprs<"pads">,
+      OptionalInts<"dilations">, Flag<"ceil_mode">], attributes), [], ["result"], indices> {
   let summary = what;
   let description = text # "\n\nWindows of `kernel` elements move over the spatial dimensions of `x` (N, C, "
       # "spatial...); `ceil_mode` keeps a last partial window.\n\nExample: `%y = graph." # mnemonic
@@ -64,7 +64,7 @@ def Graph_MaxPoolOp : Graph_Pool<"max_pool", "Largest element of each window",
     [OptionalInt<"storage_order">], ["indices"]>;
 def Graph_AveragePoolOp : Graph_Pool<"average_pool", "Mean of each window",
     "Padding counts as zeros with `count_include_pad`, and not at all without.", [Flag<"count_include_pad">]>;
-def Graph_LpPoolOp : Graph_Pool<"lp_pool", "p-norm of each window", "`(sum |x|^p)^(1/p)`.", [OptionalInt<"p">]>;
+def Graph_LpPoolOp : Graph_Pool<"lp_pool", "p-norm of each window", "`(sum |x|^p)^(1/p)`.", [Int<"p">]>;
 
 class Graph_Reduce<string mnemonic, string what>
     : Graph_Op<mnemonic, ["x"], [], [Ints<"axes">, Flag<"keepdims">]> {

@@ -45,23 +45,24 @@ def Graph_SoftsignOp : Graph_Unary<"softsign", "Soft sign", "x[i] / (1 + |x[i]|)
 def Graph_HardSwishOp : Graph_Unary<"hard_swish", "Hard swish", "x[i] * max(0, min(1, x[i] / 6 + 0.5))">;
 def Graph_MishOp : Graph_Unary<"mish", "Mish", "x[i] * tanh(ln(1 + e^x[i]))">;
 def Graph_LeakyReluOp : Graph_Unary<"leaky_relu", "Leaky rectifier", "x[i] < 0 ? alpha * x[i] : x[i]",
-    [OptionalFloat<"alpha">]>;
+    [Float<"alpha">]>;
 def Graph_EluOp : Graph_Unary<"elu", "Exponential linear unit", "x[i] < 0 ? alpha * (e^x[i] - 1) : x[i]",
-    [OptionalFloat<"alpha">]>;
+    [Float<"alpha">]>;
 def Graph_SeluOp : Graph_Unary<"selu", "Scaled exponential linear unit",
-    "gamma * (x[i] <= 0 ? alpha * (e^x[i] - 1) : x[i])", [OptionalFloat<"alpha">, OptionalFloat<"gamma">]>;
+    "gamma * (x[i] <= 0 ? alpha * (e^x[i] - 1) : x[i])", [Float<"alpha">, Float<"gamma">]>;
 def Graph_CeluOp : Graph_Unary<"celu", "Continuously differentiable exponential linear unit",
-    "max(0, x[i]) + min(0, alpha * (e^(x[i] / alpha) - 1))", [OptionalFloat<"alpha">]>;
+    "max(0, x[i]) + min(0, alpha * (e^(x[i] / alpha) - 1))", [Float<"alpha">]>;
 def Graph_ThresholdedReluOp : Graph_Unary<"thresholded_relu", "Thresholded rectifier",
-    "x[i] > alpha ? x[i] : 0", [OptionalFloat<"alpha">]>;
+    "x[i] > alpha ? x[i] : 0", [Float<"alpha">]>;
 def Graph_HardSigmoidOp : Graph_Unary<"hard_sigmoid", "Piecewise linear sigmoid",
-    "max(0, min(1, alpha * x[i] + beta))", [OptionalFloat<"alpha">, OptionalFloat<"beta">]>;
-def Graph_SwishOp : Graph_Unary<"swish", "Swish", "x[i] * sigmoid(alpha * x[i])", [OptionalFloat<"alpha">]>;
+    "max(0, min(1, alpha * x[i] + beta))", [Float<"alpha">, Float<"beta">]>;
+def Graph_SwishOp : Graph_Unary<"swish", "Swish", "x[i] * sigmoid(alpha * x[i])", [Float<"alpha">]>;
 def Graph_GeluOp : Graph_Unary<"gelu", "Gaussian error linear unit",
     "x[i] / 2 * (1 + erf(x[i] / sqrt(2))), or its `tanh` approximation", [OptionalStr<"approximate">]>;
 def Graph_ShrinkOp : Graph_Unary<"shrink", "Shrinkage",
     "x[i] < -lambd ? x[i] + bias : x[i] > lambd ? x[i] - bias : 0",
-    [OptionalFloat<"bias">, OptionalFloat<"lambd">]>;
+    [Float<"bias">, Float<"lambd">]>;
+def Graph_IdentityOp : Graph_Unary<"identity", "The same tensor", "x[i]">;
 def Graph_IsNanOp : Graph_Unary<"is_nan", "Test for NaN; the result is `i1`", "x[i] is NaN">;
 def Graph_IsInfOp : Graph_Unary<"is_inf", "Test for infinity; the result is `i1`",
     "x[i] is an infinity of a sign that is looked for", [Flag<"detect_negative">, Flag<"detect_positive">]>;

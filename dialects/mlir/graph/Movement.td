@@ -60,16 +60,16 @@ def Graph_ExpandOp : Graph_Op<"expand", ["x"], [], [Exprs<"shape">]> {
   }];
 }
 
-def Graph_TileOp : Graph_Op<"tile", ["x"], [], [Ints<"repeats">]> {
+def Graph_TileOp : Graph_Op<"tile", ["x"], [], [Exprs<"repeats">]> {
   let summary = "Repetition";
   let description = [{
     Dimension `d` is repeated `repeats[d]` times.
 
-    Example: `%y = graph.tile %x repeats [1, 2] : (tensor<4x8xf32>) -> tensor<4x16xf32>`
+    Example: `%y = graph.tile %x repeats <1, 2> : (tensor<4x8xf32>) -> tensor<4x16xf32>`
   }];
 }
 
-def Graph_TriluOp : Graph_Op<"trilu", ["x"], [], [Flag<"upper">, OptionalInt<"k">]> {
+def Graph_TriluOp : Graph_Op<"trilu", ["x"], [], [A<"upper", BoolAttr>, OptionalInt<"k">]> {
   let summary = "Upper or lower triangle";
   let description = [{
     Keeps the elements of the last two dimensions on and above (below) diagonal `k`; the others become 0.
@@ -88,8 +88,8 @@ def Graph_ReverseSequenceOp : Graph_Op<"reverse_sequence", ["x", "lens"], [],
   }];
 }
 
-def Graph_ResizeOp : Graph_Op<"resize", ["x"], [], [OptionalFloats<"scales">, Exprs<"sizes">,
-    OptionalStr<"mode">, OptionalStr<"coordinate_mode">, OptionalStr<"nearest_mode">,
+def Graph_ResizeOp : Graph_Op<"resize", ["x"], [], [Floats<"scales">, Exprs<"sizes">,
+    Str<"mode">, OptionalStr<"coordinate_mode">, OptionalStr<"nearest_mode">,
     OptionalFloat<"cubic_coeff_a">, Flag<"exclude_outside">, OptionalFloat<"extrapolation_value">,
     Flag<"antialias">, OptionalFloats<"roi">]> {
   let summary = "Interpolation to another size";
@@ -101,7 +101,7 @@ def Graph_ResizeOp : Graph_Op<"resize", ["x"], [], [OptionalFloats<"scales">, Ex
 }
 
 def Graph_GridSampleOp : Graph_Op<"grid_sample", ["x", "grid"], [],
-    [OptionalStr<"mode">, OptionalStr<"padding_mode">, Flag<"align_corners">]> {
+    [Str<"mode">, OptionalStr<"padding_mode">, Flag<"align_corners">]> {
   let summary = "Interpolation at given points";
   let description = [{
     `grid` holds coordinates in -1..1, the last spatial dimension first.

@@ -418,17 +418,6 @@ impl<'m> Attribute<'m> {
         }
     }
 
-    pub(crate) fn floats(self) -> Option<Vec<f64>> {
-        // SAFETY: the kind is asked for first; the positions are below the count.
-        unsafe {
-            if !mlirAttributeIsADenseF64Array(self.raw) {
-                return None;
-            }
-            let count = mlirDenseArrayGetNumElements(self.raw);
-            Some((0..count).map(|i| mlirDenseF64ArrayGetElement(self.raw, i)).collect())
-        }
-    }
-
     /// A dense constant's type and elements: little-endian bytes, a byte each for `i1`.
     pub(crate) fn dense(self) -> Option<(Type<'m>, Vec<u8>)> {
         // SAFETY: the kind is asked for first. The raw data of a dense constant of integers or floats of whole

@@ -4,6 +4,7 @@ mod read;
 mod write;
 
 pub(crate) use read::verify;
+pub(crate) use write::tensor_data;
 
 use crate::{
     context::MlirContext,

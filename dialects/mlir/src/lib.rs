@@ -9,9 +9,13 @@
 mod context;
 mod ffi;
 mod graph;
+mod kernel;
 pub mod lowering;
+mod nest;
 pub mod operators;
+mod program;
 mod read;
+mod scalar;
 mod text;
 mod verify;
 pub mod weights;

@@ -74,8 +74,8 @@ pub(crate) fn segments(places: &[Operand], present: &[bool]) -> Option<Vec<usize
             Arity::One => usize::from(*present.get(at)?),
             Arity::Optional => usize::from(present.get(at).copied().unwrap_or(false)),
             Arity::Variadic => {
-                let size = present.len().checked_sub(at + after)?;
-                if !present[at..at + size].iter().all(|p| *p) {
+                let size = present.len().saturating_sub(at + after);
+                if !present.get(at..at + size).unwrap_or_default().iter().all(|p| *p) {
                     return None;
                 }
                 at += size;

@@ -179,8 +179,21 @@ pub(crate) fn tensor(
     Ok((tensor, ty))
 }
 
-/// An operator's attribute.
-pub(crate) fn attr(attribute: Attribute<'_>, weights: Weights<'_>) -> std::result::Result<Attr, String> {
+/// A list of `f64`.
+fn floats(attribute: Attribute<'_>) -> Option<Vec<f64>> {
+    let float = |a: Attribute<'_>| a.float().filter(|(_, ty)| ty.text() == "f64").map(|(value, _)| value);
+    attribute.array()?.into_iter().map(float).collect()
+}
+
+/// An operator's attribute; `kind` is TableGen's constraint on it, which tells empty lists apart.
+pub(crate) fn attr(
+    attribute: Attribute<'_>,
+    kind: &str,
+    weights: Weights<'_>,
+) -> std::result::Result<Attr, String> {
+    if kind == "F64ArrayAttr" {
+        return floats(attribute).map(Attr::Floats).ok_or_else(|| "expected a list of f64".into());
+    }
     if let Some(value) = attribute.bool() {
         return Ok(Attr::Bool(value));
     }
@@ -196,8 +209,8 @@ pub(crate) fn attr(attribute: Attribute<'_>, weights: Weights<'_>) -> std::resul
     let simple = None
         .or_else(|| name(attribute).map(Attr::Str))
         .or_else(|| attribute.ints().map(Attr::Ints))
-        .or_else(|| attribute.floats().map(Attr::Floats))
-        .or_else(|| names(attribute).map(Attr::Strs));
+        .or_else(|| names(attribute).map(Attr::Strs))
+        .or_else(|| floats(attribute).map(Attr::Floats));
     if let Some(simple) = simple {
         return Ok(simple);
     }

@@ -1,6 +1,6 @@
 //! What MLIR's verifier asks of Rust.
 
-use crate::{ffi::Op, graph};
+use crate::{ffi::Op, graph, kernel, nest};
 use mlir_sys::MlirOperation;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,9 +13,11 @@ extern "C" fn mlccVerify(raw: MlirOperation) -> bool {
     let op = unsafe { Op::from_raw(raw) };
     // Unwinding into C++ would abort the process.
     let verified = catch_unwind(AssertUnwindSafe(|| {
-        let name = op.name();
-        match name.split('.').next() {
-            Some("graph") => graph::verify(op),
+        match op.name().as_str() {
+            // What reads is valid; the other operations of these levels are read with what holds them.
+            "te.kernel" => kernel::read(op).map(drop),
+            "loop.nest" => nest::read(op).map(drop),
+            name if name.starts_with("graph.") => graph::verify(op),
             _ => Ok(()),
         }
     }));

@@ -2,8 +2,13 @@
 
 #[path = "suite"]
 mod suite {
+    mod files;
     mod graph;
+    mod hostile;
     mod lowering;
+    mod nest;
     mod operators;
+    mod program;
     mod random;
+    mod upstream;
 }

@@ -203,12 +203,14 @@ fn value_type(op: Op<'_>, value: Value<'_>) -> Result<TensorType> {
 }
 
 fn attributes(op: Op<'_>, weights: Weights<'_>) -> Result<Attrs> {
+    let operator = operator_of(op)?;
     let mut attrs = Attrs::new();
     for (name, attribute) in op.attributes() {
         if OURS.contains(&name.as_str()) {
             continue;
         }
-        let attr = attr(attribute, weights).map_err(|e| error(op, format!("attribute '{name}': {e}")))?;
+        let kind = operator.attributes.iter().find(|a| a.name == name).map_or("", |a| a.kind);
+        let attr = attr(attribute, kind, weights).map_err(|e| error(op, format!("attribute '{name}': {e}")))?;
         attrs = attrs.with(&name, attr);
     }
     Ok(attrs)

@@ -170,8 +170,8 @@ fn attribute(attr: &Attr, kind: &str) -> Result<String> {
         Attr::Ints(v) if exprs => format!("#graph.exprs<{}>", list(v)),
         Attr::Ints(v) if v.is_empty() => "array<i64>".into(),
         Attr::Ints(v) => format!("array<i64: {}>", list(v)),
-        Attr::Floats(v) if v.is_empty() => "array<f64>".into(),
-        Attr::Floats(v) => format!("array<f64: {}>", list(v.iter().map(|x| float(*x)))),
+        // Not `array<f64>`, which MLIR prints with six digits.
+        Attr::Floats(v) => format!("[{}]", list(v.iter().map(|x| float(*x) + " : f64"))),
         Attr::Strs(v) => strings(v),
         Attr::Exprs(v) => expr_list(v)?,
         Attr::Tensor(v) => tensor_data(v, &v.ty())?,

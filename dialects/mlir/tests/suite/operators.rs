@@ -11,7 +11,7 @@ fn kind(constraint: &str) -> Option<AttrKind> {
         "StrAttr" => AttrKind::Str,
         "TypeAttr" => AttrKind::DType,
         "DenseI64ArrayAttr" => AttrKind::Ints,
-        "DenseF64ArrayAttr" => AttrKind::Floats,
+        "F64ArrayAttr" => AttrKind::Floats,
         "Graph_ExprsAttr" => AttrKind::Exprs,
         _ => return None,
     })

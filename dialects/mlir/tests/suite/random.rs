@@ -112,7 +112,7 @@ impl Random {
             "StrAttr" => Attr::Str(self.name().into()),
             "TypeAttr" => Attr::DType(self.pick(&DType::ALL)),
             "DenseI64ArrayAttr" => Attr::Ints((0..count).map(|_| self.next() as i64).collect()),
-            "DenseF64ArrayAttr" => Attr::Floats((0..count).map(|_| self.float()).collect()),
+            "F64ArrayAttr" => Attr::Floats((0..count).map(|_| self.float()).collect()),
             "Graph_ExprsAttr" if self.below(4) == 0 => {
                 Attr::Ints((0..count + 1).map(|_| self.below(9) as i64 - 4).collect())
             }
