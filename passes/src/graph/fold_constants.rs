@@ -3,6 +3,7 @@
 
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
+    attributes::Attr,
     diagnostic::Result,
     graph::{Def, Graph},
     tensor::{Element, Tensor, element_count, push_element},
@@ -35,7 +36,8 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
             folded[at] = true;
             continue;
         }
-        if !node.regions.is_empty() || node.results.is_empty() || node.op.starts_with("random") {
+        let symbolic = node.attrs.0.values().any(is_symbolic);
+        if !node.regions.is_empty() || node.results.is_empty() || symbolic || node.op.starts_with("random") {
             continue;
         }
         let operands: Option<Vec<Option<Tensor>>> = node
@@ -50,6 +52,10 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
             types.iter().map(|t| element_count(&t.static_dims()?)?.checked_mul(t.dtype.size())).sum();
         let fits = |bytes: usize| bytes <= MAX_BYTES.max(read) && bytes <= MAX_FOLDED_BYTES;
         if !written.is_some_and(fits) {
+            continue;
+        }
+        // A kernel reads a transposed operand at other addresses, and packs a constant one anyway.
+        if &*node.op == "transpose" && read > MAX_BYTES {
             continue;
         }
         // A matrix product of large constants would take the interpreter minutes: it is left to the
@@ -69,6 +75,11 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
     let mut flags = folded.iter();
     graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
     Ok(folded.iter().filter(|f| **f).count())
+}
+
+/// Whether an attribute depends on sizes that are known only when the model runs.
+fn is_symbolic(attr: &Attr) -> bool {
+    matches!(attr, Attr::Exprs(values) if values.iter().any(|e| e.as_const().is_none()))
 }
 
 /// The results of a node as constants, where inference knows every element.
