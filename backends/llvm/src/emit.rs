@@ -17,6 +17,8 @@ mod reduction;
 mod scalar;
 mod tile;
 
+pub use memory::memory_kind;
+
 use builder::{Builder, Kind, Val};
 use mlcc_ir::{
     Name,

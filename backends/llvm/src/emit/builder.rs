@@ -367,14 +367,12 @@ impl<'c> Builder<'c> {
         self.one("arith.negf", &[a], (a.kind, a.lanes), &[("fastmath", self.contract)])
     }
 
-    /// Magnitude of `a`, sign of `b`. By bits: LLVM would move a following conversion before
-    /// `math.copysign` and then call a library function for the sign.
+    /// `a`, which is not negative, with the sign of `b`. Not `math.copysign`: LLVM would move a following
+    /// conversion in front of it, and then call a library function to convert the sign.
     pub fn copysign(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
-        let int = a.kind.as_int();
-        let sign = self.int(int, 1, -1i64 << (int.bits() - 1));
-        let magnitude = self.and(self.bitcast(a, int), self.not(sign));
-        let sign = self.and(self.bitcast(b, int), sign);
-        self.bitcast(self.or(magnitude, sign), a.kind)
+        let bits = self.bitcast(b, b.kind.as_int());
+        let negative = self.compare(Cmp::Lt, bits, self.int(bits.kind, 1, 0));
+        self.select(negative, self.neg(a), a)
     }
 
     /// Comparison, of integers or of floats by the operands' type.

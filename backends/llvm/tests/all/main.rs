@@ -2,8 +2,10 @@
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+mod agree;
 mod functions;
 mod gemm;
+mod loops;
 mod nests;
 mod run;
 mod scalars;
