@@ -1,5 +1,10 @@
 //! Transposed convolutions, as a gather: each output point sums over the kernel positions from which an
 //! input point reaches it.
+//!
+//! The input point `i` reaches `o = i * stride + k * dilation - pad`. Along a dimension without dilation
+//! whose size is a multiple of the stride, `o = h * stride + p` for a phase `p` in `0..stride`, and only
+//! the kernel positions `k = mod(p + pad, stride) + kh * stride` count: the loops visit those alone.
+//! Elsewhere they visit all kernel positions, and those that no input point reaches count as 0.
 
 use super::{
     contraction::{self, Contraction},
@@ -33,28 +38,46 @@ fn lower_conv_transpose(op: &mut Lowering<'_, '_>) -> Result<()> {
         in_channel = Expr::axis("g") * channels.clone() + in_channel;
     }
     axes.push(parallel("m", dw[1].clone()));
-    axes.extend(names.iter().zip(&dy[2..]).map(|((name, _), extent)| parallel(name, extent.clone())));
-    axes.push(reduction("c", channels));
-    axes.extend(window.axes(&names));
-
     let mut write = vec![Expr::axis("n"), out_channel.clone()];
-    write.extend(names.iter().map(|(name, _)| Expr::axis(name)));
     let mut x_index = vec![Expr::axis("n"), in_channel.clone()];
     let mut w_index = vec![in_channel, Expr::axis("m")];
+    let mut window_axes = Vec::new();
     let mut guards = Vec::new();
+    let mut kernel_leaves = false;
     for (d, (name, kernel_name)) in names.iter().enumerate() {
-        let inside = if window.kernel[d].is(1) { Expr::from(0) } else { Expr::axis(kernel_name) };
-        // The input point i reaches o = i * stride + k * dilation - pad.
-        let scaled =
-            Expr::axis(name) + window.begin[d].clone() - inside.clone() * Expr::from(window.dilations[d]);
-        let stride = Expr::from(window.strides[d]);
-        x_index.push(scaled.floor_div(&stride));
-        w_index.push(inside);
-        if window.strides[d] > 1 {
-            guards.push(scaled.modulo(&stride));
+        let (stride, kernel) = (Expr::from(window.strides[d]), &window.kernel[d]);
+        let pad = &window.begin[d];
+        let size = &dy[2 + d];
+        let by_phase = window.strides[d] > 1 && window.dilations[d] == 1 && size.modulo(&stride).is(0);
+        let visited = if by_phase { kernel.ceil_div(&stride) } else { kernel.clone() };
+        let inside = if visited.is(1) { Expr::from(0) } else { Expr::axis(kernel_name) };
+        if !visited.is(1) {
+            window_axes.push(reduction(kernel_name, visited));
+        }
+        if by_phase {
+            let phase_name = format!("p{name}");
+            axes.push(parallel(name, size.floor_div(&stride)));
+            axes.push(parallel(&phase_name, stride.clone()));
+            let phase = Expr::axis(&phase_name);
+            write.push(Expr::axis(name) * stride.clone() + phase.clone());
+            let reach = phase + pad.clone();
+            x_index.push(Expr::axis(name) + reach.floor_div(&stride) - inside.clone());
+            w_index.push(reach.modulo(&stride) + inside * stride.clone());
+            kernel_leaves |= !kernel.modulo(&stride).is(0);
+        } else {
+            axes.push(parallel(name, size.clone()));
+            write.push(Expr::axis(name));
+            let scaled = Expr::axis(name) + pad.clone() - inside.clone() * Expr::from(window.dilations[d]);
+            x_index.push(scaled.floor_div(&stride));
+            w_index.push(inside);
+            if window.strides[d] > 1 {
+                guards.push(scaled.modulo(&stride));
+            }
         }
     }
-    let operands = vec![(x, x_index, true), (w, w_index, false)];
+    axes.push(reduction("c", channels));
+    axes.extend(window_axes);
+    let operands = vec![(x, x_index, true), (w, w_index, kernel_leaves)];
     let bias = op.optional(2).map(|b| (b, vec![out_channel]));
     contraction::emit(op, Contraction { name: "conv_transpose", axes, write, operands, guards, bias })
 }

@@ -105,6 +105,14 @@ fn transposed_convolutions() {
     );
     let a = conv_attrs(&[1, 2], &[0, 0, 0, 0], &[1, 1], 2).with("output_padding", ints(&[0, 1]));
     assert_agrees("conv_transpose", &a, &[f32s(&[2, 6, 4, 5]), f32s(&[6, 2, 3, 3]), f32s(&[4])]);
+    // Sizes that are multiples of the strides, with kernels that are and are not.
+    for (kernel, pads) in
+        [([4, 2], [1, 0, 1, 0]), ([3, 3], [1, 1, 0, 0]), ([2, 2], [0; 4]), ([1, 2], [0, 1, -1, -1])]
+    {
+        let a = conv_attrs(&[2, 2], &pads, &[1, 1], 1);
+        let operands = [f32s(&[2, 3, 4, 5]), f32s(&[3, 4, kernel[0], kernel[1]]), f32s(&[4])];
+        assert_agrees_as("conv_transpose", &a, &operands, &ALL_ROLES);
+    }
     let a = conv_attrs(&[2, 1, 2], &[0; 6], &[1, 1, 1], 1);
     assert_agrees("conv_transpose", &a, &[f32s(&[1, 2, 3, 4, 2]), f32s(&[2, 3, 2, 2, 1])]);
 }
