@@ -19,7 +19,7 @@ def Loop_Dialect : Dialect {
       %x = loop.buffer "x" input global [n, 64] : f32
       %y = loop.buffer "y" output global [n, 64] : f32
       loop.for i to n parallel {
-        loop.for j to 64 vector 16 {
+        loop.for j to 64 vector(16) {
           loop.store %y {
             %0 = te.read %x["%i", "%j"] : f32
             %1 = te.scalar 0.0 : f32

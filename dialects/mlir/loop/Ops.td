@@ -48,11 +48,11 @@ def Loop_ForOp : Loop_Op<"for", [SingleBlock, NoTerminator]> {
     Over the integers from 0 up to the extent. Mapping: `serial`, `reduction`, `parallel` (threads of the pool),
     `vector` (of that many lanes), `unrolled`, `block` or `thread` (dimension of the GPU's grid or block).
 
-    Example: `loop.for j to 64 vector 16 { ... }`
+    Example: `loop.for j to 64 vector(16) { ... }`
   }];
   let arguments = (ins StrAttr:$axis, StrAttr:$extent, Loop_Mapping:$mapping, OptionalAttr<I32Attr>:$width);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "custom<Range>($axis, $extent) $mapping ($width^)? $body attr-dict";
+  let assemblyFormat = "custom<Range>($axis, $extent) $mapping (`(` $width^ `)`)? $body attr-dict";
 }
 
 def Loop_StoreOp : Loop_Op<"store", [SingleBlock]> {

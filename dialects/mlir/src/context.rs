@@ -71,7 +71,7 @@ impl MlirContext {
 
     /// Lets MLIR print what a writer wrote in the generic form. A failure is the writer's or the value's fault.
     pub(crate) fn pretty(&self, generic: &str, locations: bool) -> Result<String> {
-        let generic = format!("\"builtin.module\"() ({{\n{generic}\n}}) : () -> () loc(unknown)");
+        let generic = format!("\"builtin.module\"() ({{\n^bb0:\n{generic}\n}}) : () -> () loc(unknown)");
         let module = self.parse(&generic, "generic").map_err(|e| {
             let at = e.location.clone();
             let e = Diagnostic::internal(format!("the value has no MLIR form: {}", e.message));

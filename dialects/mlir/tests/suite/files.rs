@@ -8,16 +8,25 @@ pub(crate) fn read(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// Compares with a file, or writes it where `MLCC_BLESS` is set.
+fn check(name: &str, printed: &str) {
+    if std::env::var_os("MLCC_BLESS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+        std::fs::write(path, printed).expect("the sources are writable");
+    }
+    assert_eq!(printed, read(name));
+}
+
 #[test]
 fn files_round_trip() {
     let context = MlirContext::new();
     let store = WeightStore::new();
-    let graph = context.parse_graph(&read("graph_ops.mlir"), &store).unwrap();
-    assert_eq!(context.print_graph(&graph).unwrap(), read("graph_ops.mlir"));
-    let program = context.parse_program(&read("te_ops.mlir"), &store).unwrap();
-    assert_eq!(context.print_program(&program).unwrap(), read("te_ops.mlir"));
-    let nests = context.parse_nests(&read("loop_ops.mlir")).unwrap();
-    assert_eq!(context.print_nests(&nests).unwrap(), read("loop_ops.mlir"));
+    let graph = context.parse_graph(&read("graph_ops.mlir"), &store).unwrap_or_else(|e| panic!("{e}"));
+    check("graph_ops.mlir", &context.print_graph(&graph).unwrap());
+    let program = context.parse_program(&read("te_ops.mlir"), &store).unwrap_or_else(|e| panic!("{e}"));
+    check("te_ops.mlir", &context.print_program(&program).unwrap());
+    let nests = context.parse_nests(&read("loop_ops.mlir")).unwrap_or_else(|e| panic!("{e}"));
+    check("loop_ops.mlir", &context.print_nests(&nests).unwrap());
 }
 
 /// Every case of `invalid.mlir` begins with a line `// line:column: message`, counted from that line.
