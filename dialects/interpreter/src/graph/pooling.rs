@@ -49,8 +49,8 @@ impl Windows {
         }
         let mut found = vec![0usize];
         let mut padded = 1;
-        for d in 0..3 {
-            let first = at[d] * self.strides[d] - self.begin[d];
+        for (d, at) in at.into_iter().enumerate() {
+            let first = at * self.strides[d] - self.begin[d];
             let positions = (0..self.kernel[d]).map(|k| first + k * self.dilations[d]);
             padded *= positions.clone().filter(|&p| p < self.input[d] + self.end[d]).count();
             let inside: Vec<usize> =

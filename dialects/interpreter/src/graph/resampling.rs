@@ -16,7 +16,8 @@ pub(super) fn resize(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let mut outside: Vec<Vec<bool>> = Vec::new();
     for d in 0..dims.len() {
         let (input, output) = (dims[d], call.dims()[d]);
-        let taps: Vec<Taps> = (0..output).map(|i| taps(call, d, i, input, output, scales[d])).collect();
+        let line = Line { call, d, input, output, scale: scales[d] };
+        let taps: Vec<Taps> = (0..output).map(|i| line.taps(i)).collect();
         outside.push(taps.iter().map(Option::is_none).collect());
         let unchanged =
             input == output && taps.iter().enumerate().all(|(i, t)| t.as_deref() == Some(&[(i, 1.0)]));
@@ -50,61 +51,73 @@ pub(super) fn resize(call: &Call<'_>) -> Result<Vec<Tensor>> {
     Ok(vec![from_f64(x.dtype, call.dims(), data)?])
 }
 
-/// The taps of position `i` of dimension `d`.
-fn taps(call: &Call<'_>, d: usize, i: i64, input: i64, output: i64, scale: f64) -> Taps {
-    if input == 0 {
-        return Some(Vec::new());
-    }
-    let rank = call.dims().len();
-    let (i, length) = (i as f64, input as f64);
-    let stretched = scale * length;
-    let x = match call.attrs.str("coordinate_mode", "half_pixel") {
-        "align_corners" if stretched == 1.0 => 0.0,
-        "align_corners" => i * (length - 1.0) / (stretched - 1.0),
-        "asymmetric" => i / scale,
-        "tf_crop_and_resize" => {
-            let roi = call.attrs.floats("roi").unwrap_or(&[]);
-            let (begin, end) =
-                (roi.get(d).copied().unwrap_or(0.0), roi.get(d + rank).copied().unwrap_or(1.0));
-            let x = if output == 1 {
-                (begin + end) * (length - 1.0) / 2.0
-            } else {
-                begin * (length - 1.0) + i * (end - begin) * (length - 1.0) / (output as f64 - 1.0)
-            };
-            if x < 0.0 || x > length - 1.0 {
-                return None;
+/// One dimension under interpolation.
+struct Line<'a> {
+    call: &'a Call<'a>,
+    d: usize,
+    input: i64,
+    output: i64,
+    scale: f64,
+}
+
+impl Line<'_> {
+    /// The taps of position `i` of the result.
+    fn taps(&self, i: i64) -> Taps {
+        let Line { call, d, input, output, scale } = *self;
+        if input == 0 {
+            return Some(Vec::new());
+        }
+        let rank = call.dims().len();
+        let (i, length) = (i as f64, input as f64);
+        let stretched = scale * length;
+        let x = match call.attrs.str("coordinate_mode", "half_pixel") {
+            "align_corners" if stretched == 1.0 => 0.0,
+            "align_corners" => i * (length - 1.0) / (stretched - 1.0),
+            "asymmetric" => i / scale,
+            "tf_crop_and_resize" => {
+                let roi = call.attrs.floats("roi").unwrap_or(&[]);
+                let (begin, end) =
+                    (roi.get(d).copied().unwrap_or(0.0), roi.get(d + rank).copied().unwrap_or(1.0));
+                let x = if output == 1 {
+                    (begin + end) * (length - 1.0) / 2.0
+                } else {
+                    begin * (length - 1.0) + i * (end - begin) * (length - 1.0) / (output as f64 - 1.0)
+                };
+                if x < 0.0 || x > length - 1.0 {
+                    return None;
+                }
+                x
             }
-            x
+            "tf_half_pixel_for_nn" => (i + 0.5) / scale,
+            "pytorch_half_pixel" if output == 1 => 0.0,
+            "half_pixel_symmetric" => {
+                let adjustment = output as f64 / stretched;
+                length / 2.0 * (1.0 - adjustment) + (i + 0.5) / scale - 0.5
+            }
+            _ => (i + 0.5) / scale - 0.5,
+        };
+        let base = x.floor();
+        let weights = weights(call, x - base, scale);
+        let mut taps: Vec<(usize, f64)> = Vec::with_capacity(weights.len());
+        let mut sum = 0.0;
+        for (step, weight) in weights {
+            let position = base as i64 + step;
+            let inside = (0..input).contains(&position);
+            if weight == 0.0 || (!inside && call.attrs.bool("exclude_outside", false)) {
+                continue;
+            }
+            sum += weight;
+            let position = position.clamp(0, input - 1) as usize;
+            match taps.iter_mut().find(|t| t.0 == position) {
+                Some(tap) => tap.1 += weight,
+                None => taps.push((position, weight)),
+            }
         }
-        "tf_half_pixel_for_nn" => (i + 0.5) / scale,
-        "pytorch_half_pixel" if output == 1 => 0.0,
-        "half_pixel_symmetric" => {
-            let adjustment = output as f64 / stretched;
-            length / 2.0 * (1.0 - adjustment) + (i + 0.5) / scale - 0.5
+        if call.attrs.bool("exclude_outside", false) && sum != 0.0 {
+            taps.iter_mut().for_each(|t| t.1 /= sum);
         }
-        _ => (i + 0.5) / scale - 0.5,
-    };
-    let base = x.floor();
-    let weights = weights(call, x - base, scale);
-    let mut taps: Vec<(usize, f64)> = Vec::with_capacity(weights.len());
-    let mut sum = 0.0;
-    for (step, weight) in weights {
-        let position = base as i64 + step;
-        let inside = (0..input).contains(&position);
-        if weight == 0.0 || (!inside && call.attrs.bool("exclude_outside", false)) {
-            continue;
-        }
-        sum += weight;
-        let position = position.clamp(0, input - 1) as usize;
-        match taps.iter_mut().find(|t| t.0 == position) {
-            Some(tap) => tap.1 += weight,
-            None => taps.push((position, weight)),
-        }
+        Some(taps)
     }
-    if call.attrs.bool("exclude_outside", false) && sum != 0.0 {
-        taps.iter_mut().for_each(|t| t.1 /= sum);
-    }
-    Some(taps)
 }
 
 /// Steps from the position on the left, and their weights, for a fraction `ratio` of the way to the

@@ -24,8 +24,7 @@ fn tensor(name: &str, dtype: DType, dims: &[&str], role: Role) -> KernelTensor {
 fn compute(
     name: &str,
     axes: &[(&str, &str, AxisKind)],
-    target: usize,
-    write: &[&str],
+    (target, write): (usize, &[&str]),
     body: Body,
     combine: Option<Combine>,
 ) -> Compute {
@@ -74,7 +73,7 @@ fn a_matrix_product_agrees_with_the_operator() {
             tensor("b", DType::F32, &["7", "5"], Role::Input),
             tensor("y", DType::F32, &["m", "5"], Role::Output),
         ],
-        vec![compute("matmul", &axes, 2, &["%i", "%j"], body, Some(Combine::Add))],
+        vec![compute("matmul", &axes, (2, &["%i", "%j"]), body, Some(Combine::Add))],
     );
     let mut random = Random(7);
     let operands = [random.tensor(DType::F32, &[3, 7]), random.tensor(DType::F32, &[7, 5])];
@@ -110,7 +109,7 @@ fn a_padded_convolution_agrees_with_the_operator() {
                 tensor("w", DType::F32, &["6", "2", "3", "3"], Role::Input),
                 tensor("y", DType::F32, &["2", "6", "4", "3"], Role::Output),
             ],
-            vec![compute("conv", &axes, 2, &write, body, Some(Combine::Add))],
+            vec![compute("conv", &axes, (2, &write), body, Some(Combine::Add))],
         )
     };
     let mut random = Random(8);
@@ -147,10 +146,10 @@ fn softmax() -> Kernel {
             tensor("y", DType::F32, &["n", "6"], Role::Output),
         ],
         vec![
-            compute("max", &[rows, over], 1, &["%i"], max, Some(Combine::Max)),
-            compute("exp", &[rows, along], 2, &["%i", "%j"], exp, None),
-            compute("sum", &[rows, over], 3, &["%i"], sum, Some(Combine::Add)),
-            compute("divide", &[rows, along], 4, &["%i", "%j"], divide, None),
+            compute("max", &[rows, over], (1, &["%i"]), max, Some(Combine::Max)),
+            compute("exp", &[rows, along], (2, &["%i", "%j"]), exp, None),
+            compute("sum", &[rows, over], (3, &["%i"]), sum, Some(Combine::Add)),
+            compute("divide", &[rows, along], (4, &["%i", "%j"]), divide, None),
         ],
     )
 }
@@ -178,7 +177,7 @@ fn scatter(kind: AxisKind, combine: Option<Combine>) -> Kernel {
             tensor("updates", DType::F32, &["3"], Role::Input),
             tensor("y", DType::F32, &["4"], Role::InOut),
         ],
-        vec![compute("scatter", &[("i", "3", kind)], 2, &["$0"], body, combine)],
+        vec![compute("scatter", &[("i", "3", kind)], (2, &["$0"]), body, combine)],
     )
 }
 
@@ -201,7 +200,7 @@ fn malformed_kernels_are_refused() {
     let one = |write: &str, axes: &[(&str, &str, AxisKind)], body: Body| {
         let tensors =
             vec![tensor("x", DType::F32, &["4"], Role::Input), tensor("y", DType::F32, &["4"], Role::Output)];
-        let kernel = kernel(tensors, vec![compute("c", axes, 1, &[write], body, None)]);
+        let kernel = kernel(tensors, vec![compute("c", axes, (1, &[write]), body, None)]);
         run(&kernel, &symbols(&[]), &[f32s(&[4], &[0.0; 4])]).map_err(|e| e.message)
     };
     let mut copy = Body::default();

@@ -27,32 +27,32 @@ pub(super) struct Compiled {
 
 /// A compiled node.
 pub(super) enum Code {
-    Loop {
-        slot: usize,
-        extent: Index,
-        mapping: Mapping,
-        tile: bool,
-        body: Vec<Code>,
-    },
-    Store {
-        buffer: usize,
-        index: Vec<Index>,
-        body: CompiledBody,
-        combine: Option<Combine>,
-        guards: Vec<(Index, Index)>,
-        checked: bool,
-    },
-    Tile {
-        acc: usize,
-        rows: i64,
-        cols: i64,
-        k: Index,
-        a: Operand,
-        a_rows: Option<Index>,
-        b: Operand,
-        b_cols: Option<Index>,
-    },
+    Loop { slot: usize, extent: Index, mapping: Mapping, tile: bool, body: Vec<Code> },
+    Store(Box<StoreCode>),
+    Tile(Box<TileCode>),
     Barrier(usize),
+}
+
+/// A compiled store.
+pub(super) struct StoreCode {
+    pub(super) buffer: usize,
+    pub(super) index: Vec<Index>,
+    pub(super) body: CompiledBody,
+    pub(super) combine: Option<Combine>,
+    pub(super) guards: Vec<(Index, Index)>,
+    pub(super) checked: bool,
+}
+
+/// A compiled contraction tile.
+pub(super) struct TileCode {
+    pub(super) acc: usize,
+    pub(super) rows: i64,
+    pub(super) cols: i64,
+    pub(super) k: Index,
+    pub(super) a: Operand,
+    pub(super) a_rows: Option<Index>,
+    pub(super) b: Operand,
+    pub(super) b_cols: Option<Index>,
 }
 
 /// A compiled operand of a contraction tile.
@@ -174,14 +174,14 @@ impl Compiler<'_> {
         let guard =
             |(a, b): &(mlcc_ir::expr::Expr, mlcc_ir::expr::Expr)| Ok((self.index(a, 0)?, self.index(b, 0)?));
         let guards = store.guards.iter().map(guard).collect::<Result<_>>()?;
-        Ok(Code::Store {
+        Ok(Code::Store(Box::new(StoreCode {
             buffer: store.buffer,
             index,
             body,
             combine: store.combine,
             guards,
             checked: store.checked,
-        })
+        })))
     }
 
     fn tile(&self, tile: &ContractionTile) -> Result<Code> {
@@ -201,7 +201,7 @@ impl Compiler<'_> {
             return Err(Diagnostic::internal("a tile is added to no buffer or to an input"));
         }
         let optional = |e: &Option<mlcc_ir::expr::Expr>| e.as_ref().map(|e| self.index(e, 0)).transpose();
-        Ok(Code::Tile {
+        Ok(Code::Tile(Box::new(TileCode {
             acc: tile.acc,
             rows: i64::from(tile.rows),
             cols: i64::from(tile.cols),
@@ -210,6 +210,6 @@ impl Compiler<'_> {
             a_rows: optional(&tile.a_rows)?,
             b: operand(&tile.b)?,
             b_cols: optional(&tile.b_cols)?,
-        })
+        })))
     }
 }

@@ -36,6 +36,14 @@ struct History {
     foreign: Option<Stamp>,
 }
 
+/// An element of memory that is accessed.
+#[derive(Clone, Copy)]
+pub(super) struct Cell<'a> {
+    pub(super) buffer: usize,
+    pub(super) memory: &'a Memory,
+    pub(super) offset: usize,
+}
+
 /// The histories of all elements.
 pub(super) struct Tracker {
     histories: Vec<Vec<History>>,
@@ -51,12 +59,12 @@ impl Tracker {
         self.histories[buffer].fill(History::default());
     }
 
-    pub(super) fn read(&mut self, buffer: usize, memory: &Memory, offset: usize, by: Stamp) -> Result<()> {
-        let history = &mut self.histories[buffer][offset];
+    pub(super) fn read(&mut self, cell: Cell<'_>, by: Stamp) -> Result<()> {
+        let history = &mut self.histories[cell.buffer][cell.offset];
         if let Some((writer, _)) = history.writer
             && by.races(writer)
         {
-            return Err(race(memory, offset, "read", by, "written", writer));
+            return Err(race(cell, "read", by, "written", writer));
         }
         match history.reader {
             Some(reader) if reader.block != by.block => {
@@ -76,33 +84,32 @@ impl Tracker {
     /// A write of `value`; `combine` where it is an atomic combination.
     pub(super) fn write(
         &mut self,
-        buffer: usize,
-        memory: &Memory,
-        offset: usize,
+        cell: Cell<'_>,
         by: Stamp,
         value: Element,
         combine: Option<Combine>,
     ) -> Result<()> {
-        let history = &mut self.histories[buffer][offset];
+        let history = &mut self.histories[cell.buffer][cell.offset];
         if let Some((writer, how)) = history.writer
             && by.races(writer)
         {
             let atomic = combine.is_some() && combine == how;
-            if !atomic && memory.elements[offset] != Some(value) {
-                return Err(race(memory, offset, "written", by, "written", writer));
+            if !atomic && cell.memory.elements[cell.offset] != Some(value) {
+                return Err(race(cell, "written", by, "written", writer));
             }
         }
         let readers = [history.reader, history.second, history.foreign];
         if let Some(reader) = readers.into_iter().flatten().find(|&r| by.races(r)) {
-            return Err(race(memory, offset, "written", by, "read", reader));
+            return Err(race(cell, "written", by, "read", reader));
         }
         history.writer = Some((by, combine));
         Ok(())
     }
 }
 
-fn race(memory: &Memory, offset: usize, now: &str, by: Stamp, before: &str, other: Stamp) -> Diagnostic {
-    let (mut rest, mut at) = (offset as i64, vec![0; memory.dims.len()]);
+fn race(cell: Cell<'_>, now: &str, by: Stamp, before: &str, other: Stamp) -> Diagnostic {
+    let memory = cell.memory;
+    let (mut rest, mut at) = (cell.offset as i64, vec![0; memory.dims.len()]);
     for (at, &dim) in at.iter_mut().zip(&memory.dims).rev() {
         (*at, rest) = (rest % dim, rest / dim);
     }

@@ -1,11 +1,11 @@
 //! One thread of a nest, which can pause at a barrier and go on.
 
 use super::{
-    compile::{Code, Compiled, Operand},
-    race::{Stamp, Tracker},
+    compile::{Code, Compiled, Operand, StoreCode, TileCode},
+    race::{Cell, Stamp, Tracker},
 };
 use crate::{
-    body::{CompiledBody, Reader, out_of_bounds},
+    body::{Reader, out_of_bounds},
     index::Index,
     memory::Memory,
     scalar::{binary, cast, combine_op},
@@ -122,37 +122,17 @@ impl<'a> Thread<'a> {
                         self.state.begin_tile(machine);
                     }
                 }
-                Code::Store { buffer, index, body, combine, guards, checked } => {
-                    if self.state.guarded(guards)? {
-                        self.state.store(machine, *buffer, index, body, *combine, *checked)?;
+                Code::Store(store) => {
+                    if self.state.guarded(&store.guards)? {
+                        self.state.store(machine, store)?;
                     }
                 }
-                Code::Tile { acc, rows, cols, k, a, a_rows, b, b_cols } => {
-                    let limit = |e: &Option<Index>, all: i64| {
-                        e.as_ref().map_or(Ok(all), |e| e.evaluate(&self.state.axes, &[]))
-                    };
-                    let tile = Tile {
-                        rows: *rows,
-                        cols: *cols,
-                        a_rows: limit(a_rows, *rows)?,
-                        b_cols: limit(b_cols, *cols)?,
-                    };
-                    let k = k.evaluate(&self.state.axes, &[])?;
-                    self.state.tile(machine, *acc, &tile, k, a, b)?;
-                }
+                Code::Tile(tile) => self.state.tile(machine, tile)?,
                 Code::Barrier(number) => return Ok(Pause::Barrier(*number)),
             }
         }
         Ok(Pause::End)
     }
-}
-
-/// Sizes of a contraction tile: all of it, and the part that exists.
-struct Tile {
-    rows: i64,
-    cols: i64,
-    a_rows: i64,
-    b_cols: i64,
 }
 
 impl State {
@@ -171,57 +151,43 @@ impl State {
         Ok(true)
     }
 
-    fn store(
-        &mut self,
-        machine: &mut Machine<'_>,
-        buffer: usize,
-        index: &[Index],
-        body: &CompiledBody,
-        combine: Option<Combine>,
-        checked: bool,
-    ) -> Result<()> {
+    fn store(&mut self, machine: &mut Machine<'_>, store: &StoreCode) -> Result<()> {
         let mut values = std::mem::take(&mut self.values);
         let axes = std::mem::take(&mut self.axes);
-        let mut access = Access { state: self, machine };
-        let result = access.store(&axes, &mut values, buffer, index, body, combine, checked);
+        let result = Access { state: self, machine }.store(store, &axes, &mut values);
         (self.values, self.axes) = (values, axes);
         result
     }
 
-    fn tile(
-        &mut self,
-        machine: &mut Machine<'_>,
-        acc: usize,
-        tile: &Tile,
-        k: i64,
-        a: &Operand,
-        b: &Operand,
-    ) -> Result<()> {
+    fn tile(&mut self, machine: &mut Machine<'_>, tile: &TileCode) -> Result<()> {
         let at = |o: &Operand, axes: &[i64]| -> Result<[i64; 3]> {
             Ok([o.base.evaluate(axes, &[])?, o.stride.evaluate(axes, &[])?, o.k_stride.evaluate(axes, &[])?])
         };
-        let (from_a, from_b) = (at(a, &self.axes)?, at(b, &self.axes)?);
+        let limit = |e: &Option<Index>, all: i64| e.as_ref().map_or(Ok(all), |e| e.evaluate(&self.axes, &[]));
+        let (a_rows, b_cols) = (limit(&tile.a_rows, tile.rows)?, limit(&tile.b_cols, tile.cols)?);
+        let depth = tile.k.evaluate(&self.axes, &[])?;
+        let (from_a, from_b) = (at(&tile.a, &self.axes)?, at(&tile.b, &self.axes)?);
         let mut access = Access { state: self, machine };
-        let dtype = access.memory(acc).dtype;
+        let dtype = access.memory(tile.acc).dtype;
         let wide = if dtype.is_float() { DType::F64 } else { dtype };
         let undefined = || Diagnostic::internal(format!("a contraction is not defined on {dtype}"));
         for r in 0..tile.rows {
-            let row = r.min(tile.a_rows - 1).max(0);
+            let row = r.min(a_rows - 1).max(0);
             for c in 0..tile.cols {
-                let offset = (r * tile.cols + c) as usize;
-                let mut sum = cast(access.load(acc, offset as i64)?, wide);
-                for k in 0..k {
-                    let x = access.load(a.buffer, place(from_a, row, k)?)?;
+                let offset = r * tile.cols + c;
+                let mut sum = cast(access.load(tile.acc, offset)?, wide);
+                for k in 0..depth {
+                    let x = access.load(tile.a.buffer, place(from_a, row, k)?)?;
                     // A column that does not exist counts as 0.
-                    if c >= tile.b_cols {
+                    if c >= b_cols {
                         continue;
                     }
-                    let y = access.load(b.buffer, place(from_b, c, k)?)?;
+                    let y = access.load(tile.b.buffer, place(from_b, c, k)?)?;
                     let product =
                         binary(BinaryOp::Mul, wide, cast(x, wide), cast(y, wide)).ok_or_else(undefined)?;
                     sum = binary(BinaryOp::Add, wide, sum, product).ok_or_else(undefined)?;
                 }
-                access.write(acc, offset, cast(sum, dtype), None)?;
+                access.write(tile.acc, offset as usize, cast(sum, dtype), None)?;
             }
         }
         Ok(())
@@ -263,7 +229,7 @@ impl Access<'_, '_, '_> {
         if self.private(buffer).is_none()
             && let Some(tracker) = &mut self.machine.tracker
         {
-            tracker.read(buffer, &self.machine.memories[buffer], offset, stamp)?;
+            tracker.read(Cell { buffer, memory: &self.machine.memories[buffer], offset }, stamp)?;
         }
         self.memory(buffer).load(offset)
     }
@@ -290,7 +256,7 @@ impl Access<'_, '_, '_> {
             None => {
                 let memory = &mut self.machine.memories[buffer];
                 if let Some(tracker) = &mut self.machine.tracker {
-                    tracker.write(buffer, memory, offset, stamp, value, combine)?;
+                    tracker.write(Cell { buffer, memory, offset }, stamp, value, combine)?;
                 }
                 memory
             }
@@ -299,31 +265,21 @@ impl Access<'_, '_, '_> {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one node")]
-    fn store(
-        &mut self,
-        axes: &[i64],
-        values: &mut Vec<Element>,
-        buffer: usize,
-        index: &[Index],
-        body: &CompiledBody,
-        combine: Option<Combine>,
-        checked: bool,
-    ) -> Result<()> {
-        let mut value = body.run(axes, values, self)?;
-        let at = index.iter().map(|e| e.evaluate(axes, values)).collect::<Result<Vec<_>>>()?;
-        let memory = self.memory(buffer);
+    fn store(&mut self, store: &StoreCode, axes: &[i64], values: &mut Vec<Element>) -> Result<()> {
+        let mut value = store.body.run(axes, values, self)?;
+        let at = store.index.iter().map(|e| e.evaluate(axes, values)).collect::<Result<Vec<_>>>()?;
+        let memory = self.memory(store.buffer);
         let dtype = memory.dtype;
         let Some(offset) = memory.offset(&at) else {
-            return if checked { Ok(()) } else { Err(out_of_bounds("write", &memory.name, &at)) };
+            return if store.checked { Ok(()) } else { Err(out_of_bounds("write", &memory.name, &at)) };
         };
-        if let Some(combine) = combine {
+        if let Some(combine) = store.combine {
             // The read is part of the atomic combination, so only the write is tracked.
             let old = memory.load(offset)?;
             value = binary(combine_op(combine), dtype, old, value)
                 .ok_or_else(|| Diagnostic::internal(format!("{combine:?} is not defined on {dtype}")))?;
         }
-        self.write(buffer, offset, value, combine)
+        self.write(store.buffer, offset, value, store.combine)
     }
 }
 

@@ -110,7 +110,7 @@ fn every_operator_can_be_evaluated() {
 }
 
 /// Changes types, shapes and attributes at random.
-fn disturb(random: &mut Random, attrs: &mut Attrs, operands: &mut Vec<Option<Tensor>>) {
+fn disturb(random: &mut Random, attrs: &mut Attrs, operands: &mut [Option<Tensor>]) {
     let small = |random: &mut Random| random.below(6) - 2;
     for operand in operands.iter_mut() {
         match random.below(6) {

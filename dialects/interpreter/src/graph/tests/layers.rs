@@ -7,7 +7,7 @@ use crate::{
 use mlcc_ir::{attributes::Attr, dtype::DType, tensor::Tensor};
 
 /// The definition of a two-dimensional convolution, element by element.
-fn plain_conv(x: &Tensor, w: &Tensor, stride: i64, pad: i64, dilation: i64, group: i64) -> Vec<f64> {
+fn plain_conv(x: &Tensor, w: &Tensor, [stride, pad, dilation, group]: [i64; 4]) -> Vec<f64> {
     let ([n, c, h, wd], [m, cg, kh, kw]) = (dims(x), dims(w));
     let size = |i: i64, k: i64| (i + 2 * pad - dilation * (k - 1) - 1) / stride + 1;
     let (xs, ws) = (x.to_f64(), w.to_f64());
@@ -60,7 +60,7 @@ fn convolutions_match_their_definition() {
         let x = random.tensor(DType::F32, &[2, 4, 7, 9]);
         let w = random.tensor(DType::F32, &[8, 4 / group, 3, 2]);
         let got = &evaluate("conv", &window(stride, pad, dilation, group), &[x.clone(), w.clone()])[0];
-        let want = plain_conv(&x, &w, stride, pad, dilation, group);
+        let want = plain_conv(&x, &w, [stride, pad, dilation, group]);
         assert!(compare(got, &f32s(&got.dims, &want)) < 1e-7);
     }
 }

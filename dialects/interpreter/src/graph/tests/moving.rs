@@ -165,13 +165,17 @@ fn movement_keeps_the_bits_of_every_type() {
         let x = random.tensor(dtype, &[3, 4]);
         let turned =
             evaluate("transpose", &[("perm", ints(&[1, 0]))], std::slice::from_ref(&x)).swap_remove(0);
-        let back = evaluate("transpose", &[("perm", ints(&[1, 0]))], &[turned.clone()]).swap_remove(0);
+        let back =
+            evaluate("transpose", &[("perm", ints(&[1, 0]))], std::slice::from_ref(&turned)).swap_remove(0);
         assert_eq!(back, x);
         let joined = evaluate("concat", &[("axis", Attr::Int(0))], &[x.clone(), x.clone()]).swap_remove(0);
         let half = [("starts", ints(&[3, 0])), ("sizes", ints(&[3, 4])), ("steps", ints(&[1, 1]))];
         assert_eq!(evaluate("slice", &half, &[joined])[0], x);
         // Signalling bits stay as they are: no conversion on the way.
         let nan = Tensor::new(DType::F32, vec![1], vec![1, 0, 0x80, 0x7f].into()).unwrap();
-        assert_eq!(evaluate("tile", &[("repeats", ints(&[1]))], &[nan.clone()])[0].data, nan.data);
+        assert_eq!(
+            evaluate("tile", &[("repeats", ints(&[1]))], std::slice::from_ref(&nan))[0].data,
+            nan.data
+        );
     }
 }
