@@ -24,6 +24,8 @@ mod rotary;
 mod shape;
 mod slicing;
 mod softmax;
+mod spectral;
+mod unfolding;
 mod unsupported;
 mod window;
 
@@ -51,5 +53,7 @@ pub(crate) const FAMILIES: &[&[Operator]] = &[
     shape::OPERATORS,
     slicing::OPERATORS,
     softmax::OPERATORS,
+    spectral::OPERATORS,
+    unfolding::OPERATORS,
     unsupported::OPERATORS,
 ];

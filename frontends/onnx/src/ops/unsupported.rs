@@ -15,9 +15,7 @@ const YET: &str = "it is not implemented yet";
 
 pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("Bernoulli", 15, Unsupported(RANDOM)),
-    Operator::new("Col2Im", 18, Unsupported(YET)),
     Operator::new("ConcatFromSequence", 11, Unsupported(SEQUENCES)),
-    Operator::new("DFT", 17, Unsupported(YET)),
     Operator::new("DeformConv", 19, Unsupported(YET)),
     Operator::new("Det", 11, Unsupported(YET)),
     Operator::new("FlexAttention", 1, Unsupported(YET)),
@@ -28,7 +26,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("LinearAttention", 27, Unsupported(YET)),
     Operator::new("Loop", 1, Unsupported(CONTROL_FLOW)),
     Operator::new("MaxRoiPool", 1, Unsupported(YET)),
-    Operator::new("MaxUnpool", 9, Unsupported(YET)),
     Operator::new("MelWeightMatrix", 17, Unsupported(YET)),
     Operator::new("Multinomial", 7, Unsupported(RANDOM)),
     Operator::new("NonMaxSuppression", 10, Unsupported(SIZES)),
@@ -42,7 +39,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("RandomUniformLike", 1, Unsupported(RANDOM)),
     Operator::new("RegexFullMatch", 20, Unsupported(TEXT)),
     Operator::new("RoiAlign", 10, Unsupported(YET)),
-    Operator::new("STFT", 17, Unsupported(YET)),
     Operator::new("Scan", 8, Unsupported(CONTROL_FLOW)),
     Operator::new("SequenceAt", 11, Unsupported(SEQUENCES)),
     Operator::new("SequenceConstruct", 11, Unsupported(SEQUENCES)),
