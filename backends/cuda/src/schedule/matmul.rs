@@ -74,9 +74,14 @@ struct Product<'k> {
 
 /// Maps a kernel; `None` if it is no matrix product.
 pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+    schedule_with_tile(kernel, None)
+}
+
+/// The same with that many rows and columns a block, 64 or 128.
+pub(super) fn schedule_with_tile(kernel: &Kernel, side: Option<i64>) -> Result<Option<(String, LoopNest)>> {
     let kernel = &inline_where(kernel, &|_, _| true);
     let Some(product) = recognise(kernel) else { return Ok(None) };
-    let side = product.tile();
+    let side = side.unwrap_or_else(|| product.tile());
     let Some(nest) = product.tiled(side)? else { return Ok(None) };
     let per_thread = side / 16;
     let decision =

@@ -6,6 +6,7 @@ use mlcc_interpreter::{Symbols, compare};
 use mlcc_ir::{
     dtype::DType,
     kernel::{Combine, Kernel, Role},
+    nest::LoopNest,
     scalar::{BinaryOp, Constant, Inst},
     tensor::{Element, Tensor, element_count, push_element},
 };
@@ -35,10 +36,13 @@ fn operands(kernel: &Kernel, symbols: &Symbols) -> Vec<Tensor> {
 
 /// Schedules the kernel, runs the nest in two orders and compares; the decision.
 fn check(kernel: &Kernel, sizes: &[(&str, i64)]) -> String {
+    check_nest(kernel, sizes, schedule(kernel).unwrap())
+}
+
+fn check_nest(kernel: &Kernel, sizes: &[(&str, i64)], (decision, nest): (String, LoopNest)) -> String {
     let symbols: Symbols = sizes.iter().map(|(n, v)| ((*n).into(), *v)).collect();
     let inputs = operands(kernel, &symbols);
     let want = mlcc_interpreter::kernel::run(kernel, &symbols, &inputs).unwrap();
-    let (decision, nest) = schedule(kernel).unwrap();
     mlcc_passes::contract::check_nest(&nest, "schedule").unwrap();
     for seed in [1, 7] {
         let got = mlcc_interpreter::nest::run(&nest, &symbols, &inputs, seed).unwrap();
@@ -113,10 +117,9 @@ fn matmul_is_tiled_with_remainders() {
 fn large_products_get_large_tiles() {
     let (decision, _) = schedule(&samples::matmul(["1", "1024", "1024", "1024"])).unwrap();
     assert_eq!(decision, "matmul tile=128x128x16 thread=8x8 threads=256");
-    assert_eq!(
-        check(&samples::matmul(["16", "130", "257", "17"]), &[]),
-        "matmul tile=128x128x16 thread=8x8 threads=256"
-    );
+    let small = samples::matmul(["1", "131", "30", "17"]);
+    let large = super::matmul::schedule_with_tile(&small, Some(128)).unwrap().unwrap();
+    check_nest(&small, &[], large);
 }
 
 #[test]

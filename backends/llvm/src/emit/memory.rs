@@ -15,7 +15,7 @@ use mlcc_ir::{
 
 /// How an element lies in memory.
 #[must_use]
-pub(crate) fn memory_kind(dtype: DType) -> Kind {
+pub fn memory_kind(dtype: DType) -> Kind {
     match dtype {
         DType::F32 => Kind::F32,
         DType::F64 => Kind::F64,
