@@ -104,8 +104,7 @@ pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i6
     let scratch = vec![0xa5u8; kernel.scratch_bytes.evaluate(&value).unwrap() as usize];
     let mut results = Vec::new();
     for at_end in [true, false] {
-        let fenced: Vec<_> =
-            operands.iter().map(|t| Fenced::new(&t.data, at_end, t.dtype.size())).collect();
+        let fenced: Vec<_> = operands.iter().map(|t| Fenced::new(&t.data, at_end, t.dtype.size())).collect();
         let scratch = Fenced::new(&scratch, at_end, 64);
         let pointers: Vec<_> = fenced.iter().map(Fenced::pointer).collect();
         // Two parts, so that the range is tested.
