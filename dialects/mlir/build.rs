@@ -36,7 +36,13 @@ fn main() {
         let source = format!("{folder}/Ops.td");
         for (mode, option, suffix) in GENERATED {
             let target = format!("{out}/{dialect}_{suffix}");
-            tblgen(&prefix, "mlir-tblgen", &[&format!("-{mode}"), &format!("{option}{dialect}")], &source, &target);
+            tblgen(
+                &prefix,
+                "mlir-tblgen",
+                &[&format!("-{mode}"), &format!("{option}{dialect}")],
+                &source,
+                &target,
+            );
         }
     }
     println!("cargo:rerun-if-changed=Dialects.td");

@@ -10,6 +10,8 @@ def Loop_NestOp : Loop_Op<"nest", [IsolatedFromAbove, SingleBlock, NoTerminator]
   let description = [{
     Buffers are the kernel's operands in order (inputs, then outputs), then temporaries. `symbols` are the sizes
     that the caller passes, sorted.
+
+    Example: `loop.nest "relu" nodes ["relu_0"] symbols ["n"] { ... }`
   }];
   let arguments = (ins StrAttr:$name, StrArrayAttr:$nodes, StrArrayAttr:$symbols);
   let regions = (region SizedRegion<1>:$body);

@@ -45,7 +45,11 @@ impl MlirContext {
             [mlirGetDialectHandle__graph__(), mlirGetDialectHandle__te__(), mlirGetDialectHandle__loop__()]
                 .map(|raw| DialectHandle::from_raw(raw))
         };
-        levels.iter().chain(&[DialectHandle::func()]).chain(dialects).for_each(|d| d.insert_dialect(&registry));
+        levels
+            .iter()
+            .chain(&[DialectHandle::func()])
+            .chain(dialects)
+            .for_each(|d| d.insert_dialect(&registry));
         let context = melior::Context::new_with_registry(&registry, false);
         context.load_all_available_dialects();
         MlirContext { context }
@@ -100,11 +104,10 @@ impl MlirContext {
         match ran {
             Ok(Some(())) => Ok(print(module.op(), true)),
             Ok(None) => Err(first(errors).unwrap_or_else(|| Diagnostic::internal("an MLIR pass failed"))),
-            Err(message) => Err(Diagnostic::user(format!(
-                "not a pass pipeline: '{pipeline}': {}",
-                message.trim()
-            ))
-            .hint("name registered passes, such as 'canonicalize,cse'")),
+            Err(message) => {
+                Err(Diagnostic::user(format!("not a pass pipeline: '{pipeline}': {}", message.trim()))
+                    .hint("name registered passes, such as 'canonicalize,cse'"))
+            }
         }
     }
 }
@@ -119,6 +122,8 @@ fn print(op: ffi::Op<'_>, locations: bool) -> String {
 /// One of MLIR's errors: `file:line:column: message`, or at the ONNX node.
 fn error(location: ffi::Location<'_>, message: &str) -> Diagnostic {
     match (location.file(), provenance(location)) {
+        // What our verifiers find inside of an operation has the inner one's place.
+        (Some((file, ..)), _) if message.starts_with(&format!("{file}:")) => Diagnostic::user(message),
         (Some((file, line, column)), _) => Diagnostic::user(format!("{file}:{line}:{column}: {message}")),
         (None, Some((_, at))) => Diagnostic::user(message).at(&at),
         (None, None) => Diagnostic::user(format!("{}: {message}", location.text())),
@@ -188,7 +193,9 @@ fn check_nesting(text: &str, file: &str) -> Result<()> {
             _ => 0,
         };
         if depth > MAX_NESTING || signs > MAX_NESTING {
-            return Err(Diagnostic::user(format!("{file}:{line}: nested more than {MAX_NESTING} levels deep")));
+            return Err(Diagnostic::user(format!(
+                "{file}:{line}: nested more than {MAX_NESTING} levels deep"
+            )));
         }
     }
     Ok(())

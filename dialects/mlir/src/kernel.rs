@@ -55,7 +55,8 @@ fn write_compute(compute: &Compute, tensors: &[String]) -> Result<String> {
     };
     let axes: Result<Vec<String>> = compute.axes.iter().map(axis).collect();
     let target = tensors.get(compute.target);
-    let target = target.ok_or_else(|| Diagnostic::internal(format!("compute '{}' has no target", compute.name)))?;
+    let target =
+        target.ok_or_else(|| Diagnostic::internal(format!("compute '{}' has no target", compute.name)))?;
     let body = scalar::write(&compute.body, Target { index: &compute.write, guards: &[] }, tensors)?;
     Ok(format!(
         "\"te.compute\"({target}) <{{name = {}, axes = [{}]{}}}> ({body}) : ({TENSOR}) -> ()\n",

@@ -15,9 +15,11 @@ mod nest;
 pub mod operators;
 mod program;
 mod read;
+mod reference;
 mod scalar;
 mod text;
 mod verify;
 pub mod weights;
 
 pub use context::MlirContext;
+pub use reference::{dialect_reference, dialects};

@@ -111,7 +111,8 @@ impl Writer<'_> {
             Node::Store(s) => {
                 let target = Target { index: &s.index, guards: &s.guards };
                 let properties =
-                    [combine_property(s.combine), if s.checked { ", checked".into() } else { String::new() }].concat();
+                    [combine_property(s.combine), if s.checked { ", checked".into() } else { String::new() }]
+                        .concat();
                 // MLIR refuses a leading comma, and `<{}>` is fine where properties exist.
                 writeln!(
                     text,

@@ -40,8 +40,7 @@ impl MlirContext {
     pub fn parse_program(&self, text: &str, weights: &dyn WeightSource) -> Result<Program> {
         let module = self.parse(text, "tensor")?;
         let mut programs = module.op().body(0).filter(|op| op.name() == "te.program");
-        let program =
-            programs.next().ok_or_else(|| Diagnostic::user("tensor: expected a 'te.program'"))?;
+        let program = programs.next().ok_or_else(|| Diagnostic::user("tensor: expected a 'te.program'"))?;
         if let Some(second) = programs.next() {
             return Err(error(second, "a module holds one program"));
         }
@@ -52,7 +51,11 @@ impl MlirContext {
     ///
     /// # Errors
     /// As [`MlirContext::parse_program`] and [`MlirContext::parse_nests`].
-    pub fn parse_loop_module(&self, text: &str, weights: &dyn WeightSource) -> Result<(Program, Vec<LoopNest>)> {
+    pub fn parse_loop_module(
+        &self,
+        text: &str,
+        weights: &dyn WeightSource,
+    ) -> Result<(Program, Vec<LoopNest>)> {
         Ok((self.parse_program(text, weights)?, self.parse_nests(text)?))
     }
 }

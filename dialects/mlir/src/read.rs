@@ -105,7 +105,9 @@ pub(crate) fn tensor_type(ty: Type<'_>) -> std::result::Result<TensorType, Strin
     if let Some(encoding) = ty.encoding() {
         let dims_of = |a: Attribute<'_>| a.parameters().first().copied().and_then(exprs);
         match encoding.kind().as_str() {
-            "graph.dims" => symbolic = Some(dims_of(encoding).ok_or_else(|| bad("not a list of expressions"))?),
+            "graph.dims" => {
+                symbolic = Some(dims_of(encoding).ok_or_else(|| bad("not a list of expressions"))?)
+            }
             "graph.blocked" => {
                 let parameters = encoding.parameters();
                 let blocks = parameters.first().and_then(|b| blocks(*b, dims.len()));

@@ -183,12 +183,14 @@ fn instruction(body: &Body, inst: &Inst, ty: DType, tensors: &[String]) -> Resul
             format!("\"te.index\"({names}) <{{expr = {}}}> : ({types})", quoted_expr(&e[0])?)
         }
         Inst::Read { tensor, index, outside } => {
-            let missing = || Diagnostic::internal(format!("a scalar body reads tensor {tensor}, which is missing"));
+            let missing =
+                || Diagnostic::internal(format!("a scalar body reads tensor {tensor}, which is missing"));
             let name = tensors.get(*tensor).ok_or_else(missing)?;
             let mut operands = Operands { body, used: Vec::new() };
             let index = text::exprs(&operands.localise(index))?;
             let (names, types) = operands.text()?;
-            let outside = outside.map_or(String::new(), |c| format!(", outside = {}", text::scalar(c.dtype, c.bits)));
+            let outside =
+                outside.map_or(String::new(), |c| format!(", outside = {}", text::scalar(c.dtype, c.bits)));
             format!("\"te.read\"({name}{names}) <{{index = [{index}]{outside}}}> : ({TENSOR}{types})")
         }
         Inst::Unary(op, a) => format!("\"te.{}\"(%b{a}) : ({})", mnemonic(&UNARY, op)?, of(a)?),

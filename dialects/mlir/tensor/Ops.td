@@ -11,6 +11,20 @@ def Te_KernelOp : Te_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock, NoTer
   let description = [{
     Declares its tensors, then computes one after the other. Operands are the inputs in order, then the outputs.
     `nodes` are the ONNX nodes that it implements; `named` is its name where the symbol had to differ.
+
+    Example:
+    ```mlir
+    te.kernel @relu nodes ["relu_0"] {
+      %x = te.tensor "x" input : tensor<?x8xf32, #graph.dims<n, 8>>
+      %y = te.tensor "y" output : tensor<?x8xf32, #graph.dims<n, 8>>
+      te.compute "y" (i to n, j to 8) into %y {
+        %0 = te.read %x["%i", "%j"] : f32
+        %1 = te.scalar 0.0 : f32
+        %2 = te.max %0, %1 : f32
+        te.yield %2 : f32 at ["%i", "%j"]
+      }
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<StrAttr>:$name, StrArrayAttr:$nodes);
   let regions = (region SizedRegion<1>:$body);

@@ -210,7 +210,8 @@ fn attributes(op: Op<'_>, weights: Weights<'_>) -> Result<Attrs> {
             continue;
         }
         let kind = operator.attributes.iter().find(|a| a.name == name).map_or("", |a| a.kind);
-        let attr = attr(attribute, kind, weights).map_err(|e| error(op, format!("attribute '{name}': {e}")))?;
+        let attr =
+            attr(attribute, kind, weights).map_err(|e| error(op, format!("attribute '{name}': {e}")))?;
         attrs = attrs.with(&name, attr);
     }
     Ok(attrs)

@@ -108,7 +108,8 @@ impl Writer {
             node.results.iter().map(|&r| Ok(value(graph, r)?.name.clone())).collect();
         let results = list(node.results.iter().map(|r| &names[r.0 as usize]));
         let types = |ids: &[ValueId]| -> Result<String> {
-            let types: Result<Vec<String>> = ids.iter().map(|&id| tensor_type(&value(graph, id)?.ty)).collect();
+            let types: Result<Vec<String>> =
+                ids.iter().map(|&id| tensor_type(&value(graph, id)?.ty)).collect();
             Ok(list(types?))
         };
         let operand_types = types(&operands)?;
@@ -189,8 +190,7 @@ fn known_values(known: &[Option<&[Expr]>]) -> Result<Option<String>> {
     if known.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let each: Result<Vec<String>> =
-        known.iter().map(|k| k.map_or(Ok("unit".into()), expr_list)).collect();
+    let each: Result<Vec<String>> = known.iter().map(|k| k.map_or(Ok("unit".into()), expr_list)).collect();
     Ok(Some(format!("[{}]", list(each?))))
 }
 

@@ -93,7 +93,10 @@ impl Reader<'_> {
             "te.view" => {
                 let offset = field(op, "offset", expr)?;
                 only_symbols(&offset).map_err(|e| error(op, e))?;
-                (Storage::View { source: self.operand(op, op.operands().next())?, offset }, declared_type(op)?)
+                (
+                    Storage::View { source: self.operand(op, op.operands().next())?, offset },
+                    declared_type(op)?,
+                )
             }
             _ => return Ok(None),
         };
@@ -121,13 +124,16 @@ impl Reader<'_> {
             "te.call" => {
                 let symbol = field(op, "kernel", Attribute::symbol)?;
                 let kernel = self.kernels.get(&symbol);
-                let kernel = kernel.ok_or_else(|| error(op, format!("there is no kernel '@{symbol}'")))?.clone();
+                let kernel =
+                    kernel.ok_or_else(|| error(op, format!("there is no kernel '@{symbol}'")))?.clone();
                 let inputs = kernel.with_role(Role::Input).count();
                 let expected = [inputs, kernel.operands().count() - inputs];
                 let [given, outputs] = groups(op)?;
                 if [given, outputs] != expected {
                     let [inputs, targets] = expected;
-                    let message = format!("'@{symbol}' takes {inputs} inputs and {targets} outputs, not {given} and {outputs}");
+                    let message = format!(
+                        "'@{symbol}' takes {inputs} inputs and {targets} outputs, not {given} and {outputs}"
+                    );
                     return Err(error(op, message));
                 }
                 Step::Kernel { kernel, operands }
@@ -141,7 +147,10 @@ impl Reader<'_> {
                     inputs: operands[..split].to_vec(),
                     outputs: operands[split..].to_vec(),
                     attributes: field(op, "numbers", Attribute::ints)?,
-                    location: Location { node: field(op, "node", name)?, op_type: field(op, "op_type", name)? },
+                    location: Location {
+                        node: field(op, "node", name)?,
+                        op_type: field(op, "op_type", name)?,
+                    },
                 }
             }
             "te.if" => {

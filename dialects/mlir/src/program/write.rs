@@ -94,7 +94,10 @@ impl Writer<'_> {
         }
         for (i, &input) in program.inputs.iter().enumerate() {
             if program.tensors.get(input).map(|t| &t.storage) != Some(&Storage::Input(i)) {
-                return Err(Diagnostic::internal(format!("input {i} of program '{}' is not one", program.name)));
+                return Err(Diagnostic::internal(format!(
+                    "input {i} of program '{}' is not one",
+                    program.name
+                )));
             }
         }
         let mut declared = vec![false; program.tensors.len()];
@@ -156,7 +159,10 @@ impl Writer<'_> {
 
     fn tensors(&self, ids: &[TensorId]) -> Result<String> {
         if let Some(missing) = ids.iter().find(|id| **id >= self.program.tensors.len()) {
-            return Err(Diagnostic::internal(format!("program '{}' has no tensor {missing}", self.program.name)));
+            return Err(Diagnostic::internal(format!(
+                "program '{}' has no tensor {missing}",
+                self.program.name
+            )));
         }
         Ok(list(ids.iter().map(|id| format!("%p{id}"))))
     }

@@ -17,7 +17,8 @@ fn location(node: &str, op_type: &str) -> Location {
 
 fn round_trip(context: &MlirContext, graph: &Graph) {
     let text = context.print_graph(graph).unwrap_or_else(|e| panic!("{e}\n{graph:#?}"));
-    let read = context.parse_graph(&text, &WeightStore::of_graph(graph)).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let read =
+        context.parse_graph(&text, &WeightStore::of_graph(graph)).unwrap_or_else(|e| panic!("{e}\n{text}"));
     // Debug, so that NaN equals itself; constants' data beside it.
     let (a, b) = (format!("{read:#?}"), format!("{graph:#?}"));
     if let Some((i, (a, b))) = a.lines().zip(b.lines()).enumerate().find(|(_, (a, b))| a != b) {
@@ -25,10 +26,13 @@ fn round_trip(context: &MlirContext, graph: &Graph) {
     }
     assert_eq!(a.len(), b.len(), "{text}");
     let constants = |g: &Graph| -> Vec<Tensor> {
-        g.values.iter().filter_map(|v| match &v.def {
-            Def::Constant(t) => Some(t.clone()),
-            _ => None,
-        }).collect()
+        g.values
+            .iter()
+            .filter_map(|v| match &v.def {
+                Def::Constant(t) => Some(t.clone()),
+                _ => None,
+            })
+            .collect()
     };
     assert_eq!(constants(&read), constants(graph), "{text}");
     assert_eq!(context.print_graph(&read).unwrap(), text);
@@ -178,7 +182,11 @@ fn every_operator_round_trips() {
 fn a_graph_reads_well() {
     let mut graph = Graph { name: "net".into(), ..Graph::default() };
     let (n, h) = (Expr::symbol("batch"), Expr::symbol("height"));
-    let x = graph.add_value("x", TensorType::new(DType::F32, vec![n.clone(), 3.into(), h.clone(), h.clone()]), Def::Input(0));
+    let x = graph.add_value(
+        "x",
+        TensorType::new(DType::F32, vec![n.clone(), 3.into(), h.clone(), h.clone()]),
+        Def::Input(0),
+    );
     graph.inputs.push(x);
     let w = graph.add_constant("conv.weight", Tensor::from_f32(&[4, 3, 3, 3], &[0.5; 108]));
     let b = graph.add_constant("conv.bias", Tensor::from_f32(&[4], &[0.1, -2.0, f32::NAN, 1e-30]));
@@ -192,7 +200,14 @@ fn a_graph_reads_well() {
         .with("group", Attr::Int(1));
     let mut push = |op: &str, attrs, operands: &[ValueId], result, place| {
         let operands = operands.iter().map(|o| Some(*o)).collect();
-        graph.nodes.push(Node { op: op.into(), attrs, operands, results: vec![result], regions: vec![], location: place });
+        graph.nodes.push(Node {
+            op: op.into(),
+            attrs,
+            operands,
+            results: vec![result],
+            regions: vec![],
+            location: place,
+        });
     };
     push("conv", conv, &[x, w, b], y, location("conv1", "Conv"));
     push("relu", Attrs::new(), &[y], z, location("/relu", "Relu"));

@@ -22,7 +22,8 @@ fn samples() -> Vec<String> {
     let context = MlirContext::new();
     let mut samples: Vec<String> =
         ["graph_ops", "te_ops", "loop_ops"].map(|name| super::files::read(&format!("{name}.mlir"))).into();
-    samples.extend((1..4).map(|seed| context.print_program(&random_program(&mut Random::new(seed))).unwrap()));
+    samples
+        .extend((1..4).map(|seed| context.print_program(&random_program(&mut Random::new(seed))).unwrap()));
     samples
 }
 
@@ -41,7 +42,20 @@ fn truncated_text_is_refused() {
 fn damaged_text_is_refused() {
     let context = MlirContext::new();
     let mut random = Random::new(99);
-    let odd = ["-1", "99999999999999999999", "\"\"", "%i", "$9", "[]", "<>", "tensor<?xf32>", "0x", "vector", "i128", "}"];
+    let odd = [
+        "-1",
+        "99999999999999999999",
+        "\"\"",
+        "%i",
+        "$9",
+        "[]",
+        "<>",
+        "tensor<?xf32>",
+        "0x",
+        "vector",
+        "i128",
+        "}",
+    ];
     for text in samples() {
         let pieces: Vec<&str> = text.split_inclusive(|c: char| " ,<>()[]{}:\"".contains(c)).collect();
         for _ in 0..250 {
@@ -65,8 +79,11 @@ fn damaged_text_is_refused() {
 #[test]
 fn deep_nesting_is_refused() {
     let context = MlirContext::new();
-    for (open, close) in [("[", "]"), ("(", ")"), ("{a = ", "}"), ("module {", "}"), ("loc(\"a\"(", "))"), ("tuple<", ">")] {
-        let text = format!("module attributes {{a = {}1{}}} {{}}", open.repeat(200_000), close.repeat(200_000));
+    for (open, close) in
+        [("[", "]"), ("(", ")"), ("{a = ", "}"), ("module {", "}"), ("loc(\"a\"(", "))"), ("tuple<", ">")]
+    {
+        let text =
+            format!("module attributes {{a = {}1{}}} {{}}", open.repeat(200_000), close.repeat(200_000));
         let error = context.parse_graph(&text, &WeightStore::new()).unwrap_err();
         assert!(error.message.contains("nested"), "{error}");
     }
@@ -81,7 +98,9 @@ fn errors_have_a_place_in_the_text() {
     assert_eq!(error.fault, Fault::User);
     assert!(error.message.starts_with("graph:2:3: "), "{error}");
     assert!(context.parse_graph("module {}", &WeightStore::new()).unwrap_err().message.contains("func.func"));
-    assert!(context.parse_program("module {}", &WeightStore::new()).unwrap_err().message.contains("te.program"));
+    assert!(
+        context.parse_program("module {}", &WeightStore::new()).unwrap_err().message.contains("te.program")
+    );
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn random_nodes(random: &mut Random, ranks: &[usize], axes: &mut Vec<Name>, dept
             2 => Node::Barrier,
             _ => {
                 let axis: Name = format!("i{}.o", axes.len()).as_str().into();
-                let extent = if axes.is_empty() { random.expr(1) } else { random.expr(1) - Expr::axis(&axes[0]) };
+                let extent =
+                    if axes.is_empty() { random.expr(1) } else { random.expr(1) - Expr::axis(&axes[0]) };
                 axes.push(axis.clone());
                 let body = random_nodes(random, ranks, axes, depth - 1);
                 axes.pop();
@@ -140,7 +141,9 @@ fn a_nest_reads_well() {
         space,
         packed: name == "b",
     };
-    let looped = |axis: &str, extent: Expr, mapping, body| Node::Loop(Loop { axis: axis.into(), extent, mapping, body });
+    let looped = |axis: &str, extent: Expr, mapping, body| {
+        Node::Loop(Loop { axis: axis.into(), extent, mapping, body })
+    };
     let store = |buffer, index, body, guards| {
         Node::Store(Store { buffer, index, body, combine: None, guards, checked: false })
     };
@@ -151,7 +154,14 @@ fn a_nest_reads_well() {
     let nought = relu.constant(Constant::float(DType::F32, 0.0));
     relu.binary(BinaryOp::Max, acc, nought);
     let row = i.clone() * 6.into() + r.clone();
-    let tile = |body| looped("r", 6.into(), Mapping::Unrolled, vec![looped("c", 16.into(), Mapping::Vector(16), vec![body])]);
+    let tile = |body| {
+        looped(
+            "r",
+            6.into(),
+            Mapping::Unrolled,
+            vec![looped("c", 16.into(), Mapping::Vector(16), vec![body])],
+        )
+    };
     let contraction = Node::Tile(ContractionTile {
         acc: 3,
         rows: 6,
@@ -172,16 +182,21 @@ fn a_nest_reads_well() {
             buffer("y", vec![m.clone(), n.clone()], Role::Output, Space::Global),
             buffer("acc", vec![6.into(), 16.into()], Role::Temporary, Space::Register),
         ],
-        body: vec![looped("i", m.ceil_div(&6.into()), Mapping::Parallel, vec![looped(
-            "j",
-            4.into(),
-            Mapping::Serial,
-            vec![
-                tile(store(3, vec![r.clone(), c.clone()], zero, vec![])),
-                contraction,
-                tile(store(2, vec![row.clone(), j * 16.into() + c], relu, vec![(row, m)])),
-            ],
-        )])],
+        body: vec![looped(
+            "i",
+            m.ceil_div(&6.into()),
+            Mapping::Parallel,
+            vec![looped(
+                "j",
+                4.into(),
+                Mapping::Serial,
+                vec![
+                    tile(store(3, vec![r.clone(), c.clone()], zero, vec![])),
+                    contraction,
+                    tile(store(2, vec![row.clone(), j * 16.into() + c], relu, vec![(row, m)])),
+                ],
+            )],
+        )],
         packings: vec![Packing {
             target: 1,
             source_dims: vec![256.into(), n],

@@ -61,3 +61,22 @@ fn tablegen_and_inference_agree() {
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
+
+#[test]
+fn every_operation_has_summary_semantics_and_example() {
+    let reference = mlcc_mlir::dialect_reference();
+    let sections: Vec<(&str, &str)> =
+        reference.split("\n#### `").skip(1).filter_map(|section| section.split_once('`')).collect();
+    assert!(sections.len() > 190);
+    let wanting: Vec<&str> = sections
+        .iter()
+        .filter(|(name, text)| !name.contains(':') && !(text.contains("\n_") && text.contains("Example")))
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(wanting.is_empty(), "{wanting:?}");
+    for op in operators() {
+        let name = format!("graph.{}", op.name);
+        let (_, text) = sections.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("{name}"));
+        assert!(text.to_lowercase().contains(&op.summary.to_lowercase()), "{name}");
+    }
+}

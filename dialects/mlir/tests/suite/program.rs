@@ -30,7 +30,8 @@ pub(crate) fn softmax() -> Kernel {
     let mut max = Body::default();
     max.read(0, vec![i.clone(), k.clone()], DType::F32);
     let mut exp = Body::default();
-    let (x, m) = (exp.read(0, vec![i.clone(), k.clone()], DType::F32), exp.read(1, vec![i.clone()], DType::F32));
+    let (x, m) =
+        (exp.read(0, vec![i.clone(), k.clone()], DType::F32), exp.read(1, vec![i.clone()], DType::F32));
     let difference = exp.binary(BinaryOp::Sub, x, m);
     exp.unary(UnaryOp::Exp, difference);
     let sum = exp.clone();
@@ -77,7 +78,8 @@ fn scatter() -> Kernel {
     let wrapped = body.binary(BinaryOp::Add, at, size);
     let index = body.select(negative, wrapped, at);
     let outside = Some(Constant::float(DType::F16, -0.5));
-    let read = Inst::Read { tensor: 1, index: vec![i.clone() - 1.into(), Expr::value(index) + j.clone()], outside };
+    let read =
+        Inst::Read { tensor: 1, index: vec![i.clone() - 1.into(), Expr::value(index) + j.clone()], outside };
     body.push(read, DType::F16);
     let value = body.result;
     body.cast(value, DType::F32);
@@ -109,7 +111,8 @@ pub(crate) fn random_body(random: &mut Random, ranks: &[usize], axes: &[Name]) -
             if !axes.is_empty() && random.chance() {
                 e = e + Expr::axis(&random.pick(axes)) * Expr::from(random.below(3) as i64);
             }
-            let ints: Vec<u32> = (0..body.insts.len() as u32).filter(|v| body.dtype(*v) == DType::I64).collect();
+            let ints: Vec<u32> =
+                (0..body.insts.len() as u32).filter(|v| body.dtype(*v) == DType::I64).collect();
             if !ints.is_empty() && random.chance() {
                 e = e.minimum(&Expr::value(random.pick(&ints)));
             }
@@ -151,7 +154,11 @@ pub(crate) fn random_body(random: &mut Random, ranks: &[usize], axes: &[Name]) -
 }
 
 fn constant(random: &mut Random, dtype: DType) -> Constant {
-    if dtype.is_float() { Constant::float(dtype, random.float()) } else { Constant::int(dtype, random.next() as i64) }
+    if dtype.is_float() {
+        Constant::float(dtype, random.float())
+    } else {
+        Constant::int(dtype, random.next() as i64)
+    }
 }
 
 fn random_kernel(random: &mut Random) -> Kernel {
@@ -166,8 +173,9 @@ fn random_kernel(random: &mut Random) -> Kernel {
     let kinds = [AxisKind::Parallel, AxisKind::Reduction, AxisKind::Sequential];
     let computes = (0..random.below(3))
         .map(|_| {
-            let axes: Vec<Axis> =
-                (0..random.below(4)).map(|i| axis(&format!("a.{i}"), random.expr(2), random.pick(&kinds))).collect();
+            let axes: Vec<Axis> = (0..random.below(4))
+                .map(|i| axis(&format!("a.{i}"), random.expr(2), random.pick(&kinds)))
+                .collect();
             let names: Vec<Name> = axes.iter().map(|a| a.name.clone()).collect();
             let target = random.below(tensors.len());
             let body = random_body(random, &ranks, &names);
@@ -176,7 +184,12 @@ fn random_kernel(random: &mut Random) -> Kernel {
             Compute { name: random.name().into(), axes, target, write, body, combine }
         })
         .collect();
-    Kernel { name: random.pick(&["k", "conv relu", ""]).into(), nodes: vec![random.name().into()], tensors, computes }
+    Kernel {
+        name: random.pick(&["k", "conv relu", ""]).into(),
+        nodes: vec![random.name().into()],
+        tensors,
+        computes,
+    }
 }
 
 fn random_steps(random: &mut Random, kernels: &[Arc<Kernel>], tensors: usize, depth: usize) -> Vec<Step> {
@@ -264,15 +277,29 @@ fn example() -> Program {
     let table = TensorType::new(DType::F32, vec![rows, 16.into()]);
     let x = program.add_tensor("x", ty.clone(), Storage::Input(0));
     let t = program.add_tensor("table", table, Storage::Input(1));
-    let at = program.add_tensor("at", TensorType::of(DType::I64, &[8]), Storage::Constant(Tensor::from_i64(&[8], &[1; 8])));
+    let at = program.add_tensor(
+        "at",
+        TensorType::of(DType::I64, &[8]),
+        Storage::Constant(Tensor::from_i64(&[8], &[1; 8])),
+    );
     let weight = Tensor::new(DType::F16, vec![8, 16], vec![0u8; 256].into()).unwrap();
     let u = program.add_tensor("update", weight.ty(), Storage::Constant(weight));
     let y = program.add_tensor("y", ty, Storage::Output(0));
-    let v = program.add_tensor("row", TensorType::new(DType::F32, vec![n.clone()]), Storage::View { source: y, offset: n * 2.into() });
+    let v = program.add_tensor(
+        "row",
+        TensorType::new(DType::F32, vec![n.clone()]),
+        Storage::View { source: y, offset: n * 2.into() },
+    );
     let c = program.add_tensor("again", TensorType::of(DType::Bool, &[]), Storage::Intermediate);
     program.inputs = vec![x, t];
     let location = Location { node: "TopK_7".into(), op_type: "TopK".into() };
-    let call = Step::Call { function: "top_k".into(), inputs: vec![v], outputs: vec![c], attributes: vec![5, 1], location };
+    let call = Step::Call {
+        function: "top_k".into(),
+        inputs: vec![v],
+        outputs: vec![c],
+        attributes: vec![5, 1],
+        location,
+    };
     program.steps = vec![
         Step::Kernel { kernel: Arc::new(softmax()), operands: vec![x, y] },
         call,
@@ -281,7 +308,12 @@ fn example() -> Program {
             then: vec![Step::Kernel { kernel: Arc::new(scatter()), operands: vec![at, u, t] }],
             otherwise: vec![],
         },
-        Step::Loop { trip_count: Some(at), iteration: at, condition: None, body: vec![Step::Copy { target: y, source: x }] },
+        Step::Loop {
+            trip_count: Some(at),
+            iteration: at,
+            condition: None,
+            body: vec![Step::Copy { target: y, source: x }],
+        },
     ];
     program.outputs = vec![("y".into(), y)];
     program

@@ -38,7 +38,18 @@ impl Random {
 
     /// A name with characters that text forms stumble over.
     pub(crate) fn name(&mut self) -> String {
-        let odd = ["/conv1/Conv_output_0", "x", "a b", "quote\"back\\slash", "é€", "new\nline", "7", "%i", "@k", "f32"];
+        let odd = [
+            "/conv1/Conv_output_0",
+            "x",
+            "a b",
+            "quote\"back\\slash",
+            "é€",
+            "new\nline",
+            "7",
+            "%i",
+            "@k",
+            "f32",
+        ];
         format!("{}{}", self.pick(&odd), self.below(1000))
     }
 
@@ -46,7 +57,11 @@ impl Random {
     pub(crate) fn expr(&mut self, depth: usize) -> Expr {
         let n = Expr::from(self.below(9) as i64 + 1);
         if depth == 0 {
-            return if self.chance() { n } else { Expr::symbol(self.pick(&["batch", "n", "h.o", "f32", "to"])) };
+            return if self.chance() {
+                n
+            } else {
+                Expr::symbol(self.pick(&["batch", "n", "h.o", "f32", "to"]))
+            };
         }
         let (a, b) = (self.expr(depth - 1), self.expr(depth - 1));
         match self.below(7) {
@@ -86,7 +101,8 @@ impl Random {
         for _ in 0..dims.iter().product::<i64>() {
             let float = self.float();
             let float = if float.is_nan() { 2.5 } else { float };
-            let value = if dtype.is_float() { Element::Float(float) } else { Element::Int(self.next() as i64) };
+            let value =
+                if dtype.is_float() { Element::Float(float) } else { Element::Int(self.next() as i64) };
             push_element(dtype, &mut data, value);
         }
         Tensor::new(dtype, dims, data.into()).expect("as many elements as dimensions say")
