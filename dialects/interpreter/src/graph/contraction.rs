@@ -44,20 +44,42 @@ fn product<T: Number>(call: &Call<'_>, a: &Tensor, b: &Tensor) -> Result<Tensor>
     let (step_a, step_b) = (steps(batch_a)?, steps(batch_b)?);
     let (m, k, n) = (m as usize, k as usize, n as usize);
     let (left, right) = (T::load(a), T::load(b));
+    // As many columns at a time as stay in the cache for all rows.
+    let block = ((1 << 15) / k.max(1)).max(64);
     let mut out = vec![T::default(); count(call.dims())];
     for (i, [at_a, at_b]) in offsets(&batch, [&step_a, &step_b]).enumerate() {
         let left = &left[at_a as usize * m * k..][..m * k];
         let right = &right[at_b as usize * k * n..][..k * n];
-        for row in 0..m {
-            let out = &mut out[(i * m + row) * n..][..n];
-            for (&x, y) in left[row * k..][..k].iter().zip(right.chunks_exact(n.max(1))) {
-                for (sum, &y) in out.iter_mut().zip(y) {
-                    *sum = sum.mul_add(x, y);
-                }
+        let out = &mut out[i * m * n..][..m * n];
+        for first in (0..n).step_by(block) {
+            let columns = first..n.min(first + block);
+            for row in 0..m {
+                let out = &mut out[row * n..][columns.clone()];
+                add_rows(out, &left[row * k..][..k], right.get(columns.start..).unwrap_or(&[]), n);
             }
         }
     }
     store(call.dtype(), call.dims(), &out)
+}
+
+/// `out += sum over k of x[k] * y[k]`, where row `k` of `y` begins at `k * step`.
+fn add_rows<T: Number>(out: &mut [T], x: &[T], y: &[T], step: usize) {
+    let width = out.len();
+    let row = |k: usize| &y[k * step..][..width];
+    // Four rows at a time, so that the sums are loaded and stored less often.
+    let whole = x.len() / 4 * 4;
+    for k in (0..whole).step_by(4) {
+        let (a, b, c, d) = (row(k), row(k + 1), row(k + 2), row(k + 3));
+        let rows = a.iter().zip(b).zip(c).zip(d);
+        for (sum, (((&a, &b), &c), &d)) in out.iter_mut().zip(rows) {
+            *sum = sum.mul_add(x[k], a).mul_add(x[k + 1], b).mul_add(x[k + 2], c).mul_add(x[k + 3], d);
+        }
+    }
+    for k in whole..x.len() {
+        for (sum, &y) in out.iter_mut().zip(row(k)) {
+            *sum = sum.mul_add(x[k], y);
+        }
+    }
 }
 
 fn split(dims: &[i64]) -> Result<(&[i64], &[i64; 2])> {

@@ -54,7 +54,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     op("scatter_nd", "the data with updates at given index tuples", SCATTER, Y, reduction, scatter_nd);
     op(
         "one_hot",
-        "values[1] at the index along a new axis, values[0] elsewhere",
+        "values[1] at the index along a new axis (negative ones count from the end), values[0] elsewhere",
         const { &[one("indices"), one("values")] },
         Y,
         const { &[attr("axis", AttrKind::Int), attr("depth", AttrKind::Exprs)] },

@@ -1,6 +1,9 @@
 //! Elementwise operators, contractions, reductions, quantisation.
 
-use crate::testing::{assert_close, attrs, evaluate, f32s, i64s, ints, numbers, tensor, text, try_evaluate};
+use crate::compare;
+use crate::testing::{
+    Random, assert_close, attrs, evaluate, f32s, i64s, ints, numbers, tensor, text, try_evaluate,
+};
 use mlcc_ir::{attributes::Attr, dtype::DType};
 
 #[test]
@@ -96,6 +99,17 @@ fn matrix_products_follow_numpy() {
     assert_eq!(numbers("einsum", &equation("...ij->...ji"), &[square]), [1.0, 3.0, 2.0, 4.0]);
     let wrapping = tensor(DType::I8, &[1, 2], &[100.0, 100.0]);
     assert_eq!(numbers("matmul", &[], &[wrapping.clone(), tensor(DType::I8, &[2, 1], &[1.0, 1.0])]), [-56.0]);
+}
+
+#[test]
+fn large_products_agree_with_einstein_sums() {
+    let mut random = Random(13);
+    for (m, k, n) in [(3, 600, 131), (5, 1, 7), (2, 0, 40_000)] {
+        let operands = [random.tensor(DType::F32, &[2, m, k]), random.tensor(DType::F32, &[2, k, n])];
+        let got = evaluate("matmul", &[], &operands);
+        let want = evaluate("einsum", &[("equation", text("bij,bjk->bik"))], &operands);
+        assert!(compare(&got[0], &want[0]) < 1e-7, "{m} by {k} by {n}");
+    }
 }
 
 #[test]
