@@ -16,7 +16,16 @@ use std::time::Instant;
 fn main() {
     let target = Target::host();
     let texts = std::env::args().nth(1);
-    for ((dtype, rows, cols, m), k) in [(DType::F32, 6, 64, 1020), (DType::F32, 12, 32, 1020), (DType::F32, 14, 32, 1022), (DType::F32, 6, 64, 1024), (DType::F64, 6, 32, 1020)].into_iter().flat_map(|x| [(x, 1024), (x, 1040)]) {
+    for ((dtype, rows, cols, m), k) in [
+        (DType::F32, 6, 64, 1020),
+        (DType::F32, 12, 32, 1020),
+        (DType::F32, 14, 32, 1022),
+        (DType::F32, 6, 64, 1024),
+        (DType::F64, 6, 32, 1020),
+    ]
+    .into_iter()
+    .flat_map(|x| [(x, 1024), (x, 1040)])
+    {
         let nest = nests::gemm(dtype, [m, 1024, k], rows, cols);
         compile(&nest, &target, &Options::default()).unwrap();
         let start = Instant::now();
@@ -27,7 +36,8 @@ fn main() {
             println!("{}", kernel.texts.unwrap().asm);
             return;
         }
-        let times: Vec<_> = kernel.times.iter().map(|(n, t)| format!("{n} {:.1}", t.as_secs_f64() * 1e3)).collect();
+        let times: Vec<_> =
+            kernel.times.iter().map(|(n, t)| format!("{n} {:.1}", t.as_secs_f64() * 1e3)).collect();
         let mapped = run::Mapped::new(&kernel);
         let size = dtype.size();
         let mut memory = vec![0x3f80_0000_3f80_0000u64; (3 * 1024 * 1040 * size + 8192) / 8];
@@ -45,6 +55,11 @@ fn main() {
         }
         memory[0] = 1;
         let flops = 2.0 * m as f64 * 1024.0 * k as f64;
-        println!("{dtype} {rows}x{cols} m={m} k={k}: compiled in {:.1} ms, {:.1} GFLOP/s ({} ms)", compiled.as_secs_f64() * 1e3, flops / best / 1e9, times.join(", "));
+        println!(
+            "{dtype} {rows}x{cols} m={m} k={k}: compiled in {:.1} ms, {:.1} GFLOP/s ({} ms)",
+            compiled.as_secs_f64() * 1e3,
+            flops / best / 1e9,
+            times.join(", ")
+        );
     }
 }

@@ -33,7 +33,8 @@ pub const LOWERING: [&str; 6] = [
 ];
 
 /// LLVM's passes for kernels: no inlining, no loop idioms (which make library calls), no unrolling.
-pub const LLVM_PASSES: &str = "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
+pub const LLVM_PASSES: &str =
+    "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
 
 /// Options of [`compile`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,7 +95,9 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     lowering::verify(&context, &module)?;
     clock.end("emission");
     match &mut texts {
-        None => lowering::run_pipeline(&context, &mut module, &format!("builtin.module({})", LOWERING.join(",")))?,
+        None => {
+            lowering::run_pipeline(&context, &mut module, &format!("builtin.module({})", LOWERING.join(",")))?
+        }
         Some(texts) => {
             texts.mlir.push(("emitted", module.as_operation().to_string()));
             for step in LOWERING {
@@ -163,8 +166,7 @@ pub fn compile_all(
         }
     };
     let mut results: Vec<(usize, Result<CompiledKernel>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (1..threads.clamp(1, nests.len().max(1))).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (1..threads.clamp(1, nests.len().max(1))).map(|_| scope.spawn(work)).collect();
         let mut results = work();
         for worker in workers {
             match worker.join() {
@@ -209,7 +211,11 @@ fn optimise(llvm: &inkwell::module::Module<'_>, machine: &TargetMachine, target:
         .map_err(|e| Diagnostic::internal(format!("LLVM's passes: {e}")))
 }
 
-fn machine_code(llvm: &inkwell::module::Module<'_>, machine: &TargetMachine, kind: FileType) -> Result<Vec<u8>> {
+fn machine_code(
+    llvm: &inkwell::module::Module<'_>,
+    machine: &TargetMachine,
+    kind: FileType,
+) -> Result<Vec<u8>> {
     let buffer = machine
         .write_to_memory_buffer(llvm, kind)
         .map_err(|e| Diagnostic::internal(format!("LLVM's code generation: {e}")))?;

@@ -116,10 +116,11 @@ fn fixups(file: &object::File<'_>, places: &HashMap<SectionIndex, u64>) -> Resul
                     let symbol = file.symbol_by_index(symbol).map_err(broken)?;
                     let name = symbol.name().unwrap_or("");
                     match symbol.section() {
-                        SymbolSection::Section(section) => places
-                            .get(&section)
-                            .map(|place| place + symbol.address())
-                            .ok_or_else(|| broken(format!("'{name}' lies in a section that is not linked")))?,
+                        SymbolSection::Section(section) => {
+                            places.get(&section).map(|place| place + symbol.address()).ok_or_else(|| {
+                                broken(format!("'{name}' lies in a section that is not linked"))
+                            })?
+                        }
                         _ => return Err(broken(format!("undefined symbol '{name}'"))),
                     }
                 }

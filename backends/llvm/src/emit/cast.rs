@@ -103,8 +103,7 @@ impl<'c> Emitter<'_, 'c> {
                 }
                 let back = b.convert("arith.extf", near, Kind::F64);
                 let inexact = b.and(b.compare(Cmp::Ne, back, value), b.compare(Cmp::Eq, value, value));
-                let above =
-                    b.compare(Cmp::Gt, b.math("math.absf", back), b.math("math.absf", value));
+                let above = b.compare(Cmp::Gt, b.math("math.absf", back), b.math("math.absf", value));
                 let bits = b.bitcast(near, Kind::I32);
                 let toward_zero = b.sub(bits, b.resize(above, Kind::I32, false));
                 let odd = b.or(toward_zero, b.int(Kind::I32, 1, 1));

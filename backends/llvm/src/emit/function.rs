@@ -97,19 +97,14 @@ pub fn kernel<'c>(
         let at = b.int(Kind::I64, 1, at as i64);
         b.load(b.address(array, at, kind, true), kind, 1)
     };
-    let mut call: Vec<Val<'c>> =
-        (0..operands.len()).map(|i| element(buffers, i, Kind::Pointer)).collect();
+    let mut call: Vec<Val<'c>> = (0..operands.len()).map(|i| element(buffers, i, Kind::Pointer)).collect();
     let symbols: Vec<_> = (0..nest.symbols.len()).map(|i| element(sizes, i, Kind::I64)).collect();
     for offset in scratch_layout(nest).0 {
         let offset = size(b, nest, &symbols, &offset);
         call.push(b.address(memory, offset, memory_kind(mlcc_ir::dtype::DType::U8), true));
     }
-    let call: Vec<_> = call
-        .iter()
-        .chain(&symbols)
-        .map(|v| v.raw)
-        .chain(arguments[3..].iter().copied())
-        .collect();
+    let call: Vec<_> =
+        call.iter().chain(&symbols).map(|v| v.raw).chain(arguments[3..].iter().copied()).collect();
     let segments = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[call.len() as i32, 0]);
     let bundles = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[]);
     let attributes = [
@@ -137,7 +132,9 @@ fn size<'c>(b: &Builder<'c>, nest: &LoopNest, symbols: &[Val<'c>], expr: &Expr) 
                     let y = size(b, nest, symbols, &ab.1);
                     match atom {
                         // Sizes and divisors are not negative.
-                        Atom::FloorDiv(_) => b.int_op("arith.divui", x, b.int_op("arith.maxsi", y, constant(1))),
+                        Atom::FloorDiv(_) => {
+                            b.int_op("arith.divui", x, b.int_op("arith.maxsi", y, constant(1)))
+                        }
                         Atom::Mod(_) => b.int_op("arith.remui", x, b.int_op("arith.maxsi", y, constant(1))),
                         Atom::Min(_) => b.int_op("arith.minsi", x, y),
                         _ => b.int_op("arith.maxsi", x, y),

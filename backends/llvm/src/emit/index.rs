@@ -72,8 +72,7 @@ impl<'c> Emitter<'_, 'c> {
     pub(super) fn lanes_of(&mut self, expr: &Expr, kind: Kind) -> Result<Val<'c>> {
         let (mut uniform, mut varying) = (Expr::from(expr.constant()), Expr::from(0));
         for (product, coefficient) in expr.terms() {
-            let term =
-                product.iter().fold(Expr::from(*coefficient), |t, atom| t * Expr::from(atom.clone()));
+            let term = product.iter().fold(Expr::from(*coefficient), |t, atom| t * Expr::from(atom.clone()));
             if self.varies(&term) {
                 varying = varying + term;
             } else {

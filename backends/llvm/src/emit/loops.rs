@@ -140,7 +140,8 @@ impl<'c> Emitter<'_, 'c> {
         // the loop, so that reductions can be set up in front of the first.
         let n = self.scalar(extent)?;
         let long = width * ACCUMULATORS as i64;
-        let accumulators = if reduces && extent.as_const().is_none_or(|n| n >= 2 * long) { ACCUMULATORS } else { 1 };
+        let accumulators =
+            if reduces && extent.as_const().is_none_or(|n| n >= 2 * long) { ACCUMULATORS } else { 1 };
         let chunk = width * accumulators as i64;
         let floor = |e: &Self, to: i64| match extent.as_const() {
             Some(n) => e.b.int(super::Kind::I64, 1, n / to * to),

@@ -164,14 +164,14 @@ impl<'c> Emitter<'_, 'c> {
         let checked = conditions.uniform.is_some() || conditions.lanes.is_some();
         let free = !checked && (mask.is_none() || space == Space::Register);
         let access = self.access(buffer, &offset, free)?;
-        let otherwise = |e: &Self, lanes| {
-            e.memory_constant(kind, lanes, outside.unwrap_or(Constant { dtype, bits: 0 }))
-        };
+        let otherwise =
+            |e: &Self, lanes| e.memory_constant(kind, lanes, outside.unwrap_or(Constant { dtype, bits: 0 }));
         let raw = match access {
             Access::Uniform(at) if conditions.lanes.is_none() => match conditions.uniform {
                 None => self.b.load(at, kind, 1),
                 Some(holds) => {
-                    let [value] = self.b.choose(holds, || [self.b.load(at, kind, 1)], || [otherwise(self, 1)]);
+                    let [value] =
+                        self.b.choose(holds, || [self.b.load(at, kind, 1)], || [otherwise(self, 1)]);
                     value
                 }
             },
@@ -198,13 +198,7 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     /// Stores a value where `mask`.
-    pub(super) fn write(
-        &mut self,
-        buffer: usize,
-        access: Access<'c>,
-        value: Val<'c>,
-        mask: Option<Val<'c>>,
-    ) {
+    pub(super) fn write(&mut self, buffer: usize, access: Access<'c>, value: Val<'c>, mask: Option<Val<'c>>) {
         let (dtype, space) = (self.storage[buffer].dtype, self.storage[buffer].space);
         let value = self.to_memory(value, dtype);
         let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);

@@ -61,14 +61,14 @@ impl<'c> Emitter<'_, 'c> {
             };
             let bounds = [b.int(Kind::I64, 1, 0), limit, b.int(Kind::I64, 1, step)];
             let vector = b.ty(shape.kind, shape.lanes);
-            let types: Vec<_> =
-                [b.ty(Kind::I64, 1)].into_iter().chain(sums.iter().map(|_| vector)).collect();
+            let types: Vec<_> = [b.ty(Kind::I64, 1)].into_iter().chain(sums.iter().map(|_| vector)).collect();
             let arguments = b.open(&types);
             self.memo.push(std::collections::BTreeMap::new());
             let at = Val { raw: arguments[0], kind: Kind::I64, lanes: 1 };
             let mut inner: Vec<_> =
                 arguments[1..].iter().zip(&sums).map(|(raw, v)| Val { raw: *raw, ..*v }).collect();
-            let result = (0..step).try_for_each(|u| self.tile_step(t, &shape, (Some(at), u), &strides, &mut inner));
+            let result =
+                (0..step).try_for_each(|u| self.tile_step(t, &shape, (Some(at), u), &strides, &mut inner));
             self.memo.pop();
             b.yields(&inner);
             let region = b.close();
@@ -236,7 +236,11 @@ impl<'c> Emitter<'_, 'c> {
         let first = self.resolve(&(stride.clone() * Expr::from(v as i64 * i64::from(shape.lanes))));
         let pointer = self.element(row, kind, &first, false)?;
         let zeros = || {
-            if kind.is_float() { self.b.float(kind, shape.lanes, 0.0) } else { self.b.int(kind, shape.lanes, 0) }
+            if kind.is_float() {
+                self.b.float(kind, shape.lanes, 0.0)
+            } else {
+                self.b.int(kind, shape.lanes, 0)
+            }
         };
         let raw = if stride.is(1) {
             match shape.masks[v] {

@@ -45,7 +45,8 @@ pub(super) fn atan<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     // Beyond 1 + sqrt 2: pi/2 - atan(1/a); beyond sqrt 2 - 1: pi/4 + atan((a - 1) / (a + 1)).
     let large = b.compare(Cmp::Gt, a, constant(1.0 + SQRT_2));
     let middle = b.compare(Cmp::Gt, a, constant(SQRT_2 - 1.0));
-    let choose = |far: Val<'c>, mid: Val<'c>, near: Val<'c>| b.select(large, far, b.select(middle, mid, near));
+    let choose =
+        |far: Val<'c>, mid: Val<'c>, near: Val<'c>| b.select(large, far, b.select(middle, mid, near));
     let numerator = choose(constant(-1.0), b.sub(a, constant(1.0)), a);
     let denominator = choose(a, b.add(a, constant(1.0)), constant(1.0));
     let t = b.div(numerator, denominator);

@@ -43,8 +43,7 @@ fn split<'c>(b: &Builder<'c>, x: Val<'c>) -> (Val<'c>, Val<'c>) {
     let denormal = b.compare(Cmp::Lt, x, b.like(x, tiny));
     let normal = b.select(denormal, b.mul(x, b.like(x, 2f64.powi(bits as i32))), x);
     let half_root = 0.5f64.sqrt();
-    let half_root =
-        if single { i64::from((half_root as f32).to_bits()) } else { half_root.to_bits() as i64 };
+    let half_root = if single { i64::from((half_root as f32).to_bits()) } else { half_root.to_bits() as i64 };
     let pattern = b.bitcast(normal, int);
     let above = b.sub(pattern, b.int_like(x, half_root));
     let k = b.int_op("arith.shrsi", above, b.int(int, 1, bits));

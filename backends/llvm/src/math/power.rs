@@ -40,10 +40,7 @@ fn special<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>, magnitude: Val<'c>) -> V
     let half = b.mul(y, b.like(y, 0.5));
     let odd = b.and(integer, b.compare(Cmp::Ne, b.math("math.floor", half), half));
     // (-1)^infinity is 1.
-    let unit = b.and(
-        b.compare(Cmp::Eq, b.math("math.absf", x), one),
-        b.compare(Cmp::Eq, y, y),
-    );
+    let unit = b.and(b.compare(Cmp::Eq, b.math("math.absf", x), one), b.compare(Cmp::Eq, y, y));
     let magnitude = b.select(unit, one, magnitude);
     let signed = b.select(odd, b.copysign(magnitude, x), magnitude);
     let root = b.and(

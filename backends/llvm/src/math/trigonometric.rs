@@ -36,7 +36,8 @@ const LARGE: f64 = 1_073_741_824.0;
 
 /// 2 / pi in pieces of 24 bits: piece i is this integer times 2^(-24 (i + 1)).
 const TWO_OVER_PI: [i64; 10] = [
-    0xa2_f983, 0x6e_4e44, 0x15_29fc, 0x27_57d1, 0xf5_34dd, 0xc0_db62, 0x95_993c, 0x43_9041, 0xfe_5163, 0xab_debb,
+    0xa2_f983, 0x6e_4e44, 0x15_29fc, 0x27_57d1, 0xf5_34dd, 0xc0_db62, 0x95_993c, 0x43_9041, 0xfe_5163,
+    0xab_debb,
 ];
 
 /// r and n.

@@ -66,9 +66,7 @@ pub fn agrees_on(target: &Target, nest: &LoopNest, sizes: &[i64], given: &[(usiz
     let mut operands = operands(nest, sizes, &mut random);
     given.iter().for_each(|(at, t)| operands[*at] = t.clone());
     let global: Vec<_> = nest.buffers.iter().filter(|b| b.space == Space::Global).collect();
-    let of = |role| {
-        global.iter().zip(&operands).filter(move |(b, _)| b.role == role).map(|(_, t)| t.clone())
-    };
+    let of = |role| global.iter().zip(&operands).filter(move |(b, _)| b.role == role).map(|(_, t)| t.clone());
     let inputs: Vec<_> = of(Role::Input).chain(of(Role::InOut)).collect();
     let symbols: Symbols = nest.symbols.iter().cloned().zip(sizes.iter().copied()).collect();
     let want = mlcc_interpreter::nest::run(nest, &symbols, &inputs, 1).unwrap();

@@ -72,13 +72,15 @@ fn all_functions(dtype: DType, n: usize) -> LoopNest {
 fn unit(dtype: DType, value: f64) -> f64 {
     let (bits, least) = if dtype == DType::F32 { (23, -149) } else { (52, -1074) };
     let exponent = if value == 0.0 { -1100 } else { value.abs().log2().floor() as i32 };
-    2f64.powi((exponent - bits).max(least).max(-1022)) * if least < -1022 && exponent - bits < -1022 { 0.25 } else { 1.0 }
+    2f64.powi((exponent - bits).max(least).max(-1022))
+        * if least < -1022 && exponent - bits < -1022 { 0.25 } else { 1.0 }
 }
 
 fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
     let x = tensor(dtype, values);
     let empty = tensor(dtype, &vec![7.0; values.len()]);
-    let operands: Vec<_> = std::iter::once(x.clone()).chain(FUNCTIONS.iter().map(|_| empty.clone())).collect();
+    let operands: Vec<_> =
+        std::iter::once(x.clone()).chain(FUNCTIONS.iter().map(|_| empty.clone())).collect();
     let results = run(&all_functions(dtype, values.len()), &operands, &[]);
     let mut failures = Vec::new();
     for ((op, single, double), result) in FUNCTIONS.iter().zip(&results[1..]) {
@@ -110,8 +112,24 @@ fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
 }
 
 const SPECIAL: [f64; 18] = [
-    0.0, -0.0, 1.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.5, -0.5, 2.0, 1e-45, -1e-45, 1.2e-38,
-    -1.2e-38, 88.7, -103.9, 3.4e38, -3.4e38,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+    0.5,
+    -0.5,
+    2.0,
+    1e-45,
+    -1e-45,
+    1.2e-38,
+    -1.2e-38,
+    88.7,
+    -103.9,
+    3.4e38,
+    -3.4e38,
 ];
 
 #[test]

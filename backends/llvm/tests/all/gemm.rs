@@ -1,7 +1,14 @@
 //! Contraction micro-kernels.
 
-use crate::{nests, run::run};
-use mlcc_ir::{dtype::DType, tensor::Tensor};
+use crate::{agree::agrees, nests, nests::*, run::run};
+use mlcc_ir::{
+    dtype::DType,
+    expr::Expr,
+    kernel::Role,
+    nest::{ContractionTile, LoopNest, Mapping, Node},
+    scalar::{Body, Constant, Inst},
+    tensor::Tensor,
+};
 
 /// Numbers in -1..1, the same every time.
 pub fn random(count: usize, seed: u64) -> Vec<f32> {
@@ -18,7 +25,9 @@ pub fn random(count: usize, seed: u64) -> Vec<f32> {
 
 #[test]
 fn every_remainder_of_rows_and_columns_is_right() {
-    for (m, n, k, rows, cols) in [(6, 64, 16, 6, 64), (13, 70, 5, 6, 64), (1, 1, 1, 6, 64), (17, 33, 37, 4, 32), (14, 31, 130, 14, 32)] {
+    for (m, n, k, rows, cols) in
+        [(6, 64, 16, 6, 64), (13, 70, 5, 6, 64), (1, 1, 1, 6, 64), (17, 33, 37, 4, 32), (14, 31, 130, 14, 32)]
+    {
         let nest = nests::gemm(DType::F32, [m, n, k], rows, cols);
         let a = random((m * k) as usize, 1);
         let b = random((k * n) as usize, 2);
@@ -38,10 +47,73 @@ fn every_remainder_of_rows_and_columns_is_right() {
         let result = run(&nest, &operands, &[])[2].to_f64();
         for i in 0..m {
             for j in 0..n {
-                let sum: f64 = (0..k).map(|p| f64::from(a[(i * k + p) as usize]) * f64::from(b[(p * n + j) as usize])).sum();
+                let sum: f64 = (0..k)
+                    .map(|p| f64::from(a[(i * k + p) as usize]) * f64::from(b[(p * n + j) as usize]))
+                    .sum();
                 let got = result[(i * n + j) as usize];
                 assert!((got - sum).abs() <= 1e-5 * (k as f64), "{m}x{n}x{k}: [{i}, {j}] = {got}, not {sum}");
             }
         }
     }
+}
+
+/// `y = a b` in one tile, A transposed or not, B in rows or columns, limited rows and columns, symbolic k.
+fn one_tile([a, b, acc]: [DType; 3], transposed: [bool; 2], limits: bool) -> LoopNest {
+    let (rows, cols) = (5, 32);
+    let a_dims = if transposed[0] { ["k", "5"] } else { ["5", "k"] };
+    let b_dims = if transposed[1] { ["32", "k"] } else { ["k", "32"] };
+    let buffers = vec![
+        buffer("a", a, &a_dims, Role::Input),
+        buffer("b", b, &b_dims, Role::Input),
+        buffer("y", acc, &["5", "32"], Role::Output),
+        register("acc", acc, &["5", "32"]),
+    ];
+    let mut one = Body::default();
+    one.push(Inst::Const(Constant::int(acc, 1)), acc);
+    let each =
+        |node| axis("r", "5", Mapping::Unrolled, vec![axis("c", "32", Mapping::Vector(16), vec![node])]);
+    let a_strides = if transposed[0] { ["1", "5"] } else { ["k", "1"] };
+    let b_strides = if transposed[1] { ["k", "1"] } else { ["1", "32"] };
+    let tile = ContractionTile {
+        acc: 3,
+        rows,
+        cols,
+        k: e("k"),
+        a: tile_operand(0, "0", a_strides[0], a_strides[1]),
+        a_rows: limits.then(|| e("rows")),
+        b: tile_operand(1, "0", b_strides[0], b_strides[1]),
+        b_cols: limits.then(|| e("cols")),
+    };
+    let mut write = store(2, &["%r", "%c"], read(3, &["%r", "%c"], acc));
+    if limits {
+        write.guards = vec![(e("%r"), e("rows")), (e("%c"), e("cols"))];
+    }
+    let mut zero = Body::default();
+    zero.push(Inst::Const(Constant::int(acc, 0)), acc);
+    let fill = each(put(2, &["%r", "%c"], zero));
+    let body = vec![fill, each(put(3, &["%r", "%c"], one)), Node::Tile(tile), each(Node::Store(write))];
+    nest("tile", &["cols", "k", "rows"], buffers, body)
+}
+
+#[test]
+fn operands_of_any_type_and_layout_are_contracted() {
+    use DType::{BF16, F16, F32, F64, I8, I32, U8};
+    for dtypes in [[F32; 3], [F64; 3], [I32; 3], [U8, I8, I32], [F16, F16, F32], [BF16, F32, F32]] {
+        for transposed in [[false, false], [true, false], [false, true], [true, true]] {
+            agrees(&one_tile(dtypes, transposed, false), &[32, 37, 5]);
+        }
+        for [rows, cols] in [[5, 32], [1, 1], [3, 16], [4, 17]] {
+            agrees(&one_tile(dtypes, [false, false], true), &[cols, 9, rows]);
+        }
+    }
+}
+
+#[test]
+fn a_reduction_of_length_0_leaves_the_accumulators() {
+    let mut nest = one_tile([DType::F32; 3], [false, false], false);
+    agrees(&nest, &[32, 0, 5]);
+    if let Node::Tile(t) = &mut nest.body[2] {
+        t.k = Expr::from(0);
+    }
+    agrees(&nest, &[32, 3, 5]);
 }

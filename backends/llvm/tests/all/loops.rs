@@ -31,7 +31,8 @@ const VECTOR: Mapping = Mapping::Vector(16);
 
 /// `y[i] = f(x[index])` with a vector axis.
 fn copy(name: &str, from: &str, n: &str, index: &str) -> LoopNest {
-    let buffers = vec![buffer("x", DType::F32, &[from], Role::Input), buffer("y", DType::F32, &[n], Role::Output)];
+    let buffers =
+        vec![buffer("x", DType::F32, &[from], Role::Input), buffer("y", DType::F32, &[n], Role::Output)];
     nest(name, &[], buffers, vec![axis("i", n, VECTOR, vec![put(1, &["%i"], read(0, &[index], DType::F32))])])
 }
 
@@ -53,14 +54,24 @@ fn reads_follow_any_index() {
 fn reads_outside_give_their_value() {
     for (n, width) in [(19, 23), (70, 70), (3, 2), (64, 40)] {
         let (n, width) = (n.to_string(), width.to_string());
-        let buffers =
-            vec![buffer("x", DType::F32, &["4", &width], Role::Input), buffer("y", DType::F32, &["6", &n], Role::Output)];
-        for index in [["%r - 1", "%i - 2"], ["%r - 1", "%i * 2 - 5"], ["floordiv(%i, 5) - 1", "%r"], ["%r", "%i + 1"]] {
+        let buffers = vec![
+            buffer("x", DType::F32, &["4", &width], Role::Input),
+            buffer("y", DType::F32, &["6", &n], Role::Output),
+        ];
+        for index in
+            [["%r - 1", "%i - 2"], ["%r - 1", "%i * 2 - 5"], ["floordiv(%i, 5) - 1", "%r"], ["%r", "%i + 1"]]
+        {
             let body = padded(0, &index, DType::F32, -7.5);
             let inner = axis("i", &n, VECTOR, vec![put(1, &["%r", "%i"], body.clone())]);
-            agrees(&nest("padded", &[], buffers.clone(), vec![axis("r", "6", Mapping::Parallel, vec![inner])]), &[]);
+            agrees(
+                &nest("padded", &[], buffers.clone(), vec![axis("r", "6", Mapping::Parallel, vec![inner])]),
+                &[],
+            );
             let serial = axis("i", &n, Mapping::Serial, vec![put(1, &["%r", "%i"], body)]);
-            agrees(&nest("padded", &[], buffers.clone(), vec![axis("r", "6", Mapping::Unrolled, vec![serial])]), &[]);
+            agrees(
+                &nest("padded", &[], buffers.clone(), vec![axis("r", "6", Mapping::Unrolled, vec![serial])]),
+                &[],
+            );
         }
     }
 }
@@ -68,7 +79,9 @@ fn reads_outside_give_their_value() {
 #[test]
 fn rows_are_reduced_in_every_way() {
     let combines = [Combine::Add, Combine::Mul, Combine::Max, Combine::Min, Combine::And, Combine::Or];
-    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::U8, DType::I64, DType::Bool] {
+    for dtype in
+        [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::U8, DType::I64, DType::Bool]
+    {
         for how in combines {
             let logical = matches!(how, Combine::And | Combine::Or);
             if (logical && dtype.is_float()) || (!logical && dtype == DType::Bool) {
@@ -78,9 +91,15 @@ fn rows_are_reduced_in_every_way() {
                 // Products of many numbers vanish.
                 let n = if how == Combine::Mul { 5 + n % 16 } else { n };
                 let n = n.to_string();
-                let buffers = vec![buffer("x", dtype, &["3", &n], Role::Input), buffer("y", dtype, &["3"], Role::Output)];
+                let buffers = vec![
+                    buffer("x", dtype, &["3", &n], Role::Input),
+                    buffer("y", dtype, &["3"], Role::Output),
+                ];
                 let mut start = Body::default();
-                start.push(Inst::Const(Constant::new(dtype, mlcc_interpreter::scalar::identity(how, dtype))), dtype);
+                start.push(
+                    Inst::Const(Constant::new(dtype, mlcc_interpreter::scalar::identity(how, dtype))),
+                    dtype,
+                );
                 let body = vec![
                     put(1, &["%r"], start),
                     axis("i", &n, VECTOR, vec![combine(1, &["%r"], how, read(0, &["%r", "%i"], dtype))]),
@@ -94,15 +113,31 @@ fn rows_are_reduced_in_every_way() {
 #[test]
 fn lanes_are_combined_after_the_outermost_loop_that_allows_it() {
     // Sum over k and a vector axis inside; and a vector axis outside of the reduction.
-    let buffers = vec![buffer("x", DType::F32, &["37", "40"], Role::Input), buffer("y", DType::F32, &["2"], Role::Output)];
+    let buffers = vec![
+        buffer("x", DType::F32, &["37", "40"], Role::Input),
+        buffer("y", DType::F32, &["2"], Role::Output),
+    ];
     let sum = |to: &str, mapping| {
         let read = read(0, &["%k", "%i"], DType::F32);
         axis("k", "37", mapping, vec![axis("i", "40", VECTOR, vec![combine(1, &[to], Combine::Add, read)])])
     };
     let clear = axis("z", "2", Mapping::Serial, vec![put(1, &["%z"], constant(DType::F32, 0.0))]);
-    agrees(&nest("sum", &[], buffers.clone(), vec![clear.clone(), sum("0", Mapping::Reduction), sum("1", Mapping::Unrolled)]), &[]);
+    agrees(
+        &nest(
+            "sum",
+            &[],
+            buffers.clone(),
+            vec![clear.clone(), sum("0", Mapping::Reduction), sum("1", Mapping::Unrolled)],
+        ),
+        &[],
+    );
     let read_column = read(0, &["%k", "%i"], DType::F32);
-    let column = axis("i", "40", VECTOR, vec![axis("k", "37", Mapping::Reduction, vec![combine(1, &["1"], Combine::Max, read_column)])]);
+    let column = axis(
+        "i",
+        "40",
+        VECTOR,
+        vec![axis("k", "37", Mapping::Reduction, vec![combine(1, &["1"], Combine::Max, read_column)])],
+    );
     agrees(&nest("columns", &[], buffers.clone(), vec![clear.clone(), column]), &[]);
     // The element is also read in the loop: nothing may wait.
     let mut body = read(0, &["%k", "%i"], DType::F32);
@@ -159,7 +194,11 @@ fn guards_keep_out_what_does_not_exist() {
         let f = DType::F32;
         let dims = [n.to_string(), m.to_string()];
         let dims = [dims[0].as_str(), dims[1].as_str()];
-        let buffers = vec![buffer("x", f, &dims, Role::Input), buffer("b", f, &[dims[0]], Role::Input), buffer("y", f, &dims, Role::Output)];
+        let buffers = vec![
+            buffer("x", f, &dims, Role::Input),
+            buffer("b", f, &[dims[0]], Role::Input),
+            buffer("y", f, &dims, Role::Output),
+        ];
         let mut body = read(0, &["%io * 4 + %ii", "%jo * 32 + %ji"], f);
         body.read(1, vec![e("%io * 4 + %ii")], f);
         body.binary(BinaryOp::Add, 0, 1);
@@ -167,14 +206,20 @@ fn guards_keep_out_what_does_not_exist() {
         s.guards = vec![(e("%io * 4 + %ii"), e(dims[0])), (e("%jo * 32 + %ji"), e(dims[1]))];
         let inner = axis("ii", "4", Mapping::Unrolled, vec![axis("ji", "32", VECTOR, vec![Node::Store(s)])]);
         let (rows, cols) = ((n + 3) / 4 + 1, (m + 31) / 32 + 1);
-        let tiles = axis("io", &rows.to_string(), Mapping::Parallel, vec![axis("jo", &cols.to_string(), Mapping::Parallel, vec![inner])]);
+        let tiles = axis(
+            "io",
+            &rows.to_string(),
+            Mapping::Parallel,
+            vec![axis("jo", &cols.to_string(), Mapping::Parallel, vec![inner])],
+        );
         agrees(&nest("guarded", &[], buffers, vec![tiles]), &[]);
     }
 }
 
 #[test]
 fn gathers_and_scatters_follow_values() {
-    let indices = Tensor::from_i64(&[21], &[3, 0, 9, 9, 4, 4, 4, 1, -3, 12, 7, 2, 9, 0, 5, 6, 3, 100, 8, 9, 4]);
+    let indices =
+        Tensor::from_i64(&[21], &[3, 0, 9, 9, 4, 4, 4, 1, -3, 12, 7, 2, 9, 0, 5, 6, 3, 100, 8, 9, 4]);
     let buffers = vec![
         buffer("i", DType::I64, &["21"], Role::Input),
         buffer("x", DType::F32, &["10"], Role::Input),
@@ -183,7 +228,10 @@ fn gathers_and_scatters_follow_values() {
     ];
     for mapping in [VECTOR, Mapping::Serial] {
         let mut gather = read(0, &["%k"], DType::I64);
-        gather.push(Inst::Read { tensor: 1, index: vec![e("$0")], outside: Some(Constant::float(DType::F32, 0.5)) }, DType::F32);
+        gather.push(
+            Inst::Read { tensor: 1, index: vec![e("$0")], outside: Some(Constant::float(DType::F32, 0.5)) },
+            DType::F32,
+        );
         let mut scatter = read(0, &["%s"], DType::I64);
         scatter.read(2, vec![e("%s")], DType::F32);
         let mut scatter = store(3, &["$0"], scatter);
@@ -212,13 +260,25 @@ fn a_convolution_accumulates_in_registers() {
             buffer("y", f, &["4", "7", &out], Role::Output),
             register("acc", f, &["4", "16"]),
         ];
-        let mut product = padded(0, &["%c", "%h * 2 + %kh - 1", &format!("(%wo * 16 + %v) * {stride} + %kw - 1")], f, 0.0);
+        let mut product =
+            padded(0, &["%c", "%h * 2 + %kh - 1", &format!("(%wo * 16 + %v) * {stride} + %kw - 1")], f, 0.0);
         product.read(1, vec![e("%o"), e("%c"), e("%kh"), e("%kw")], f);
         product.binary(BinaryOp::Mul, 0, 1);
         let vector = |body| axis("v", "16", VECTOR, body);
-        let clear = axis("o", "4", Mapping::Unrolled, vec![vector(vec![put(3, &["%o", "%v"], constant(f, 0.0))])]);
-        let sum = axis("o", "4", Mapping::Unrolled, vec![vector(vec![combine(3, &["%o", "%v"], Combine::Add, product)])]);
-        let sum = axis("c", "5", Mapping::Reduction, vec![axis("kh", "3", Mapping::Reduction, vec![axis("kw", "3", Mapping::Unrolled, vec![sum])])]);
+        let clear =
+            axis("o", "4", Mapping::Unrolled, vec![vector(vec![put(3, &["%o", "%v"], constant(f, 0.0))])]);
+        let sum = axis(
+            "o",
+            "4",
+            Mapping::Unrolled,
+            vec![vector(vec![combine(3, &["%o", "%v"], Combine::Add, product)])],
+        );
+        let sum = axis(
+            "c",
+            "5",
+            Mapping::Reduction,
+            vec![axis("kh", "3", Mapping::Reduction, vec![axis("kw", "3", Mapping::Unrolled, vec![sum])])],
+        );
         let mut write = store(2, &["%o", "%h", "%wo * 16 + %v"], read(3, &["%o", "%v"], f));
         write.guards = vec![(e("%wo * 16 + %v"), e(&out))];
         let write = axis("o", "4", Mapping::Unrolled, vec![vector(vec![Node::Store(write)])]);
@@ -230,7 +290,8 @@ fn a_convolution_accumulates_in_registers() {
 
 /// A random nest of three axes that copies, transposes, pads and adds.
 fn random_nest(random: &mut Random) -> LoopNest {
-    let dtype = random.pick(&[DType::F32, DType::F32, DType::F64, DType::F16, DType::I32, DType::I8, DType::U16]);
+    let dtype =
+        random.pick(&[DType::F32, DType::F32, DType::F64, DType::F16, DType::I32, DType::I8, DType::U16]);
     let extents: Vec<i64> = (0..3).map(|_| random.pick(&[1, 2, 3, 5, 8, 17, 33])).collect();
     let text: Vec<String> = extents.iter().map(i64::to_string).collect();
     let dims: Vec<&str> = text.iter().map(String::as_str).collect();

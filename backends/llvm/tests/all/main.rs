@@ -7,5 +7,6 @@ mod functions;
 mod gemm;
 mod loops;
 mod nests;
+mod products;
 mod run;
 mod scalars;

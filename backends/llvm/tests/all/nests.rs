@@ -63,7 +63,8 @@ pub fn tile_operand(buffer: usize, base: &str, stride: &str, k_stride: &str) -> 
 /// `c[m, n] = sum over k of a[m, k] * b[k, n]` with B packed as `[n / cols][k][cols]`.
 pub fn gemm(dtype: DType, [m, n, k]: [i64; 3], rows: u32, cols: u32) -> LoopNest {
     use mlcc_ir::scalar::{Constant, Inst};
-    let (row_tiles, col_tiles) = ((m + i64::from(rows) - 1) / i64::from(rows), (n + i64::from(cols) - 1) / i64::from(cols));
+    let (row_tiles, col_tiles) =
+        ((m + i64::from(rows) - 1) / i64::from(rows), (n + i64::from(cols) - 1) / i64::from(cols));
     let lanes = if dtype == DType::F64 { 8 } else { 16 };
     let (rows_text, cols_text) = (rows.to_string(), cols.to_string());
     let buffers = vec![
@@ -74,7 +75,12 @@ pub fn gemm(dtype: DType, [m, n, k]: [i64; 3], rows: u32, cols: u32) -> LoopNest
     ];
     let mut zero = Body::default();
     zero.push(Inst::Const(Constant::float(dtype, 0.0)), dtype);
-    let clear = axis("zr", &rows_text, Mapping::Unrolled, vec![axis("zc", &cols_text, Mapping::Vector(lanes), vec![put(3, &["%zr", "%zc"], zero)])]);
+    let clear = axis(
+        "zr",
+        &rows_text,
+        Mapping::Unrolled,
+        vec![axis("zc", &cols_text, Mapping::Vector(lanes), vec![put(3, &["%zr", "%zc"], zero)])],
+    );
     let a_base = format!("%mt * {}", i64::from(rows) * k);
     let b_base = format!("%nt * {}", k * i64::from(cols));
     let left = e(&format!("{m} - %mt * {rows}"));
@@ -91,6 +97,21 @@ pub fn gemm(dtype: DType, [m, n, k]: [i64; 3], rows: u32, cols: u32) -> LoopNest
     let (row, col) = (format!("%mt * {rows} + %r"), format!("%nt * {cols} + %c"));
     let mut write = store(2, &[&row, &col], read(3, &["%r", "%c"], dtype));
     write.guards = vec![(e(&row), Expr::from(m)), (e(&col), Expr::from(n))];
-    let write = axis("r", &rows_text, Mapping::Unrolled, vec![axis("c", &cols_text, Mapping::Vector(lanes), vec![Node::Store(write)])]);
-    nest("gemm", &[], buffers, vec![axis("nt", &col_tiles.to_string(), Mapping::Parallel, vec![axis("mt", &row_tiles.to_string(), Mapping::Serial, vec![clear, tile, write])])])
+    let write = axis(
+        "r",
+        &rows_text,
+        Mapping::Unrolled,
+        vec![axis("c", &cols_text, Mapping::Vector(lanes), vec![Node::Store(write)])],
+    );
+    nest(
+        "gemm",
+        &[],
+        buffers,
+        vec![axis(
+            "nt",
+            &col_tiles.to_string(),
+            Mapping::Parallel,
+            vec![axis("mt", &row_tiles.to_string(), Mapping::Serial, vec![clear, tile, write])],
+        )],
+    )
 }

@@ -1,7 +1,7 @@
 //! Every scalar instruction on every type, in vectors and one by one, against the interpreter's
 //! definition.
 
-use crate::{nests::*, run::run};
+use crate::{nests::*, run::run_on};
 use mlcc_interpreter::scalar;
 use mlcc_ir::{
     dtype::DType,
@@ -10,6 +10,7 @@ use mlcc_ir::{
     scalar::{BinaryOp, Body, Inst, Predicate, UnaryOp},
     tensor::{Element, Tensor, push_element},
 };
+use mlcc_llvm::Target;
 
 const UNARY: [UnaryOp; 10] = [
     UnaryOp::Neg,
@@ -46,8 +47,30 @@ const PREDICATES: [Predicate; 6] =
 fn samples(dtype: DType, shift: usize) -> Vec<Element> {
     let mut values: Vec<Element> = if dtype.is_float() {
         let special = [
-            0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, 1e-3, 7.25, -1e4, f64::INFINITY,
-            f64::NEG_INFINITY, f64::NAN, 65504.0, 3e38, 1e-40, -6e-8, 100.0, -0.75, 255.5, -129.0,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            3.0,
+            1e-3,
+            7.25,
+            -1e4,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            65504.0,
+            3e38,
+            1e-40,
+            -6e-8,
+            100.0,
+            -0.75,
+            255.5,
+            -129.0,
         ];
         special.iter().map(|v| scalar::from_f64(dtype, *v)).collect()
     } else if dtype == DType::Bool {
@@ -101,12 +124,13 @@ fn close(got: Element, want: Element, bound: f64) -> bool {
 fn check(dtype: DType, cases: &[Case]) {
     let (left, right) = pairs(dtype);
     let n = left.len();
-    for mapping in [Mapping::Vector(16), Mapping::Serial] {
+    let v3 = Target::named("x86-64-v3").unwrap();
+    for (target, mapping) in
+        [(Target::host(), Mapping::Vector(16)), (Target::host(), Mapping::Serial), (v3, Mapping::Vector(8))]
+    {
         let extent = n.to_string();
-        let mut buffers = vec![
-            buffer("x", dtype, &[&extent], Role::Input),
-            buffer("y", dtype, &[&extent], Role::Input),
-        ];
+        let mut buffers =
+            vec![buffer("x", dtype, &[&extent], Role::Input), buffer("y", dtype, &[&extent], Role::Input)];
         let mut operands = vec![tensor(dtype, &left), tensor(dtype, &right)];
         let mut stores: Vec<Node> = Vec::new();
         for (i, case) in cases.iter().enumerate() {
@@ -118,7 +142,7 @@ fn check(dtype: DType, cases: &[Case]) {
             stores.push(put(i + 2, &["%i"], body));
         }
         let nest = nest(&format!("scalars_{dtype}"), &[], buffers, vec![axis("i", &extent, mapping, stores)]);
-        let results = run(&nest, &operands, &[]);
+        let results = run_on(&target, &nest, &operands, &[]);
         for (case, result) in cases.iter().zip(&results[2..]) {
             for i in 0..n {
                 let got = result.get(i);
@@ -154,7 +178,13 @@ fn operations_of_every_type_are_right() {
             let result = if op == UnaryOp::IsNan { DType::Bool } else { dtype };
             let want: Option<Vec<_>> = left.iter().map(|a| scalar::unary(op, dtype, *a)).collect();
             if let Some(want) = want {
-                cases.push(Case { name: format!("{op:?}"), inst: Inst::Unary(op, 0), result, want, bound: 0.0 });
+                cases.push(Case {
+                    name: format!("{op:?}"),
+                    inst: Inst::Unary(op, 0),
+                    result,
+                    want,
+                    bound: 0.0,
+                });
             }
         }
         for op in BINARY {
@@ -173,9 +203,8 @@ fn operations_of_every_type_are_right() {
             }
         }
         for predicate in PREDICATES {
-            let truth = |(a, b): (&Element, &Element)| {
-                Element::Int(i64::from(scalar::compare(predicate, *a, *b)))
-            };
+            let truth =
+                |(a, b): (&Element, &Element)| Element::Int(i64::from(scalar::compare(predicate, *a, *b)));
             let want = left.iter().zip(&right).map(truth).collect();
             let (name, inst) = (format!("{predicate:?}"), Inst::Compare(predicate, 0, 1));
             cases.push(Case { name, inst, result: DType::Bool, want, bound: 0.0 });

@@ -1,0 +1,104 @@
+//! What is compiled besides right code: the same bytes each time, one image, clear refusals.
+
+use crate::nests::*;
+use mlcc_ir::{
+    diagnostic::Fault,
+    dtype::DType,
+    kernel::Role,
+    nest::{LoopNest, Mapping, Node},
+};
+use mlcc_llvm::{Options, Target, compile, compile_all, image};
+
+fn copy(name: &str, mapping: Mapping) -> LoopNest {
+    let buffers =
+        vec![buffer("x", DType::F32, &["40"], Role::Input), buffer("y", DType::F32, &["40"], Role::Output)];
+    nest(
+        name,
+        &[],
+        buffers,
+        vec![axis("i", "40", mapping, vec![put(1, &["%i"], read(0, &["%i"], DType::F32))])],
+    )
+}
+
+#[test]
+fn code_is_the_same_on_any_number_of_threads() {
+    let nests: Vec<_> = (0..6).map(|i| gemm(DType::F32, [20 + i, 64, 30], 6, 32)).collect();
+    let nests: Vec<_> = nests.iter().collect();
+    let objects = |threads| -> Vec<Vec<u8>> {
+        let compiled = compile_all(&nests, &Target::host(), &Options::default(), threads).unwrap();
+        compiled.into_iter().map(|k| k.object).collect()
+    };
+    let (one, three) = (objects(1), objects(3));
+    assert_eq!(one, three);
+    let image = image::link(&one).unwrap();
+    assert_eq!(image, image::link(&three).unwrap());
+    assert_eq!(image.entries.len(), nests.len());
+}
+
+#[test]
+fn texts_of_every_step_are_there_on_request() {
+    let texts = compile(&copy("copy", Mapping::Vector(16)), &Target::host(), &Options { texts: true })
+        .unwrap()
+        .texts
+        .unwrap();
+    assert!(texts.mlir[0].1.contains("scf.for") || texts.mlir[0].1.contains("vector<16xf32>"));
+    let last = &texts.mlir.last().unwrap().1;
+    assert!(last.contains("llvm.") && !last.contains("scf.") && !last.contains("arith."), "{last}");
+    assert!(texts.llvm.contains("define") && texts.asm.contains("mlcc_copy"));
+}
+
+#[test]
+fn what_the_target_does_not_have_is_refused() {
+    let refused = |nest: &LoopNest, text: &str| {
+        let error = compile(nest, &Target::host(), &Options::default()).unwrap_err();
+        assert!(error.fault == Fault::Internal && error.message.contains(text), "{error}");
+    };
+    refused(&copy("copy", Mapping::Block(0)), "scheduled for a GPU: a loop mapped to Block(0)");
+    refused(&copy("copy", Mapping::Vector(128)), "axis 'i' has 128 lanes");
+    let mut barrier = copy("copy", Mapping::Serial);
+    barrier.body.push(Node::Barrier);
+    refused(&barrier, "a barrier");
+    let mut symbolic = copy("copy", Mapping::Unrolled);
+    if let Node::Loop(l) = &mut symbolic.body[0] {
+        l.extent = e("n");
+    }
+    refused(&symbolic, "loop 'i' cannot be unrolled: its extent is not a constant");
+}
+
+#[test]
+fn cpus_without_what_kernels_need_are_refused() {
+    assert_eq!(Target::named("x86-64-v2").unwrap_err().fault, Fault::Unsupported);
+    assert_eq!(Target::named("z80").unwrap_err().fault, Fault::User);
+    assert!(Target::named("x86-64-v3").unwrap().vector_bits() == 256);
+    assert!(Target::named("znver4").unwrap().vector_bits() == 512);
+}
+
+#[test]
+fn objects_that_need_anything_else_are_refused() {
+    let error = image::link(&[b"not an object"]).unwrap_err();
+    assert!(error.message.contains("not an object file"), "{error}");
+    let kernel = compile(&copy("copy", Mapping::Vector(16)), &Target::host(), &Options::default()).unwrap();
+    let twice = image::link(&[&kernel.object, &kernel.object]).unwrap();
+    assert!(twice.entries[0] != twice.entries[1]);
+    // The body's symbol loses its section: a library function would look the same.
+    let mut undefined = kernel.object.clone();
+    let at = {
+        use object::{Object, ObjectSection, ObjectSymbol};
+        let file = object::File::parse(&*kernel.object).unwrap();
+        let symbol = file.symbols().find(|s| s.name() == Ok("mlcc_copy.body")).unwrap().index().0;
+        let table = file.sections().find(|s| s.name() == Ok(".symtab")).unwrap().file_range().unwrap().0;
+        table as usize + 24 * symbol + 6
+    };
+    undefined[at..at + 2].fill(0);
+    let error = image::link(&[undefined]).unwrap_err();
+    assert!(error.message.contains("undefined symbol 'mlcc_copy.body'"), "{error}");
+    for cut in (0..kernel.object.len()).step_by(97) {
+        // Never a panic, whatever is missing.
+        let _ = image::link(&[&kernel.object[..cut]]);
+    }
+    for at in (0..kernel.object.len()).step_by(13) {
+        let mut damaged = kernel.object.clone();
+        damaged[at] ^= 0xff;
+        let _ = image::link(&[damaged]);
+    }
+}
