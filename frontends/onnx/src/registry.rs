@@ -124,3 +124,25 @@ pub(crate) fn find(node: &NodeProto, opset: Option<i64>) -> Result<(&'static Ope
     }
     Ok((operator, opset))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_sorted_and_disjoint() {
+        for family in ops::FAMILIES {
+            assert!(family.is_sorted_by_key(|o| o.name), "{}", family[0].name);
+        }
+        let count: usize = ops::FAMILIES.iter().map(|f| f.len()).sum();
+        assert_eq!(OPERATORS.len(), count, "an operator is listed twice");
+        assert!(OPERATORS.values().all(|o| (1..=NEWEST_OPSET).contains(&o.since)));
+    }
+
+    #[test]
+    fn supported_operators_leave_out_the_others() {
+        let names = supported_operators();
+        assert!(names.contains(&"Conv") && names.contains(&"If"));
+        assert!(!names.contains(&"LSTM") && !names.contains(&"StringConcat"));
+    }
+}

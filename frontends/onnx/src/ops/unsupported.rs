@@ -18,7 +18,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("ConcatFromSequence", 11, Unsupported(SEQUENCES)),
     Operator::new("DeformConv", 19, Unsupported(YET)),
     Operator::new("Det", 11, Unsupported(YET)),
-    Operator::new("FlexAttention", 1, Unsupported(YET)),
     Operator::new("GRU", 1, Unsupported(RECURRENT)),
     Operator::new("If", 1, Branch),
     Operator::new("ImageDecoder", 20, Unsupported("it reads files of images")),
