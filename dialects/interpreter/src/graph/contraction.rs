@@ -75,9 +75,9 @@ fn add_rows<T: Number>(out: &mut [T], x: &[T], y: &[T], step: usize) {
             *sum = sum.mul_add(x[k], a).mul_add(x[k + 1], b).mul_add(x[k + 2], c).mul_add(x[k + 3], d);
         }
     }
-    for k in whole..x.len() {
+    for (k, &x) in x.iter().enumerate().skip(whole) {
         for (sum, &y) in out.iter_mut().zip(row(k)) {
-            *sum = sum.mul_add(x[k], y);
+            *sum = sum.mul_add(x, y);
         }
     }
 }
