@@ -148,7 +148,7 @@ fn dtype(body: &Body, id: ValueId) -> Result<DType> {
 pub(crate) fn write(body: &Body, target: Target<'_>, tensors: &[String]) -> Result<String> {
     let mut text = String::from("{\n^bb0:\n");
     for (i, (inst, ty)) in body.insts.iter().enumerate() {
-        let line = instruction(body, inst, *ty, tensors)?;
+        let line = instruction(body, inst, tensors)?;
         writeln!(text, "%b{i} = {line} -> {ty}").expect("strings grow");
     }
     let mut operands = Operands { body, used: Vec::new() };
@@ -171,7 +171,7 @@ pub(crate) fn write(body: &Body, target: Target<'_>, tensors: &[String]) -> Resu
     Ok(text)
 }
 
-fn instruction(body: &Body, inst: &Inst, ty: DType, tensors: &[String]) -> Result<String> {
+fn instruction(body: &Body, inst: &Inst, tensors: &[String]) -> Result<String> {
     let of = |id: &ValueId| dtype(body, *id);
     Ok(match inst {
         Inst::Const(c) => format!("\"te.scalar\"() <{{value = {}}}> : ()", text::scalar(c.dtype, c.bits)),

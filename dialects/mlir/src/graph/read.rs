@@ -11,7 +11,7 @@ use mlcc_ir::{
     attributes::Attrs,
     diagnostic::Result,
     expr::Expr,
-    graph::{Def, Graph, Location, Node, ValueId},
+    graph::{self, Def, Graph, Location, Node, ValueId},
     types::TensorType,
 };
 use std::collections::HashMap;
@@ -75,7 +75,8 @@ impl Reader<'_> {
         for (i, (input, known)) in inputs.into_iter().zip(known).enumerate() {
             let label = provenance(input.location()).and_then(|(names, _)| names?.into_iter().next());
             let label = label.unwrap_or_else(|| format!("input{i}"));
-            let id = self.define(op, input, label.into(), Def::Input(i), known)?;
+            let ty = value_type(op, input)?;
+            let id = self.define(input, graph::Value { name: label.into(), ty, def: Def::Input(i), known });
             self.scope().graph.inputs.push(id);
         }
         for op in block.into_iter().flat_map(Block::ops) {
@@ -84,8 +85,8 @@ impl Reader<'_> {
                 "graph.constant" | "graph.weight" => {
                     let (label, tensor) = constant(op, self.weights)?;
                     let result = op.results().next().ok_or_else(|| error(op, "a result is missing"))?;
-                    let id = self.define(op, result, label, Def::Constant(tensor.clone()), None)?;
-                    self.scope().graph.value_mut(id).known = mlcc_ir::graph::known_elements(&tensor);
+                    let (ty, known) = (value_type(op, result)?, graph::known_elements(&tensor));
+                    self.define(result, graph::Value { name: label, ty, def: Def::Constant(tensor), known });
                 }
                 _ => self.node(op)?,
             }
@@ -105,20 +106,13 @@ impl Reader<'_> {
         self.scopes.last_mut().expect("a graph is being read")
     }
 
-    fn define(
-        &mut self,
-        op: Op<'_>,
-        value: Value<'_>,
-        label: Name,
-        def: Def,
-        known: Option<Vec<Expr>>,
-    ) -> Result<ValueId> {
-        let ty = value_type(op, value)?;
+    /// Adds what MLIR's `value` is in the graph being read.
+    fn define(&mut self, value: Value<'_>, new: graph::Value) -> ValueId {
         let scope = self.scope();
-        let id = scope.graph.add_value(label, ty, def);
-        scope.graph.value_mut(id).known = known;
+        let id = scope.graph.add_value(new.name, new.ty, new.def);
+        scope.graph.value_mut(id).known = new.known;
         scope.ids.insert(value.key(), id);
-        Ok(id)
+        id
     }
 
     /// The id of a value in the graph being read, captured from those around it where it is theirs.
@@ -160,7 +154,9 @@ impl Reader<'_> {
         for (i, (result, known)) in results.into_iter().zip(known).enumerate() {
             let label = labels.get(i).cloned();
             let made = || if i == 0 { location.node.to_string() } else { format!("{}:{i}", location.node) };
-            ids.push(self.define(op, result, label.unwrap_or_else(made).into(), Def::Node, known)?);
+            let name = label.unwrap_or_else(made).into();
+            let ty = value_type(op, result)?;
+            ids.push(self.define(result, graph::Value { name, ty, def: Def::Node, known }));
         }
         let op = Name::from(operator.name);
         self.scope().graph.nodes.push(Node { op, attrs, operands, results: ids, regions, location });
