@@ -16,9 +16,9 @@ use mlcc_ir::{
     nest::{LoopNest, Mapping, Space},
 };
 use mlcc_llvm::emit::{
-    self, Inputs, memory_kind,
+    self, Inputs,
     builder::{Builder, Kind, Val},
-    function,
+    function, memory_kind,
     platform::Platform,
 };
 
@@ -110,7 +110,8 @@ pub(crate) fn kernel<'c>(
         .chain(std::iter::repeat_n(b.ty(Kind::I64, 1), nest.symbols.len()))
         .collect();
     let parse = |text: &str| Attribute::parse(b.context, text).expect("a valid attribute");
-    let argument = |role| if role == Role::Input { "{llvm.noalias, llvm.readonly}" } else { "{llvm.noalias}" };
+    let argument =
+        |role| if role == Role::Input { "{llvm.noalias, llvm.readonly}" } else { "{llvm.noalias}" };
     let mut arguments: Vec<_> = operands.iter().map(|x| parse(argument(x.role))).collect();
     arguments.resize(types.len(), parse("{}"));
 

@@ -196,12 +196,9 @@ fn compile_cuda(args: &Args, program: &Program) -> Outcome {
         return Err(one(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code")));
     }
     let unique = codegen::unique_kernels(program);
-    let mut text = String::new();
-    for (kernel, _) in &unique.kernels {
-        text += &mlcc_cuda::compile_to_ptx(kernel, &args.arch).map_err(one)?;
-        text.push('\n');
-    }
-    emit_text(args, &text)
+    let kernels: Vec<_> = unique.kernels.iter().map(|(kernel, _)| &**kernel).collect();
+    let module = mlcc_cuda::compile_program_to_ptx(&kernels, &args.arch).map_err(one)?;
+    emit_text(args, &module.text)
 }
 
 fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {

@@ -73,7 +73,12 @@ fn a_program_is_one_module_with_unique_entries() {
             assert!(entry.name.starts_with(&format!("mlcc_{}", kernel.name)));
         }
         if let Some(said) = assemble(&module.text, arch) {
-            assert!(!said.lines().any(|l| l.contains("spill") && !l.contains("0 bytes spill stores, 0 bytes spill loads")), "{said}");
+            assert!(
+                !said
+                    .lines()
+                    .any(|l| l.contains("spill") && !l.contains("0 bytes spill stores, 0 bytes spill loads")),
+                "{said}"
+            );
         }
     }
 }
