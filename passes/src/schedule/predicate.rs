@@ -1,4 +1,5 @@
-//! `predicate(axis)`: a loop whose extent varies gets a constant extent, and its stores a guard.
+//! `predicate(axis, multiple)`: a loop gets a constant extent that is a multiple of a number, and its
+//! stores a guard.
 //!
 //! ```text
 //! for x.i in 0..min(6, n - 6 * x.o)         for x.i in 0..6
@@ -15,13 +16,16 @@ use mlcc_ir::{
     scalar::Inst,
 };
 
-/// Makes the extent of every loop over `axis` constant.
+/// Makes the extent of every loop over `axis` a constant multiple of `multiple`.
 ///
 /// # Errors
 /// If the extent has no constant bound, or the loop contains a tile.
-pub fn predicate(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
+pub fn predicate(nest: &LoopNest, axis: &str, multiple: i64) -> Result<LoopNest> {
+    if multiple < 1 {
+        return Err(Diagnostic::user(format!("an extent cannot be a multiple of {multiple}")));
+    }
     rewrite_loops(nest, axis, &mut |l, ranges| {
-        if l.extent.as_const().is_some() {
+        if l.extent.as_const().is_some_and(|e| e % multiple == 0) {
             return Ok(vec![Node::Loop(l)]);
         }
         let Some(bound) = ranges.upper_bound(&l.extent) else {
@@ -30,6 +34,7 @@ pub fn predicate(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
                 l.extent
             )));
         };
+        let bound = (bound + multiple - 1) / multiple * multiple;
         let limits = limits(&l.extent, bound);
         let body = guarded(nest, &l.body, &Expr::axis(axis), &limits)?;
         let l = Loop { extent: Expr::from(bound), body, ..l };

@@ -40,8 +40,8 @@ pub enum Step {
     Unroll { axis: Name },
     /// On a dimension of the grid or a block; `bind(conv.m, block.0)`.
     Bind { axis: Name, mapping: Mapping },
-    /// A constant extent with guards; `predicate(conv.m.i)`.
-    Predicate { axis: Name },
+    /// A constant extent with guards, a multiple of a number; `predicate(conv.m.i, 1)`.
+    Predicate { axis: Name, multiple: i64 },
     /// An operand through a panel in scratch memory; `cache_read(x, conv.h.o, conv.k, conv.w)`.
     CacheRead { buffer: Name, at: Name, axes: Vec<Name> },
     /// An output through a temporary; `cache_write(y)`.
@@ -69,7 +69,7 @@ impl Step {
             Step::Vectorize { axis, lanes } => vectorize(nest, axis, *lanes),
             Step::Unroll { axis } => unroll(nest, axis),
             Step::Bind { axis, mapping } => bind(nest, axis, *mapping),
-            Step::Predicate { axis } => predicate(nest, axis),
+            Step::Predicate { axis, multiple } => predicate(nest, axis, *multiple),
             Step::CacheRead { buffer, at, axes } => cache_read(nest, buffer, at, axes),
             Step::CacheWrite { buffer } => cache_write(nest, buffer),
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
@@ -96,7 +96,7 @@ impl fmt::Display for Step {
                 Mapping::Block(d) => write!(f, "bind({axis}, block.{d})"),
                 other => write!(f, "bind({axis}, {})", super::map_axis::describe(*other)),
             },
-            Step::Predicate { axis } => write!(f, "predicate({axis})"),
+            Step::Predicate { axis, multiple } => write!(f, "predicate({axis}, {multiple})"),
             Step::CacheRead { buffer, at, axes } => write!(f, "cache_read({buffer}, {at}, {})", list(axes)),
             Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
@@ -159,7 +159,10 @@ impl FromStr for Step {
                 let mapping = mapping.ok_or_else(|| fault("expected block.0 to thread.2"))?;
                 Ok(Step::Bind { axis: word(0), mapping })
             }
-            "predicate" => count(1).map(|()| Step::Predicate { axis: word(0) }),
+            "predicate" => {
+                count(2)?;
+                Ok(Step::Predicate { axis: word(0), multiple: i64::from(number(1)?) })
+            }
             "cache_read" => {
                 at_least(3).map(|()| Step::CacheRead { buffer: word(0), at: word(1), axes: words(2) })
             }

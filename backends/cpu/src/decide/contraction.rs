@@ -333,12 +333,14 @@ impl<'a> Contraction<'a> {
                 continue;
             }
             if let Some(row) = &row {
-                self.plan.step(Step::Predicate { axis: axis(&name, row) }).ok()?;
+                self.plan.step(Step::Predicate { axis: axis(&name, row), multiple: 1 }).ok()?;
                 if !heavy[at] {
                     self.plan.attempt(Step::Unroll { axis: axis(&name, row) });
                 }
             }
-            self.plan.step(Step::Predicate { axis: axis(&name, &col) }).ok()?;
+            // The micro-kernel adds to whole vectors, so they begin as the identity.
+            let multiple = if name.ends_with(".init") { self.lanes } else { 1 };
+            self.plan.step(Step::Predicate { axis: axis(&name, &col), multiple }).ok()?;
             self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 }).ok()?;
         }
         Some(())

@@ -1,0 +1,132 @@
+//! Matrix products and convolutions.
+
+use crate::{
+    check::check,
+    kernels::{Conv, binary, conv, kernel, matmul, read},
+};
+use mlcc_ir::{
+    kernel::Combine,
+    nest::{LoopNest, Mapping, Node},
+    scalar::BinaryOp,
+};
+
+fn count(nest: &LoopNest, wanted: &dyn Fn(&Node) -> bool) -> usize {
+    let mut found = 0;
+    nest.visit(&mut |n| found += usize::from(wanted(n)));
+    found
+}
+
+fn has_tile(nest: &LoopNest) -> bool {
+    count(nest, &|n| matches!(n, Node::Tile(_))) == 1
+}
+
+fn is_parallel(nest: &LoopNest) -> bool {
+    count(nest, &|n| matches!(n, Node::Loop(l) if l.mapping == Mapping::Parallel)) > 0
+}
+
+#[test]
+fn products_with_a_constant_right_side_are_packed() {
+    for (m, n, k) in
+        [("64", "128", "96"), ("37", "70", "29"), ("1", "201", "33"), ("5", "3", "7"), ("130", "16", "1")]
+    {
+        for transposed in [false, true] {
+            let (decision, nest) = check(&matmul(m, n, k, transposed, true), &[1, 2], &[]);
+            // A reduction of one point is no reduction.
+            if k != "1" {
+                assert_eq!(&*decision.variant, "packed", "{m} {n} {k}");
+                assert!(has_tile(&nest));
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_two_activations_read_or_copy_columns() {
+    let (decision, _) = check(&matmul("33", "50", "70", false, true), &[], &[]);
+    assert_eq!(&*decision.variant, "direct");
+    let (decision, _) = check(&matmul("33", "50", "70", true, false), &[], &[]);
+    assert_eq!(&*decision.variant, "panel");
+    check(&matmul("1", "50", "70", true, false), &[], &[]);
+    check(&matmul("50", "1", "70", false, false), &[], &[]);
+}
+
+#[test]
+fn symbolic_sizes_stay_right() {
+    for (m, n, k) in [(1, 1, 1), (13, 70, 5), (40, 64, 33)] {
+        let sizes = [("a", m), ("b", n), ("c", k)];
+        for transposed in [false, true] {
+            check(&matmul("a", "b", "c", transposed, true), &[], &sizes);
+            check(&matmul("a", "45", "31", transposed, true), &[1], &sizes);
+        }
+    }
+}
+
+#[test]
+fn attention_products_have_batches() {
+    let scores = kernel("qk")
+        .input("q", "b;19;3;24")
+        .input("k", "b;19;3;24")
+        .output("y", "b;3;19;19")
+        .compute(
+            "matmul",
+            "i0=b i1=3 m=19 n=19 +k=24",
+            ("y", "%i0;%i1;%m;%n"),
+            binary(BinaryOp::Mul, read(0, "%i0;%m;%i1;%k"), read(1, "%i0;%n;%i1;%k")),
+            Some(Combine::Add),
+        )
+        .done();
+    let (decision, nest) = check(&scores, &[], &[("b", 2)]);
+    assert_eq!(&*decision.variant, "panel");
+    assert!(has_tile(&nest));
+    let values = kernel("pv")
+        .input("p", "2;3;19;21")
+        .input("v", "2;21;3;24")
+        .output("y", "2;19;3;24")
+        .compute(
+            "matmul",
+            "i0=2 m=19 i1=3 n=24 +k=21",
+            ("y", "%i0;%m;%i1;%n"),
+            binary(BinaryOp::Mul, read(0, "%i0;%i1;%m;%k"), read(1, "%i0;%k;%i1;%n")),
+            Some(Combine::Add),
+        )
+        .done();
+    let (decision, nest) = check(&values, &[], &[]);
+    assert_eq!(&*decision.variant, "direct");
+    assert!(has_tile(&nest));
+}
+
+#[test]
+fn convolutions_of_odd_sizes() {
+    let base = Conv { n: "2", groups: 1, m: 10, c: 5, size: ("13", "11"), kernel: 3, stride: 1 };
+    for c in [
+        base,
+        Conv { stride: 2, ..base },
+        Conv { kernel: 1, ..base },
+        Conv { kernel: 1, stride: 2, ..base },
+        Conv { kernel: 7, stride: 2, c: 3, size: ("30", "31"), ..base },
+        Conv { groups: 3, m: 4, ..base },
+        Conv { groups: 3, m: 4, kernel: 1, ..base },
+        Conv { m: 64, c: 16, n: "1", size: ("56", "56"), ..base },
+        Conv { kernel: 5, size: ("1", "40"), ..base },
+    ] {
+        let (decision, nest) = check(&conv(c), &[1, 2], &[]);
+        assert!(has_tile(&nest), "{}\n{}", decision.variant, decision.schedule);
+    }
+}
+
+#[test]
+fn symbolic_convolutions() {
+    let base = Conv { n: "n", groups: 1, m: 9, c: 5, size: ("h", "w"), kernel: 3, stride: 1 };
+    for (n, h, w) in [(1, 7, 9), (2, 1, 1), (3, 16, 33)] {
+        let sizes = [("n", n), ("h", h), ("w", w)];
+        check(&conv(base), &[1, 2], &sizes);
+        check(&conv(Conv { stride: 2, ..base }), &[1, 2], &sizes);
+        check(&conv(Conv { kernel: 1, ..base }), &[1, 2], &sizes);
+    }
+}
+
+#[test]
+fn large_products_run_in_parallel() {
+    let (_, nest) = check(&matmul("200", "192", "128", false, true), &[1], &[]);
+    assert!(is_parallel(&nest));
+}

@@ -1,0 +1,12 @@
+//! Decisions on kernels of all templates, with odd sizes: the nests against the kernels in the
+//! interpreters, the machine code against both.
+
+#![allow(unreachable_pub, reason = "modules of one test binary")]
+
+mod check;
+mod contractions;
+mod kernels;
+mod loops;
+#[path = "../../../llvm/tests/all/run.rs"]
+#[allow(dead_code, reason = "shared with the code generator's tests")]
+mod run;
