@@ -40,8 +40,7 @@ impl Sample {
     /// one's `>name=extent`.
     pub(crate) fn compute(
         &mut self,
-        name: &str,
-        axes: &str,
+        (name, axes): (&str, &str),
         (target, write): (usize, &str),
         combine: Option<Combine>,
         body: impl FnOnce(&mut Body) -> ValueId,
@@ -80,11 +79,11 @@ pub(crate) fn elementwise(dims: [&str; 3]) -> Kernel {
     let t = s.tensor("t", Role::Temporary, &format!("{n};{c};{w}"));
     let y = s.tensor("y", Role::Output, &format!("{n};{c};{w}"));
     let axes = format!("i={n};j={c};k={w}");
-    s.compute("scale", &axes, (t, "%i;%j;%k"), None, |b| {
+    s.compute(("scale", &axes), (t, "%i;%j;%k"), None, |b| {
         let (v, f) = (read(b, x, "%i;%j;%k"), read(b, scale, "%j"));
         b.binary(BinaryOp::Mul, v, f)
     });
-    s.compute("relu", &axes, (y, "%i;%j;%k"), None, |b| {
+    s.compute(("relu", &axes), (y, "%i;%j;%k"), None, |b| {
         let v = read(b, t, "%i;%j;%k");
         let zero = b.constant(Constant::float(DType::F32, 0.0));
         let one = b.constant(Constant::float(DType::F32, 1.0));
@@ -104,14 +103,14 @@ pub(crate) fn softmax(rows: &str, length: &str) -> Kernel {
     let sum = s.tensor("sum", Role::Temporary, rows);
     let y = s.tensor("y", Role::Output, &all);
     let (axes, reduced) = (format!("i0={rows};i1={length}"), format!("i0={rows};+i1={length}"));
-    s.compute("max", &reduced, (max, "%i0"), Some(Combine::Max), |b| read(b, x, "%i0;%i1"));
-    s.compute("exp", &axes, (exp, "%i0;%i1"), None, |b| {
+    s.compute(("max", &reduced), (max, "%i0"), Some(Combine::Max), |b| read(b, x, "%i0;%i1"));
+    s.compute(("exp", &axes), (exp, "%i0;%i1"), None, |b| {
         let (v, m) = (read(b, x, "%i0;%i1"), read(b, max, "%i0"));
         let d = b.binary(BinaryOp::Sub, v, m);
         b.unary(UnaryOp::Exp, d)
     });
-    s.compute("sum", &reduced, (sum, "%i0"), Some(Combine::Add), |b| read(b, exp, "%i0;%i1"));
-    s.compute("softmax", &axes, (y, "%i0;%i1"), None, |b| {
+    s.compute(("sum", &reduced), (sum, "%i0"), Some(Combine::Add), |b| read(b, exp, "%i0;%i1"));
+    s.compute(("softmax", &axes), (y, "%i0;%i1"), None, |b| {
         let (v, total) = (read(b, exp, "%i0;%i1"), read(b, sum, "%i0"));
         b.binary(BinaryOp::Div, v, total)
     });
@@ -133,8 +132,8 @@ pub(crate) fn layer_norm(rows: &str, length: &str) -> Kernel {
         let n = b.push(mlcc_ir::scalar::Inst::Index(length.parse().expect("an extent")), DType::I64);
         b.cast(n, DType::F32)
     };
-    s.compute("sum", &reduced, (sum, "%i"), Some(Combine::Add), |b| read(b, x, "%i;%j"));
-    s.compute("mean", &kept, (mean, "%r"), None, |b| {
+    s.compute(("sum", &reduced), (sum, "%i"), Some(Combine::Add), |b| read(b, x, "%i;%j"));
+    s.compute(("mean", &kept), (mean, "%r"), None, |b| {
         let (v, n) = (read(b, sum, "%r"), count(b));
         b.binary(BinaryOp::Div, v, n)
     });
@@ -142,11 +141,11 @@ pub(crate) fn layer_norm(rows: &str, length: &str) -> Kernel {
         let (v, m) = (read(b, x, "%i;%j"), read(b, mean, "%i"));
         b.binary(BinaryOp::Sub, v, m)
     };
-    s.compute("squares", &reduced, (squares, "%i"), Some(Combine::Add), |b| {
+    s.compute(("squares", &reduced), (squares, "%i"), Some(Combine::Add), |b| {
         let v = centred(b);
         b.binary(BinaryOp::Mul, v, v)
     });
-    s.compute("inv_std", &kept, (inverse, "%r"), None, |b| {
+    s.compute(("inv_std", &kept), (inverse, "%r"), None, |b| {
         let (v, n) = (read(b, squares, "%r"), count(b));
         let variance = b.binary(BinaryOp::Div, v, n);
         let epsilon = b.constant(Constant::float(DType::F32, 1e-5));
@@ -155,7 +154,7 @@ pub(crate) fn layer_norm(rows: &str, length: &str) -> Kernel {
         let one = b.constant(Constant::float(DType::F32, 1.0));
         b.binary(BinaryOp::Div, one, root)
     });
-    s.compute("scale", &axes, (y, "%i;%j"), None, |b| {
+    s.compute(("scale", &axes), (y, "%i;%j"), None, |b| {
         let v = centred(b);
         let f = read(b, inverse, "%i");
         let v = b.binary(BinaryOp::Mul, v, f);
@@ -174,12 +173,12 @@ pub(crate) fn matmul([batch, m, n, k]: [&str; 4]) -> Kernel {
     let acc = s.tensor("acc", Role::Temporary, &format!("{batch};{m};{n}"));
     let y = s.tensor("y", Role::Output, &format!("{batch};{m};{n}"));
     let axes = format!("b={batch};m={m};n={n};+k={k}");
-    s.compute("matmul", &axes, (acc, "%b;%m;%n"), Some(Combine::Add), |b| {
+    s.compute(("matmul", &axes), (acc, "%b;%m;%n"), Some(Combine::Add), |b| {
         let (x, w) = (read(b, a, "%b;%m;%k"), read(b, w, "%b;%k;%n"));
         b.binary(BinaryOp::Mul, x, w)
     });
     let axes = format!("i0={batch};i1={m};i2={n}");
-    s.compute("bias", &axes, (y, "%i0;%i1;%i2"), None, |b| {
+    s.compute(("bias", &axes), (y, "%i0;%i1;%i2"), None, |b| {
         let (v, bias) = (read(b, acc, "%i0;%i1;%i2"), read(b, bias, "%i2"));
         let v = b.binary(BinaryOp::Add, v, bias);
         let zero = b.constant(Constant::float(DType::F32, 0.0));

@@ -93,7 +93,7 @@ fn reductions_go_where_neighbours_are_read_together() {
         let mut s = Sample::new("reduce");
         let x = s.tensor("x", Role::Input, "7;300");
         let y = s.tensor("y", Role::Output, dims);
-        s.compute("reduce", axes, (y, "%k"), Some(combine), |b| {
+        s.compute(("reduce", axes), (y, "%k"), Some(combine), |b| {
             read(b, x, if dims == "7" { "%k;%r" } else { "%r;%k" })
         });
         s.kernel
@@ -135,14 +135,14 @@ fn convolution() -> Kernel {
     let acc = s.tensor("acc", Role::Temporary, "2;18;9;11");
     let y = s.tensor("y", Role::Output, "2;18;9;11");
     let axes = "n=2;o=18;h=9;w=11;+c=3;+i=3;+j=3";
-    s.compute("conv", axes, (acc, "%n;%o;%h;%w"), Some(Combine::Add), |b| {
+    s.compute(("conv", axes), (acc, "%n;%o;%h;%w"), Some(Combine::Add), |b| {
         let outside = Some(Constant::float(DType::F32, 0.0));
         let index = exprs("%n;%c;%h + %i - 1;%w + %j - 1");
         let v = b.push(Inst::Read { tensor: x, index, outside }, DType::F32);
         let f = read(b, w, "%o;%c;%i;%j");
         b.binary(BinaryOp::Mul, v, f)
     });
-    s.compute("relu", "a=2;b=18;c=9;d=11", (y, "%a;%b;%c;%d"), None, |b| {
+    s.compute(("relu", "a=2;b=18;c=9;d=11"), (y, "%a;%b;%c;%d"), None, |b| {
         let v = read(b, acc, "%a;%b;%c;%d");
         let zero = b.constant(Constant::float(DType::F32, 0.0));
         b.binary(BinaryOp::Max, v, zero)
@@ -160,7 +160,7 @@ fn depthwise_windows_are_points() {
     let mut s = Sample::new("pool");
     let x = s.tensor("x", Role::Input, "2;5;9;9");
     let y = s.tensor("y", Role::Output, "2;5;4;4");
-    s.compute("pool", "n=2;c=5;h=4;w=4;+i=3;+j=3", (y, "%n;%c;%h;%w"), Some(Combine::Max), |b| {
+    s.compute(("pool", "n=2;c=5;h=4;w=4;+i=3;+j=3"), (y, "%n;%c;%h;%w"), Some(Combine::Max), |b| {
         read(b, x, "%n;%c;%h * 2 + %i;%w * 2 + %j")
     });
     assert_eq!(check(&s.kernel, &[]), "points threads=256 elements=1");
@@ -172,8 +172,8 @@ fn parts_of_a_concatenation_share_the_grid() {
     let a = s.tensor("a", Role::Input, "5;n");
     let b2 = s.tensor("b", Role::Input, "5;m");
     let y = s.tensor("y", Role::Output, "5;n + m");
-    s.compute("a", "i=5;j=n", (y, "%i;%j"), None, |b| read(b, a, "%i;%j"));
-    s.compute("b", "i=5;j=m", (y, "%i;%j + n"), None, |b| read(b, b2, "%i;%j"));
+    s.compute(("a", "i=5;j=n"), (y, "%i;%j"), None, |b| read(b, a, "%i;%j"));
+    s.compute(("b", "i=5;j=m"), (y, "%i;%j + n"), None, |b| read(b, b2, "%i;%j"));
     assert_eq!(check(&s.kernel, &[("n", 70), ("m", 33)]), "points threads=256 elements=1");
 }
 
@@ -184,8 +184,8 @@ fn a_scatter_runs_in_one_block() {
     let indices = s.typed("indices", Role::Input, "4;13", DType::I64);
     let updates = s.tensor("updates", Role::Input, "4;13");
     let y = s.tensor("y", Role::Output, "5;13");
-    s.compute("copy", "i=5;j=13", (y, "%i;%j"), None, |b| read(b, data, "%i;%j"));
-    s.compute("scatter", ">i=4;j=13", (y, "$0;%j"), None, |b| {
+    s.compute(("copy", "i=5;j=13"), (y, "%i;%j"), None, |b| read(b, data, "%i;%j"));
+    s.compute(("scatter", ">i=4;j=13"), (y, "$0;%j"), None, |b| {
         b.read(indices, exprs("%i;%j"), DType::I64);
         read(b, updates, "%i;%j")
     });
@@ -203,18 +203,18 @@ fn attention_scores_stay_in_shared_memory() {
     let exp = s.tensor("exp", Role::Temporary, "6;70");
     let sum = s.tensor("sum", Role::Temporary, "6");
     let y = s.tensor("y", Role::Output, "6;9");
-    s.compute("scores", "i=6;j=70;+d=8", (scores, "%i;%j"), Some(Combine::Add), |b| {
+    s.compute(("scores", "i=6;j=70;+d=8"), (scores, "%i;%j"), Some(Combine::Add), |b| {
         let (a, c) = (read(b, q, "%i;%d"), read(b, k, "%j;%d"));
         b.binary(BinaryOp::Mul, a, c)
     });
-    s.compute("max", "row=6;+col=70", (max, "%row"), Some(Combine::Max), |b| read(b, scores, "%row;%col"));
-    s.compute("exp", "p=6;q=70", (exp, "%p;%q"), None, |b| {
+    s.compute(("max", "row=6;+col=70"), (max, "%row"), Some(Combine::Max), |b| read(b, scores, "%row;%col"));
+    s.compute(("exp", "p=6;q=70"), (exp, "%p;%q"), None, |b| {
         let (a, c) = (read(b, scores, "%p;%q"), read(b, max, "%p"));
         let d = b.binary(BinaryOp::Sub, a, c);
         b.unary(mlcc_ir::scalar::UnaryOp::Exp, d)
     });
-    s.compute("sum", "row=6;+col=70", (sum, "%row"), Some(Combine::Add), |b| read(b, exp, "%row;%col"));
-    s.compute("y", "i=6;e=9;+j=70", (y, "%i;%e"), Some(Combine::Add), |b| {
+    s.compute(("sum", "row=6;+col=70"), (sum, "%row"), Some(Combine::Add), |b| read(b, exp, "%row;%col"));
+    s.compute(("y", "i=6;e=9;+j=70"), (y, "%i;%e"), Some(Combine::Add), |b| {
         let (a, c) = (read(b, exp, "%i;%j"), read(b, v, "%j;%e"));
         let (p, total) = (b.binary(BinaryOp::Mul, a, c), read(b, sum, "%i"));
         b.binary(BinaryOp::Div, p, total)
@@ -230,7 +230,7 @@ fn an_unordered_combining_scatter_is_refused() {
     let mut s = Sample::new("scatter_add");
     let indices = s.typed("indices", Role::Input, "9", DType::I64);
     let y = s.tensor("y", Role::InOut, "5");
-    s.compute("scatter", "i=9", (y, "$0"), Some(Combine::Add), |b| {
+    s.compute(("scatter", "i=9"), (y, "$0"), Some(Combine::Add), |b| {
         b.read(indices, exprs("%i"), DType::I64);
         b.constant(Constant::float(DType::F32, 1.0))
     });
