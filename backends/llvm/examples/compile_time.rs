@@ -76,7 +76,7 @@ fn main() {
         let mut best = f64::MAX;
         for _ in 0..200 {
             let start = Instant::now();
-            mapped.call(&[at(0), at(1), at(2)], &[], std::ptr::null_mut(), 0, 64);
+            mapped.call(&[at(0), at(1), at(2)], &[], std::ptr::null_mut(), 0..64);
             best = best.min(start.elapsed().as_secs_f64());
         }
         let total = time(&kernel).as_secs_f64() * 1e3;

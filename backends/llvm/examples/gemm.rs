@@ -50,7 +50,7 @@ fn main() {
         let mut best = f64::MAX;
         for _ in 0..20 {
             let start = Instant::now();
-            mapped.call(&buffers, &[], std::ptr::null_mut(), 0, tiles);
+            mapped.call(&buffers, &[], std::ptr::null_mut(), 0..tiles);
             best = best.min(start.elapsed().as_secs_f64());
         }
         memory[0] = 1;

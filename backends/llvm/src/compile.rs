@@ -121,6 +121,7 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     }
     let object = machine_code(&llvm, &machine, FileType::Object)?;
     clock.end("code generation");
+    tracing::debug!(kernel = %nest.name, bytes = object.len(), times = ?clock.times, "compiled");
     let (scratch_bytes, times) = (function::scratch_layout(nest).1, clock.times);
     Ok(CompiledKernel { object, scratch_bytes, symbol, texts, times })
 }

@@ -154,7 +154,7 @@ impl<'c> Emitter<'_, 'c> {
                 }
                 return Ok(());
             };
-            e.combine(store.buffer, &offset, combine, value, mask)
+            e.combine((store.buffer, &offset), combine, value, mask)
         })
     }
 }

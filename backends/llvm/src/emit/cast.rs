@@ -22,7 +22,7 @@ pub fn register_kind(dtype: DType) -> Kind {
 
 impl<'c> Emitter<'_, 'c> {
     /// An element as loaded, to a register.
-    pub(super) fn from_memory(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
+    pub(super) fn loaded(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
         let b = self.b;
         match dtype {
             DType::F16 => b.convert("arith.extf", b.bitcast(value, Kind::F16), Kind::F32),
@@ -37,7 +37,7 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     /// A register's value as it is stored; rounds to nearest even.
-    pub(super) fn to_memory(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
+    pub(super) fn stored(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
         let b = self.b;
         match dtype {
             DType::F16 => b.bitcast(b.convert("arith.truncf", value, Kind::F16), Kind::I16),
@@ -60,7 +60,7 @@ impl<'c> Emitter<'_, 'c> {
     /// An `f32` result rounded to what `dtype` holds.
     pub(super) fn round_to(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
         match dtype {
-            DType::F16 | DType::BF16 => self.from_memory(self.to_memory(value, dtype), dtype),
+            DType::F16 | DType::BF16 => self.loaded(self.stored(value, dtype), dtype),
             _ => value,
         }
     }

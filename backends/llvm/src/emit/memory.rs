@@ -194,13 +194,13 @@ impl<'c> Emitter<'_, 'c> {
                 }
             }
         };
-        Ok(self.from_memory(raw, dtype))
+        Ok(self.loaded(raw, dtype))
     }
 
     /// Stores a value where `mask`.
     pub(super) fn write(&mut self, buffer: usize, access: Access<'c>, value: Val<'c>, mask: Option<Val<'c>>) {
         let (dtype, space) = (self.storage[buffer].dtype, self.storage[buffer].space);
-        let value = self.to_memory(value, dtype);
+        let value = self.stored(value, dtype);
         let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
         match access {
             Access::Uniform(at) => {

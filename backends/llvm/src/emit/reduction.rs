@@ -115,8 +115,7 @@ impl<'c> Emitter<'_, 'c> {
     /// Combines a value with the element at a resolved offset, in the lanes of `mask`.
     pub(super) fn combine(
         &mut self,
-        buffer: usize,
-        offset: &Expr,
+        (buffer, offset): (usize, &Expr),
         combine: Combine,
         value: Val<'c>,
         mask: Option<Val<'c>>,
@@ -155,7 +154,7 @@ impl<'c> Emitter<'_, 'c> {
                     }
                     _ => self.b.load(at, kind, lanes),
                 };
-                let old = self.from_memory(old, dtype);
+                let old = self.loaded(old, dtype);
                 let mut new = self.apply(combine, old, value, dtype);
                 if let (Some(mask), true) = (mask, free) {
                     new = self.b.select(mask, new, old);
@@ -193,9 +192,9 @@ impl<'c> Emitter<'_, 'c> {
 
     fn combine_at(&mut self, at: Val<'c>, combine: Combine, value: Val<'c>, dtype: DType) {
         let old = self.b.load(at, memory_kind(dtype), 1);
-        let old = self.from_memory(old, dtype);
+        let old = self.loaded(old, dtype);
         let new = self.apply(combine, old, value, dtype);
-        let new = self.to_memory(new, dtype);
+        let new = self.stored(new, dtype);
         self.b.store(new, at);
     }
 

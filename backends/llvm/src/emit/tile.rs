@@ -30,6 +30,8 @@ struct Shape<'c> {
     masks: Vec<Option<Val<'c>>>,
     a: Rows<'c>,
     b_pointer: Val<'c>,
+    /// Distance of points of the reduction in A and B.
+    k_strides: [Expr; 2],
 }
 
 /// Where the rows of A begin.
@@ -52,7 +54,6 @@ impl<'c> Emitter<'_, 'c> {
         let mut sums = self.load_accumulators(t, &shape)?;
         let step = unroll as i64;
         let whole = k.as_const().map(|k| k / step * step);
-        let strides = [self.resolve(&t.a.k_stride), self.resolve(&t.b.k_stride)];
         if whole != Some(0) {
             let b = self.b;
             let limit = match whole {
@@ -67,8 +68,7 @@ impl<'c> Emitter<'_, 'c> {
             let at = Val { raw: arguments[0], kind: Kind::I64, lanes: 1 };
             let mut inner: Vec<_> =
                 arguments[1..].iter().zip(&sums).map(|(raw, v)| Val { raw: *raw, ..*v }).collect();
-            let result =
-                (0..step).try_for_each(|u| self.tile_step(t, &shape, (Some(at), u), &strides, &mut inner));
+            let result = (0..step).try_for_each(|u| self.tile_step(t, &shape, (Some(at), u), &mut inner));
             self.memo.pop();
             b.yields(&inner);
             let region = b.close();
@@ -76,7 +76,7 @@ impl<'c> Emitter<'_, 'c> {
             sums = b.for_loop(bounds, &sums, region);
         }
         for k in whole.unwrap_or(0)..k.as_const().unwrap_or(0) {
-            self.tile_step(t, &shape, (None, k), &strides, &mut sums)?;
+            self.tile_step(t, &shape, (None, k), &mut sums)?;
         }
         for (i, sum) in sums.into_iter().enumerate() {
             let at = self.accumulator_address(t, &shape, i)?;
@@ -99,7 +99,7 @@ impl<'c> Emitter<'_, 'c> {
             return Err(self.wrong(format!("a contraction tile cannot accumulate in {dtype}")));
         }
         let mut lanes = self.platform.vector_bits() / kind.bits();
-        while t.cols % lanes != 0 && lanes > 1 {
+        while !t.cols.is_multiple_of(lanes) && lanes > 1 {
             lanes /= 2;
         }
         let (rows, vectors) = (t.rows as usize, (t.cols / lanes) as usize);
@@ -112,7 +112,8 @@ impl<'c> Emitter<'_, 'c> {
         };
         let a = self.row_pointers(t)?;
         let b_pointer = self.operand_base(&t.b)?;
-        Ok(Shape { dtype, kind, rows, lanes, vectors, masks, a, b_pointer })
+        let k_strides = [self.resolve(&t.a.k_stride), self.resolve(&t.b.k_stride)];
+        Ok(Shape { dtype, kind, rows, lanes, vectors, masks, a, b_pointer, k_strides })
     }
 
     fn column_masks(&mut self, cols: &Expr, lanes: u32, vectors: usize) -> Result<Vec<Option<Val<'c>>>> {
@@ -166,9 +167,9 @@ impl<'c> Emitter<'_, 'c> {
         t: &ContractionTile,
         shape: &Shape<'c>,
         (at, shift): (Option<Val<'c>>, i64),
-        [a_stride, b_stride]: &[Expr; 2],
         sums: &mut [Val<'c>],
     ) -> Result<()> {
+        let [a_stride, b_stride] = &shape.k_strides;
         let (a_dtype, b_dtype) = (self.storage[t.a.buffer].dtype, self.storage[t.b.buffer].dtype);
         let (a_kind, b_kind) = (memory_kind(a_dtype), memory_kind(b_dtype));
         let b_row = self.along(shape.b_pointer, b_kind, (at, shift), b_stride)?;
@@ -190,7 +191,7 @@ impl<'c> Emitter<'_, 'c> {
                 _ => continue,
             };
             let scalar = self.b.load(pointer, a_kind, 1);
-            let scalar = self.from_memory(scalar, a_dtype);
+            let scalar = self.loaded(scalar, a_dtype);
             let scalar = self.widen(scalar, a_dtype, shape);
             let broadcast = self.b.broadcast(scalar, shape.lanes);
             for (v, column) in columns.iter().enumerate() {
@@ -256,7 +257,7 @@ impl<'c> Emitter<'_, 'c> {
             let mask = shape.masks[v].unwrap_or_else(|| self.b.int(Kind::I1, shape.lanes, 1));
             self.b.gather(pointers, mask, zeros)
         };
-        Ok(self.from_memory(raw, dtype))
+        Ok(self.loaded(raw, dtype))
     }
 
     /// An operand in the accumulator's type.

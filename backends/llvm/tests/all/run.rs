@@ -4,6 +4,8 @@ use mlcc_ir::nest::{LoopNest, Space};
 use mlcc_ir::{expr::Atom, tensor::Tensor};
 use mlcc_llvm::{CompiledKernel, Options, Target, compile, image};
 
+use std::ops::Range;
+
 type Kernel = unsafe extern "C" fn(*const *mut u8, *const i64, *mut u8, i64, i64);
 
 /// An image mapped executable.
@@ -30,12 +32,12 @@ impl Mapped {
     }
 
     /// Calls the kernel.
-    pub fn call(&self, buffers: &[*mut u8], sizes: &[i64], scratch: *mut u8, begin: i64, end: i64) {
+    pub fn call(&self, buffers: &[*mut u8], sizes: &[i64], scratch: *mut u8, range: Range<i64>) {
         // SAFETY: the entry is a kernel's function in the mapped image; the test's buffers are as large
         // as the nest says.
         unsafe {
             let kernel: Kernel = std::mem::transmute(self.memory.cast::<u8>().add(self.entry as usize));
-            kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, begin, end);
+            kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, range.start, range.end);
         }
     }
 }
@@ -109,8 +111,8 @@ pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i6
         let pointers: Vec<_> = fenced.iter().map(Fenced::pointer).collect();
         // Two parts, so that the range is tested.
         let half = tiles / 2;
-        mapped.call(&pointers, sizes, scratch.pointer(), half, tiles);
-        mapped.call(&pointers, sizes, scratch.pointer(), 0, half);
+        mapped.call(&pointers, sizes, scratch.pointer(), half..tiles);
+        mapped.call(&pointers, sizes, scratch.pointer(), 0..half);
         let after: Vec<_> = fenced
             .iter()
             .zip(operands)

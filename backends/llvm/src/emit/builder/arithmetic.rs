@@ -1,0 +1,190 @@
+//! Arithmetic, comparisons, conversions, reductions of lanes.
+
+use super::{Builder, Cmp, Kind, Val};
+use melior::ir::{
+    Attribute,
+    attribute::{DenseI32ArrayAttribute, StringAttribute},
+};
+
+impl<'c> Builder<'c> {
+    fn binary(&self, name: &str, a: Val<'c>, b: Val<'c>, attributes: &[(&str, Attribute<'c>)]) -> Val<'c> {
+        let lanes = a.lanes.max(b.lanes);
+        let (a, b) = (self.broadcast(a, lanes), self.broadcast(b, lanes));
+        self.one(name, &[a, b], (a.kind, lanes), attributes)
+    }
+
+    /// Integer operation `arith.NAME`.
+    pub fn int_op(&self, name: &str, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.binary(name, a, b, &[])
+    }
+
+    /// Float operation `arith.NAME`, which may be contracted.
+    pub fn float_op(&self, name: &str, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.binary(name, a, b, &[("fastmath", self.contract)])
+    }
+
+    /// `a + b`.
+    pub fn add(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        if a.kind.is_float() { self.float_op("arith.addf", a, b) } else { self.int_op("arith.addi", a, b) }
+    }
+
+    /// `a - b`.
+    pub fn sub(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        if a.kind.is_float() { self.float_op("arith.subf", a, b) } else { self.int_op("arith.subi", a, b) }
+    }
+
+    /// `a * b`.
+    pub fn mul(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        if a.kind.is_float() { self.float_op("arith.mulf", a, b) } else { self.int_op("arith.muli", a, b) }
+    }
+
+    /// Float division.
+    pub fn div(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.float_op("arith.divf", a, b)
+    }
+
+    /// Bitwise and.
+    pub fn and(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.int_op("arith.andi", a, b)
+    }
+
+    /// Bitwise or.
+    pub fn or(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.int_op("arith.ori", a, b)
+    }
+
+    /// Bitwise exclusive or.
+    pub fn xor(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.int_op("arith.xori", a, b)
+    }
+
+    /// Bitwise complement.
+    pub fn not(&self, a: Val<'c>) -> Val<'c> {
+        let ones = self.int(a.kind, a.lanes, -1);
+        self.xor(a, ones)
+    }
+
+    /// Smaller or larger float, NaN if either is; the sign of a zero is free.
+    pub fn float_extremum(&self, larger: bool, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        let name = if larger { "arith.maximumf" } else { "arith.minimumf" };
+        self.binary(name, a, b, &[("fastmath", self.contract_nsz)])
+    }
+
+    /// `a * b + c`, rounded once.
+    pub fn fma(&self, a: Val<'c>, b: Val<'c>, c: Val<'c>) -> Val<'c> {
+        let lanes = a.lanes.max(b.lanes).max(c.lanes);
+        let [a, b, c] = [a, b, c].map(|x| self.broadcast(x, lanes));
+        self.one("math.fma", &[a, b, c], (a.kind, lanes), &[("fastmath", self.contract)])
+    }
+
+    /// `math.NAME` of one float.
+    pub fn math(&self, name: &str, a: Val<'c>) -> Val<'c> {
+        self.one(name, &[a], (a.kind, a.lanes), &[("fastmath", self.contract)])
+    }
+
+    /// `-a` of a float.
+    pub fn neg(&self, a: Val<'c>) -> Val<'c> {
+        self.one("arith.negf", &[a], (a.kind, a.lanes), &[("fastmath", self.contract)])
+    }
+
+    /// `a`, which is not negative, with the sign of `b`. Not `math.copysign`: LLVM would move a following
+    /// conversion in front of it, and then call a library function to convert the sign.
+    pub fn copysign(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        let bits = self.bitcast(b, b.kind.as_int());
+        let negative = self.compare(Cmp::Lt, bits, self.int(bits.kind, 1, 0));
+        self.select(negative, self.neg(a), a)
+    }
+
+    /// Comparison, of integers or of floats by the operands' type.
+    pub fn compare(&self, cmp: Cmp, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        let lanes = a.lanes.max(b.lanes);
+        let (a, b) = (self.broadcast(a, lanes), self.broadcast(b, lanes));
+        let (name, predicate) = if a.kind.is_float() {
+            // Numbers of arith's predicates: oeq 1, ogt 2, oge 3, olt 4, ole 5, ugt 9, uge 10, ult 11,
+            // ule 12, une 13, uno 14.
+            let predicate = match cmp {
+                Cmp::Eq => 1,
+                Cmp::Gt => 2,
+                Cmp::Ge => 3,
+                Cmp::Lt => 4,
+                Cmp::Le => 5,
+                Cmp::Ugt => 9,
+                Cmp::Uge => 10,
+                Cmp::Ult => 11,
+                Cmp::Ule => 12,
+                Cmp::Ne => 13,
+                Cmp::Unordered => 14,
+            };
+            ("arith.cmpf", predicate)
+        } else {
+            // eq 0, ne 1, slt 2, sle 3, sgt 4, sge 5, ult 6, ule 7, ugt 8, uge 9.
+            let predicate = match cmp {
+                Cmp::Eq => 0,
+                Cmp::Ne | Cmp::Unordered => 1,
+                Cmp::Lt => 2,
+                Cmp::Le => 3,
+                Cmp::Gt => 4,
+                Cmp::Ge => 5,
+                Cmp::Ult => 6,
+                Cmp::Ule => 7,
+                Cmp::Ugt => 8,
+                Cmp::Uge => 9,
+            };
+            ("arith.cmpi", predicate)
+        };
+        self.one(name, &[a, b], (Kind::I1, lanes), &[("predicate", self.int_attr(64, predicate))])
+    }
+
+    /// `condition ? a : b`.
+    pub fn select(&self, condition: Val<'c>, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        let lanes = condition.lanes.max(a.lanes).max(b.lanes);
+        let [c, a, b] = [condition, a, b].map(|x| self.broadcast(x, lanes));
+        self.one("arith.select", &[c, a, b], (a.kind, lanes), &[])
+    }
+
+    /// `arith.NAME` to another kind.
+    pub fn convert(&self, name: &str, a: Val<'c>, kind: Kind) -> Val<'c> {
+        if a.kind == kind { a } else { self.one(name, &[a], (kind, a.lanes), &[]) }
+    }
+
+    /// The bits as another kind of the same size.
+    pub fn bitcast(&self, a: Val<'c>, kind: Kind) -> Val<'c> {
+        self.convert("arith.bitcast", a, kind)
+    }
+
+    /// An integer widened (by sign or zeros) or cut.
+    pub fn resize(&self, a: Val<'c>, kind: Kind, signed: bool) -> Val<'c> {
+        match kind.bits().cmp(&a.kind.bits()) {
+            std::cmp::Ordering::Less => self.convert("arith.trunci", a, kind),
+            std::cmp::Ordering::Equal => a,
+            std::cmp::Ordering::Greater if signed => self.convert("arith.extsi", a, kind),
+            std::cmp::Ordering::Greater => self.convert("arith.extui", a, kind),
+        }
+    }
+
+    /// A float converted to an integer: towards zero, saturating, NaN to 0.
+    pub fn saturate(&self, a: Val<'c>, kind: Kind, signed: bool) -> Val<'c> {
+        let vector = if a.lanes == 1 { String::new() } else { format!("v{}", a.lanes) };
+        let name = format!(
+            "llvm.fpto{}i.sat.{vector}{}.{vector}{}",
+            if signed { 's' } else { 'u' },
+            kind.intrinsic_name(),
+            a.kind.intrinsic_name()
+        );
+        let segments = DenseI32ArrayAttribute::new(self.context, &[1, 0]).into();
+        let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
+        let name = StringAttribute::new(self.context, &name).into();
+        self.one(
+            "llvm.call_intrinsic",
+            &[a],
+            (kind, a.lanes),
+            &[("intrin", name), ("operandSegmentSizes", segments), ("op_bundle_sizes", bundles)],
+        )
+    }
+
+    /// Combines the lanes of a vector; `kind` is a `vector.kind`. Floats may be reassociated.
+    pub fn reduce(&self, kind: &str, a: Val<'c>) -> Val<'c> {
+        let kind = Attribute::parse(self.context, &format!("#vector.kind<{kind}>")).expect("a vector.kind");
+        self.one("vector.reduction", &[a], (a.kind, 1), &[("kind", kind), ("fastmath", self.reassoc)])
+    }
+}
