@@ -69,7 +69,7 @@ pub(crate) fn pack(source: &Tensor, packing: &Packing, target_dims: &[i64]) -> R
                 }
                 let offset: i64 = first.iter().zip(&strides).map(|(f, s)| f * s).sum();
                 let step: i64 = split.iter().zip(&strides).map(|((c, _), s)| c * s).sum();
-                copy_run(line, &source.data, size, begin, end, offset, step);
+                copy_run(line, &source.data, size, &Run { begin, end, offset, step });
             }
             None => {
                 for p in 0..run {
@@ -79,7 +79,12 @@ pub(crate) fn pack(source: &Tensor, packing: &Packing, target_dims: &[i64]) -> R
                         offset = offset.filter(|_| (0..*dim).contains(&i)).map(|o| o + i * stride);
                     }
                     if let Some(offset) = offset {
-                        copy_run(line, &source.data, size, p, p + 1, offset - p, 1);
+                        copy_run(
+                            line,
+                            &source.data,
+                            size,
+                            &Run { begin: p, end: p + 1, offset: offset - p, step: 1 },
+                        );
                     }
                 }
             }
@@ -109,7 +114,16 @@ fn div_up(a: i64, b: i64) -> i64 {
     -((-a).div_euclid(b))
 }
 
-fn copy_run(line: &mut [u8], source: &[u8], size: usize, begin: i64, end: i64, offset: i64, step: i64) {
+/// Elements `begin..end` of a line; element `p` comes from `offset + p * step`.
+struct Run {
+    begin: i64,
+    end: i64,
+    offset: i64,
+    step: i64,
+}
+
+fn copy_run(line: &mut [u8], source: &[u8], size: usize, run: &Run) {
+    let &Run { begin, end, offset, step } = run;
     if begin >= end {
         return;
     }

@@ -100,6 +100,8 @@ pub struct Scheduled {
     pub kernels: Vec<ScheduledKernel>,
     /// Where the intermediates live.
     pub arena: ArenaPlan,
+    /// What the decisions were taken for.
+    pub machine: Machine,
 }
 
 /// The file to the graph level.
@@ -212,7 +214,7 @@ pub fn run_loop(
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
     observer.after_phase(Phase::Loop, start.elapsed());
-    Ok(Scheduled { program, unique, kernels, arena })
+    Ok(Scheduled { program, unique, kernels, arena, machine: machine.clone() })
 }
 
 /// Compiles a model file to an artifact for a CPU.
@@ -233,7 +235,7 @@ pub fn compile(
     let program = run_tensor(&graph, options, observer).map_err(one)?;
     drop(graph);
     let scheduled = run_loop(program, &machine, observer).map_err(one)?;
-    finish(&scheduled, &target, &machine, output, options, observer).map_err(one)
+    finish(&scheduled, &target, output, options, observer).map_err(one)
 }
 
 /// Code generation and the artifact.
@@ -243,7 +245,6 @@ pub fn compile(
 pub fn finish(
     scheduled: &Scheduled,
     target: &mlcc_llvm::Target,
-    machine: &Machine,
     output: &Path,
     options: &Options,
     observer: &mut dyn Observer,
@@ -272,7 +273,7 @@ pub fn finish(
             features: required_features(target),
         },
         flags: options.flags.clone(),
-        machine_hash: format!("{machine:?}"),
+        machine_hash: format!("{:?}", scheduled.machine),
     };
     let written = assemble::write(&parts, output)?;
     observer.after_phase(Phase::Binary, start.elapsed());

@@ -173,8 +173,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
         _ => {
             let output = artifact_path(args);
-            let written =
-                pipeline::finish(&scheduled, &target, &machine, &output, options, recorder).map_err(one)?;
+            let written = pipeline::finish(&scheduled, &target, &output, options, recorder).map_err(one)?;
             talk(&format!(
                 "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls, 0 interpreted; arena {:.1} MB",
                 output.display(),

@@ -24,7 +24,7 @@ pub enum Space {
     Shared,
 }
 
-/// A buffer of a nest. Row-major unless `strides` says otherwise.
+/// A buffer of a nest, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
     /// Name, unique in the nest.
@@ -129,6 +129,7 @@ pub struct ContractionTile {
 
 /// A node of a nest.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a nest has few nodes, and tiles stand at its heart")]
 pub enum Node {
     /// A loop.
     Loop(Loop),

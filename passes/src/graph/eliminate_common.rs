@@ -19,7 +19,7 @@ pub fn run(graph: &mut Graph) -> usize {
     let mut seen: HashMap<String, Vec<usize>> = HashMap::new();
     let mut same: Vec<ValueId> = (0..graph.values.len()).map(|i| ValueId(i as u32)).collect();
     let mut removed = vec![false; graph.nodes.len()];
-    for at in 0..graph.nodes.len() {
+    for (at, gone) in removed.iter_mut().enumerate() {
         let node = &mut graph.nodes[at];
         for operand in node.operands.iter_mut().flatten() {
             *operand = same[operand.0 as usize];
@@ -37,7 +37,7 @@ pub fn run(graph: &mut Graph) -> usize {
         });
         match twin {
             Some(twin) => {
-                removed[at] = true;
+                *gone = true;
                 for (gone, kept) in node.results.iter().zip(&graph.nodes[twin].results) {
                     same[gone.0 as usize] = *kept;
                 }

@@ -27,13 +27,13 @@ pub const SPEC: PassSpec = PassSpec {
 /// If evaluating an operator fails: an index out of range in the model itself.
 pub fn run(graph: &mut Graph) -> Result<usize> {
     let mut folded = vec![false; graph.nodes.len()];
-    for at in 0..graph.nodes.len() {
+    for (at, folded) in folded.iter_mut().enumerate() {
         let node = &graph.nodes[at];
         if let Some(values) = known_results(graph, at) {
             for (result, tensor) in node.results.clone().into_iter().zip(values) {
                 graph.value_mut(result).def = Def::Constant(tensor);
             }
-            folded[at] = true;
+            *folded = true;
             continue;
         }
         let symbolic = node.attrs.0.values().any(is_symbolic);
@@ -70,7 +70,7 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
             value.known = mlcc_ir::graph::known_elements(&tensor);
             value.def = Def::Constant(tensor);
         }
-        folded[at] = true;
+        *folded = true;
     }
     let mut flags = folded.iter();
     graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));

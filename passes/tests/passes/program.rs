@@ -19,11 +19,13 @@ pub(crate) fn of(graph: &Graph) -> Program {
 
 /// Names of the kernels in order.
 pub(crate) fn kernels(program: &Program) -> Vec<&Kernel> {
-    let kernel = |step| match step {
-        &Step::Kernel { ref kernel, .. } => Some(&**kernel),
-        _ => None,
-    };
-    program.steps.iter().filter_map(kernel).collect()
+    let mut kernels: Vec<&Kernel> = Vec::new();
+    for step in &program.steps {
+        if let Step::Kernel { kernel, .. } = step {
+            kernels.push(kernel);
+        }
+    }
+    kernels
 }
 
 /// Runs `pass` and demands that the program computes the same as before on random inputs; returns the

@@ -57,8 +57,8 @@ const LAYERS: &[Layer] = &[
 /// Crates from outside that belong to a few of ours.
 const RESERVED: &[(&str, &[&str])] = &[
     ("mlir-sys", &["mlcc-mlir"]),
-    ("melior", &["mlcc-mlir", "mlcc-llvm"]),
-    ("inkwell", &["mlcc-llvm"]),
+    ("melior", &["mlcc-mlir", "mlcc-llvm", "mlcc-cuda"]),
+    ("inkwell", &["mlcc-llvm", "mlcc-cuda"]),
     ("llvm-sys", &["mlcc-llvm"]),
     ("cudarc", &["mlcc-runtime"]),
 ];
