@@ -126,10 +126,18 @@ impl Machine {
         (self.vector_bits / 8 / element_bytes.max(1) as u32).clamp(1, 64)
     }
 
-    /// Vector registers that a micro-kernel may use as accumulators.
+    /// Most rows, a fixed number of bytes apart, that stay in the first cache together with what streams
+    /// through it: rows a multiple of 4096 bytes apart share one set of lines.
     #[must_use]
-    pub fn accumulators(&self) -> i64 {
-        if self.vector_registers >= 32 { 28 } else { 12 }
+    pub fn rows_at_stride(&self, bytes: i64) -> i64 {
+        const LINE: i64 = 64;
+        const SETS: i64 = 64;
+        let ways = (self.l1_bytes as i64 / (LINE * SETS)).max(4);
+        if bytes <= 0 || bytes % LINE != 0 {
+            return i64::MAX;
+        }
+        let distinct = SETS >> (bytes / LINE).trailing_zeros().min(SETS.trailing_zeros());
+        (ways - 2) * distinct
     }
 }
 
@@ -140,10 +148,10 @@ mod tests {
     #[test]
     fn unknown_cpus_are_taken_by_their_features() {
         let m = Machine::for_cpu("znver9", &["+avx512f", "+avx512vl", "+avx2"]);
-        assert_eq!((m.lanes(4), m.lanes(8), m.accumulators()), (16, 8, 28));
+        assert_eq!((m.lanes(4), m.lanes(8), m.rows_at_stride(4096)), (16, 8, 6));
         assert_eq!(m.name, "znver9");
         let m = Machine::for_cpu("x86-64-v3", &[]);
-        assert_eq!((m.lanes(4), m.lanes(1), m.accumulators()), (8, 32, 12));
+        assert_eq!((m.lanes(4), m.lanes(1), m.rows_at_stride(2048)), (8, 32, 12));
         assert_eq!(Machine::for_cpu("riscv", &[]).lanes(4), 4);
     }
 }

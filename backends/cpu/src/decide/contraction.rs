@@ -237,6 +237,21 @@ impl<'a> Contraction<'a> {
         })
     }
 
+    /// Bytes between rows of the operand that gives them; 0 if not static.
+    fn row_stride(&self) -> i64 {
+        let of = || {
+            let (stage, m) = (self.stage()?, self.m.last()?);
+            let left = stage.store.body.insts.iter().find_map(|(inst, _)| match inst {
+                Inst::Read { tensor, index, .. } if *tensor != self.right => Some((*tensor, index)),
+                _ => None,
+            })?;
+            let buffer = &self.plan.nest.buffers[left.0];
+            let elements = stride(buffer, left.1, &stage.full(m))?.as_const()?;
+            Some(elements * buffer.dtype.size() as i64)
+        };
+        of().unwrap_or(0)
+    }
+
     fn columns(&self, constants: &[Name]) -> Option<Columns> {
         let stage = self.stage()?;
         let buffer = &self.plan.nest.buffers[self.right];
@@ -264,7 +279,8 @@ impl<'a> Contraction<'a> {
     /// Tiles over the operand itself, or packed at compile time.
     fn whole_operand(&mut self, columns: Columns) -> Option<()> {
         let n = self.n.first()?.clone();
-        let tile = choose(self.machine, self.lanes, self.static_count(&self.m), self.static_count(&self.n));
+        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
+        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
         let cols = tile.vectors * self.lanes;
         let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
         let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();

@@ -1,6 +1,7 @@
 //! The size of a contraction's register tile.
 
 use crate::machine::Machine;
+use mlcc_passes::schedule::MAX_ROWS;
 
 /// Rows and vectors of columns of a micro-kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +22,29 @@ const MAX_VECTORS_OF_ROW: i64 = 8;
 /// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and
 /// vector, most of which hide behind the multiply-adds; too few accumulators wait for their latency.
 /// Rows and columns that do not fill the last tile are paid in full.
-pub(super) fn choose(machine: &Machine, lanes: i64, m: Option<i64>, n: Option<i64>) -> RegisterTile {
+/// `row_stride` is the distance of A's rows in bytes, 0 if it is not known.
+pub(super) fn choose(
+    machine: &Machine,
+    lanes: i64,
+    (m, n): (Option<i64>, Option<i64>),
+    row_stride: i64,
+) -> RegisterTile {
     const LATENCY: i64 = 8;
     let (m, n) = (m.unwrap_or(1 << 12).max(1), n.unwrap_or(1 << 12).max(1));
+    let most_rows = machine.rows_at_stride(row_stride).min(MAX_ROWS).min(m);
     let mut best = RegisterTile { rows: 1, vectors: 1, cost: i64::MAX };
     let most_vectors = if m == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
     for vectors in (1..=most_vectors).rev() {
-        for rows in 1..=14.min(m) {
+        for rows in 1..=most_rows {
             let accumulators = rows * vectors;
-            if accumulators > machine.accumulators() {
+            // A vector of each column and one element of A are in registers too.
+            let registers = accumulators + vectors + 1;
+            if registers > i64::from(machine.vector_registers) {
                 break;
             }
             let step = 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors;
+            // A last tile with fewer rows needs clamped addresses and guards.
+            let step = if m % rows == 0 { step } else { step + step / 64 };
             let tiles = (m + rows - 1) / rows * ((n + lanes * vectors - 1) / (lanes * vectors));
             let cost = step.saturating_mul(tiles);
             if cost < best.cost {
@@ -51,7 +63,7 @@ mod tests {
     fn tiles_fit_the_sizes() {
         let zen = Machine::named("znver4").unwrap();
         let tile = |m, n| {
-            let t = choose(&zen, 16, m, n);
+            let t = choose(&zen, 16, (m, n), 0);
             (t.rows, t.vectors)
         };
         let (rows, vectors) = tile(Some(1024), Some(1024));
@@ -61,7 +73,8 @@ mod tests {
         assert_eq!(tile(Some(1), Some(1000)).0, 1);
         assert_eq!(tile(Some(100), Some(10)).1, 1);
         let old = Machine::named("x86-64-v3").unwrap();
-        let t = choose(&old, 8, None, None);
+        let t = choose(&old, 8, (None, None), 0);
         assert!(t.rows * t.vectors <= 12);
+        assert!(choose(&zen, 16, (None, None), 4096).rows <= 6);
     }
 }

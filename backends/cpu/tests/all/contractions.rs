@@ -106,7 +106,7 @@ fn convolutions_of_odd_sizes() {
         Conv { kernel: 7, stride: 2, c: 3, size: ("30", "31"), ..base },
         Conv { groups: 3, m: 4, ..base },
         Conv { groups: 3, m: 4, kernel: 1, ..base },
-        Conv { m: 64, c: 16, n: "1", size: ("56", "56"), ..base },
+        Conv { m: 24, c: 4, n: "1", size: ("28", "28"), ..base },
         Conv { kernel: 5, size: ("1", "40"), ..base },
     ] {
         let (decision, nest) = check(&conv(c), &[1, 2], &[]);

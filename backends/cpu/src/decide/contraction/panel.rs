@@ -34,7 +34,7 @@ impl Contraction<'_> {
         let m = self.m.first().cloned();
         let rows = m.as_ref().map_or(1, |m| self.count(m));
         let static_rows = self.static_count(&self.m);
-        let tile = choose(self.machine, self.lanes, static_rows, block.columns);
+        let tile = choose(self.machine, self.lanes, (static_rows, block.columns), self.row_stride());
         let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();
         counts.push(block.count);
         let tiles: i64 = counts.iter().product();
@@ -109,7 +109,7 @@ impl Contraction<'_> {
             self.batch.push(self.n.remove(0));
         }
         let height = self.count(&rows_axis);
-        let m = self.static_count(&self.m);
+        let (m, stride) = (self.static_count(&self.m), self.row_stride());
         let mut best: Option<(i64, i64)> = None;
         if let Some(width) = width {
             for size in (1..=height).rev() {
@@ -118,7 +118,8 @@ impl Contraction<'_> {
                     continue;
                 }
                 let blocks = (height + size - 1) / size;
-                let cost = choose(self.machine, self.lanes, m, Some(columns)).cost.saturating_mul(blocks);
+                let cost =
+                    choose(self.machine, self.lanes, (m, Some(columns)), stride).cost.saturating_mul(blocks);
                 // Few tiles do not divide well among threads.
                 let missing = (MIN_TILES - batches.saturating_mul(blocks)).max(0);
                 let cost = cost + cost / 64 * missing;
