@@ -61,8 +61,14 @@ pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
             return Err(Diagnostic::user(format!("the extent of '{inner}' depends on '{outer}'")));
         }
         let axis = Expr::axis(&name);
-        let body = substitute(&i.body, outer, &axis.floor_div(&i.extent));
-        let body = substitute(&body, inner, &axis.modulo(&i.extent));
+        // With one outer iteration the fused axis is the inner one, whatever its extent.
+        let (quotient, remainder) = if l.extent.is(1) {
+            (Expr::from(0), axis)
+        } else {
+            (axis.floor_div(&i.extent), axis.modulo(&i.extent))
+        };
+        let body = substitute(&i.body, outer, &quotient);
+        let body = substitute(&body, inner, &remainder);
         let extent = l.extent.clone() * i.extent.clone();
         let fused = Loop { axis: name.clone().into(), extent, mapping: l.mapping, body };
         let fused = simplify(&[Node::Loop(fused)], &mut ranges.clone());

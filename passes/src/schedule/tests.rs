@@ -1,1 +1,220 @@
-//! Every primitive: what it refuses, and that what it does keeps the values.
+//! What primitives refuse and why, and the text form of schedules. That what they do keeps the values
+//! is tested where decisions use them, in the interpreters and in machine code.
+
+use super::*;
+use mlcc_ir::{
+    dtype::DType,
+    expr::Expr,
+    kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
+    nest::{Mapping, Node},
+    scalar::{BinaryOp, Body},
+    types::TensorType,
+};
+
+fn axes(list: &[(&str, i64, AxisKind)]) -> Vec<Axis> {
+    list.iter()
+        .map(|(name, extent, kind)| Axis { name: (*name).into(), extent: Expr::from(*extent), kind: *kind })
+        .collect()
+}
+
+fn tensor(name: &str, dims: &[i64], role: Role) -> KernelTensor {
+    KernelTensor { name: name.into(), ty: TensorType::of(DType::F32, dims), role }
+}
+
+fn at(names: &[&str]) -> Vec<Expr> {
+    names.iter().map(|n| Expr::axis(n)).collect()
+}
+
+/// `acc = a @ b` of 20 by 30 by 10, `y = acc + acc`.
+fn product() -> LoopNest {
+    use AxisKind::{Parallel, Reduction};
+    let mut body = Body::default();
+    let a = body.read(0, at(&["m", "k"]), DType::F32);
+    let b = body.read(1, at(&["k", "n"]), DType::F32);
+    body.binary(BinaryOp::Mul, a, b);
+    let mut twice = Body::default();
+    let v = twice.read(3, at(&["m", "n"]), DType::F32);
+    twice.binary(BinaryOp::Add, v, v);
+    let (m, n, k) = (("m", 20, Parallel), ("n", 30, Parallel), ("k", 10, Reduction));
+    let compute = |name: &str, list: &[_], target, body, combine| Compute {
+        name: name.into(),
+        axes: axes(list),
+        target,
+        write: at(&["m", "n"]),
+        body,
+        combine,
+    };
+    naive(&Kernel {
+        name: "product".into(),
+        nodes: vec![],
+        tensors: vec![
+            tensor("a", &[20, 10], Role::Input),
+            tensor("b", &[10, 30], Role::Input),
+            tensor("y", &[20, 30], Role::Output),
+            tensor("acc", &[20, 30], Role::Temporary),
+        ],
+        computes: vec![
+            compute("mm", &[m, n, k], 3, body, Some(Combine::Add)),
+            compute("twice", &[m, n], 2, twice, None),
+        ],
+    })
+    .unwrap()
+}
+
+fn after(nest: &LoopNest, steps: &str) -> LoopNest {
+    let schedule: Schedule = steps.replace("; ", "\n").parse().unwrap();
+    apply(nest, &schedule, &mut |_, _| {}).unwrap()
+}
+
+/// The message with which the last step is refused.
+fn refusal(steps: &str) -> String {
+    let (before, last) = steps.rsplit_once("; ").unwrap_or(("", steps));
+    let nest = after(&product(), before);
+    last.parse::<Step>().unwrap().apply(&nest).unwrap_err().message
+}
+
+fn find<'a>(nest: &'a LoopNest, axis: &str) -> &'a mlcc_ir::nest::Loop {
+    tree::find_loop(&nest.body, axis).unwrap()
+}
+
+#[test]
+fn refusals_say_why() {
+    let cases = [
+        ("split(mm.x, 4)", "split(mm.x, 4): there is no axis 'mm.x'"),
+        ("split(mm.m, 0)", "split(mm.m, 0): a loop cannot be split by 0"),
+        ("vectorize(mm.n, 16); split(mm.n, 4)", "split(mm.n, 4): axis 'mm.n' is vectors of 16 already"),
+        ("reorder(mm.m, twice.n)", "reorder(mm.m, twice.n): the loops are not nested in each other"),
+        (
+            "split(mm.n, 16); reorder(mm.n.i, mm.n.o)",
+            "reorder(mm.n.i, mm.n.o): the extent of 'mm.n.i' depends on 'mm.n.o', which would lie inside",
+        ),
+        ("fuse(mm.m, mm.k)", "fuse(mm.m, mm.k): the loop in 'mm.m' is 'mm.n'"),
+        ("fuse(mm.n, mm.k)", "fuse(mm.n, mm.k): 'mm.n' is serial and 'mm.k' is a reduction"),
+        (
+            "parallel(mm.m)",
+            "parallel(mm.m): 'mm.m' is not the outermost loop around everything inside other parallel loops",
+        ),
+        ("vectorize(mm.n, 12)", "vectorize(mm.n, 12): vectors of 12 elements: not a power of two up to 64"),
+        (
+            "split(twice.m, 3); unroll(twice.m.i)",
+            "unroll(twice.m.i): 'twice.m.i' has min(3, -%twice.m.o * 3 + 20) iterations: not a constant of \
+             at most 64",
+        ),
+        (
+            "bind(mm.k, block.0)",
+            "bind(mm.k, block.0): iterations over 'mm.k' meet in the same elements of 'acc'",
+        ),
+        ("merge(mm.m, twice.n)", "merge(mm.m, twice.n): 'mm.m' and 'twice.n' do not lie in the same loop"),
+        (
+            "reorder(twice.n, twice.m); merge(mm.m, twice.n)",
+            "merge(mm.m, twice.n): 'mm.m' has 20 iterations and 'twice.n' 30",
+        ),
+        (
+            "merge(mm.init.m, twice.m)",
+            "merge(mm.init.m, twice.m): other nodes lie between 'mm.init.m' and 'twice.m'",
+        ),
+        (
+            "reorder(twice.n, twice.m); split(twice.n, 20); merge(mm.m, twice.n.o)",
+            "merge(mm.m, twice.n.o): 'mm.m' has 20 iterations and 'twice.n.o' 2",
+        ),
+        ("cache_read(acc, mm.m, mm.n)", "cache_read(acc, mm.m, mm.n): 'acc' is written by this kernel"),
+        (
+            "cache_read(b, mm.m, mm.n)",
+            "cache_read(b, mm.m, mm.n): 'b' is read at elements that depend on 'mm.k'",
+        ),
+        ("cache_write(acc)", "cache_write(acc): 'acc' is not an output of this kernel"),
+        ("cache_write(y)", "cache_write(y): 'y' is not written by one reduction"),
+        ("pack(y, mm.n)", "pack(y, mm.n): 'y' is not an operand that can be packed"),
+        ("place(b, register)", "place(b, register): 'b' is in the caller's memory"),
+        (
+            "split(mm.m, 200); place(nothing, scratch)",
+            "place(nothing, scratch): there is no buffer 'nothing'",
+        ),
+        (
+            "tensorize(mm.m, mm.n, mm.k, 16)",
+            "tensorize(mm.m, mm.n, mm.k, 16): 'acc' does not lie in registers",
+        ),
+    ];
+    for (steps, message) in cases {
+        assert_eq!(refusal(steps), message);
+    }
+}
+
+#[test]
+fn loops_of_other_iterations_are_not_merged() {
+    // The sums of a row are complete only when the row is.
+    let message = refusal("reorder(mm.k, mm.m); merge(mm.init.m, mm.k)");
+    assert_eq!(message, "merge(mm.init.m, mm.k): 'mm.init.m' has 20 iterations and 'mm.k' 10");
+    // Half the columns, and half the rows of them.
+    let message =
+        refusal("split(mm.n, 15); reorder(mm.n.o, mm.m); split(twice.m, 10); merge(mm.n.o, twice.m.o)");
+    assert_eq!(
+        message,
+        "merge(mm.n.o, twice.m.o): 'acc' is not made and used in the same iteration of 'mm.n.o' and \
+         'twice.m.o'"
+    );
+}
+
+#[test]
+fn a_split_that_does_not_divide_ends_early() {
+    let nest = after(&product(), "split(twice.n, 16)");
+    assert_eq!(find(&nest, "twice.n.o").extent, Expr::from(2));
+    assert_eq!(find(&nest, "twice.n.i").extent, "min(16, 30 - %twice.n.o * 16)".parse().unwrap());
+    let nest = after(&nest, "predicate(twice.n.i, 8)");
+    let inner = find(&nest, "twice.n.i");
+    assert_eq!(inner.extent, Expr::from(16));
+    let Node::Store(store) = &inner.body[0] else { panic!("a store") };
+    assert_eq!(store.guards, [(Expr::axis("twice.n.i"), "30 - %twice.n.o * 16".parse().unwrap())]);
+}
+
+#[test]
+fn fusing_flattens_what_only_the_pair_indexes() {
+    let nest = after(&product(), "fuse(twice.m, twice.n); fuse(mm.init.m, mm.init.n)");
+    assert_eq!(nest.buffers[2].dims, [Expr::from(600)]);
+    assert_eq!(nest.buffers[3].dims, [Expr::from(600)], "the accumulator too");
+    assert_eq!(nest.buffers[0].dims, [Expr::from(20), Expr::from(10)]);
+    assert_eq!(find(&nest, "twice.m_n").extent, Expr::from(600));
+}
+
+#[test]
+fn merging_shrinks_temporaries_to_a_tile() {
+    let steps = "split(mm.init.m, 6); split(mm.m, 6); split(twice.m, 6); merge(mm.m.o, mm.init.m.o); \
+                 merge(mm.m.o, twice.m.o)";
+    let nest = after(&product(), steps);
+    assert_eq!(nest.buffers[3].dims, [Expr::from(6), Expr::from(30)]);
+    let nest = after(&nest, "parallel(mm.m.o)");
+    assert_eq!(nest.tiles(), Expr::from(4));
+    assert_eq!(find(&nest, "mm.m.o").mapping, Mapping::Parallel);
+}
+
+#[test]
+fn schedules_are_read_back_and_observed() {
+    let text = "split(mm.m, 6)\nreorder(mm.n, mm.m.o)\nfuse(twice.m, twice.n)\nmerge(a.b, c.d)\n\
+                parallel(x)\nvectorize(x.i, 16)\nunroll(x)\nbind(x, block.0)\nbind(y, thread.2)\n\
+                predicate(x, 4)\ncache_read(b, mm.m.o, mm.k, mm.n)\ncache_write(y)\npack(b, mm.n, mm.k)\n\
+                place(acc, register)\ntensorize(-, n, k, 16)\n";
+    let schedule: Schedule = text.parse().unwrap();
+    assert_eq!(schedule.to_string(), text);
+    assert_eq!(schedule.steps.len(), 15);
+    let mut seen = Vec::new();
+    let two: Schedule = "# a comment\nsplit(mm.m, 6)\n\nsplit(mm.n, 4)".parse().unwrap();
+    apply(&product(), &two, &mut |step, nest| seen.push((step.to_string(), nest.clone()))).unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].0, "split(mm.m, 6)");
+    assert_ne!(seen[0].1, seen[1].1);
+}
+
+#[test]
+fn bad_text_is_refused() {
+    let message = |text: &str| text.parse::<Step>().unwrap_err().message;
+    assert_eq!(message("split"), "not a schedule step: 'split' (expected 'name(arguments)')");
+    assert_eq!(message("split(a"), "not a schedule step: 'split(a' (expected ')' at the end)");
+    assert_eq!(message("split(a)"), "not a schedule step: 'split(a)' (expected 2 arguments)");
+    assert_eq!(message("split(a, b)"), "not a schedule step: 'split(a, b)' (expected a number)");
+    assert_eq!(message("tile(a, 1)"), "not a schedule step: 'tile(a, 1)' (there is no primitive 'tile')");
+    assert_eq!(message("unroll(a,)"), "not a schedule step: 'unroll(a,)' (an argument is empty)");
+    assert_eq!(
+        message("bind(a, warp.0)"),
+        "not a schedule step: 'bind(a, warp.0)' (expected block.0 to thread.2)"
+    );
+}

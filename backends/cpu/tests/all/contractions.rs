@@ -1,9 +1,10 @@
 //! Matrix products and convolutions.
 
 use crate::{
-    check::check,
+    check::{check, check_on},
     kernels::{Conv, binary, conv, kernel, matmul, read},
 };
+use mlcc_cpu::Machine;
 use mlcc_ir::{
     kernel::Combine,
     nest::{LoopNest, Mapping, Node},
@@ -119,9 +120,21 @@ fn symbolic_convolutions() {
     let base = Conv { n: "n", groups: 1, m: 9, c: 5, size: ("h", "w"), kernel: 3, stride: 1 };
     for (n, h, w) in [(1, 7, 9), (2, 1, 1), (3, 16, 33)] {
         let sizes = [("n", n), ("h", h), ("w", w)];
-        check(&conv(base), &[1, 2], &sizes);
+        let (_, nest) = check(&conv(base), &[1, 2], &sizes);
+        assert!(has_tile(&nest));
         check(&conv(Conv { stride: 2, ..base }), &[1, 2], &sizes);
         check(&conv(Conv { kernel: 1, ..base }), &[1, 2], &sizes);
+    }
+}
+
+#[test]
+fn narrower_vectors() {
+    let machine = Machine::named("x86-64-v3").unwrap();
+    let base = Conv { n: "1", groups: 1, m: 13, c: 5, size: ("13", "11"), kernel: 3, stride: 1 };
+    for k in [matmul("37", "70", "29", false, true), conv(base), conv(Conv { kernel: 1, ..base })] {
+        let (_, nest) = check_on(&machine, &k, &[1, 2], &[]);
+        assert!(has_tile(&nest));
+        assert_eq!(count(&nest, &|n| matches!(n, Node::Loop(l) if l.mapping == Mapping::Vector(16))), 0);
     }
 }
 

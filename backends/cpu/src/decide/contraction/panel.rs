@@ -1,7 +1,7 @@
 //! Contractions whose columns are copied into a panel at run time.
 
 use super::{Contraction, TILE_WORK};
-use crate::decide::{plan::axis, register_tile::choose};
+use crate::decide::{plan::axis, register_tile::choose, stages::stride};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::{Step, fused_name};
 
@@ -92,9 +92,11 @@ impl Contraction<'_> {
 
     /// Chooses the block: whole rows of an image if the columns are pixels, else a range of columns.
     fn block(&mut self, budget: i64) -> Option<Block> {
-        let batches: i64 = self.batch.iter().map(|b| self.count(b)).product();
         let last = self.n.last()?.clone();
         let width = self.extent(&last)?.as_const();
+        while self.n.len() > 2 || self.n.len() == 2 && !self.rows_are_contiguous()? {
+            self.batch.push(self.n.remove(0));
+        }
         if self.n.len() == 1 {
             let count = self.count(&last);
             let step = 4 * self.lanes;
@@ -104,10 +106,8 @@ impl Contraction<'_> {
             let columns = Some(width.map_or(size, |w| w.min(size)));
             return Some(Block { axis: last, size, row: None, columns, count: blocks });
         }
+        let batches: i64 = self.batch.iter().map(|b| self.count(b)).product();
         let rows_axis = self.n[self.n.len() - 2].clone();
-        while self.n.len() > 2 {
-            self.batch.push(self.n.remove(0));
-        }
         let height = self.count(&rows_axis);
         let (m, stride) = (self.static_count(&self.m), self.row_stride());
         let mut best: Option<(i64, i64)> = None;
@@ -136,6 +136,14 @@ impl Contraction<'_> {
             columns: width.map(|w| w * size),
             count: (height + size - 1) / size,
         })
+    }
+
+    /// Whether rows of columns follow each other in the accumulator, so that several are one range.
+    fn rows_are_contiguous(&self) -> Option<bool> {
+        let stage = self.stage()?;
+        let (row, column) = (self.n.first()?, self.n.last()?);
+        let along = |a: &str| stride(&self.plan.nest.buffers[self.acc], &stage.store.index, &stage.full(a));
+        Some(along(row)? == along(column)? * self.extent(column)?)
     }
 
     /// Copies the block's columns into a panel, in vectors along the columns.
