@@ -53,6 +53,7 @@ impl Build {
 
     /// Adds a compute: axes as `m=5 n=7 +k=3` (`+` is reduced, `!` sequential), the target's name, the
     /// index written and the body.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of a compute, in its order")]
     pub fn compute(
         mut self,
         name: &str,
