@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long)]
     keep_going: bool,
     /// How many networks to compare with ONNX Runtime
-    #[arg(long, value_enum, default_value_t = Zoo::Small)]
+    #[arg(long, value_enum, default_value_t = Zoo::All)]
     zoo: Zoo,
 }
 
