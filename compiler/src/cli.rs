@@ -6,9 +6,11 @@
 mod bench;
 mod compile;
 mod docs;
+mod dumped;
 mod inspect;
 mod load;
 mod opt;
+mod output;
 mod run;
 mod test;
 
@@ -52,7 +54,10 @@ type Outcome = Result<ExitCode, Vec<Diagnostic>>;
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     start_logging(cli.verbose);
     let run = || match cli.command {
         Command::Compile(args) => compile::run(&args),
@@ -69,6 +74,14 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(diagnostics) => report(&diagnostics),
     }
+}
+
+/// Prints what clap has to say: help on stdout, or what is wrong with the arguments on stderr. The latter
+/// is the user's fault, whereas clap's own exit code for it means something else here.
+fn usage(error: &clap::Error) -> ExitCode {
+    // There is nobody to tell if the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(Fault::User.exit_code()) } else { ExitCode::SUCCESS }
 }
 
 fn start_logging(verbose: u8) {

@@ -4,7 +4,7 @@ use crate::npy;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
-    tensor::{Element, Tensor, element_count, push_element},
+    tensor::{Element, Tensor, element_count, push_element, read_element},
 };
 use std::path::Path;
 
@@ -27,7 +27,16 @@ pub fn parse(text: &str, names: &[&str]) -> Result<Given> {
             return Ok(Given { name: Some((*name).to_owned()), value: value(rest)? });
         }
     }
-    Ok(Given { name: None, value: value(text)? })
+    let value = value(text).map_err(|mut diagnostic| {
+        // It may have been meant as NAME=VALUE.
+        if let Some(hint) = &mut diagnostic.hint
+            && text.contains('=')
+        {
+            *hint = format!("{hint}; the inputs' names are '{}'", names.join("', '"));
+        }
+        diagnostic
+    })?;
+    Ok(Given { name: None, value })
 }
 
 fn value(text: &str) -> Result<Tensor> {
@@ -48,9 +57,9 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
     let Some((ty, values)) = text.split_once('=') else { return Ok(None) };
     let mut parts: Vec<&str> = ty.split('x').collect();
     let Some(dtype) = parts.pop().and_then(DType::from_mlir_name) else { return Ok(None) };
-    let dims: Option<Vec<i64>> = parts.iter().map(|d| d.parse().ok()).collect();
+    let dims: Option<Vec<i64>> = parts.iter().map(|d| d.parse().ok().filter(|&n| n >= 0)).collect();
     let bad = |what: String| Diagnostic::user(format!("literal '{ty}': {what}"));
-    let dims = dims.ok_or_else(|| bad("a dimension is not a number".into()))?;
+    let dims = dims.ok_or_else(|| bad("a dimension is not a size".into()))?;
     let elements =
         element_count(&dims).filter(|&n| n <= 1 << 28).ok_or_else(|| bad("too many elements".into()))?;
     let values: Vec<&str> = values.split(',').map(str::trim).filter(|v| !v.is_empty()).collect();
@@ -67,7 +76,13 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
             _ if dtype.is_unsigned_int() => text.parse().ok().map(Element::UInt),
             _ => text.parse().ok().map(Element::Int),
         };
-        push_element(dtype, &mut data, element.ok_or_else(|| bad(format!("'{text}' is not a {dtype}")))?);
+        let wrong = || bad(format!("'{text}' is not of type {dtype}"));
+        let element = element.ok_or_else(wrong)?;
+        push_element(dtype, &mut data, element);
+        // An integer out of the type's range wraps around.
+        if !dtype.is_float() && read_element(dtype, &data, i) != element {
+            return Err(wrong());
+        }
     }
     Ok(Tensor::new(dtype, dims, data.into()))
 }
@@ -83,6 +98,10 @@ mod tests {
         assert_eq!(given.value.to_f64(), [1.0, 2.0, 3.0, 4.5]);
         assert_eq!(parse("3xi64=7", &[]).unwrap().value.to_i64(), [7, 7, 7]);
         assert_eq!(parse("xf32=", &[]).map(|g| g.value.dims).ok(), None);
+        assert_eq!(parse("2xi8=-128,127", &[]).unwrap().value.to_i64(), [-128, 127]);
+        for text in ["i8=128", "u8=-1", "u8=256", "bool=2", "i64=1.5"] {
+            assert!(parse(text, &[]).unwrap_err().message.contains("is not of type"), "{text}");
+        }
         assert!(parse("2xf32=1,2,3", &[]).unwrap_err().message.contains("3 values for 2 elements"));
         assert!(parse("nonsense", &[]).unwrap_err().hint.is_some());
     }

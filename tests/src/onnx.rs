@@ -22,7 +22,7 @@ pub struct Model {
 pub struct Graph {
     inputs: Vec<Value>,
     outputs: Vec<Value>,
-    weights: Vec<(String, Tensor)>,
+    weights: Vec<Weight>,
     external: Vec<External>,
     nodes: Vec<Node>,
 }
@@ -31,8 +31,25 @@ pub struct Graph {
 #[derive(Clone, Debug)]
 struct Value {
     name: String,
-    dtype: DType,
-    shape: Vec<Dim>,
+    /// `TensorProto.DataType`
+    data_type: i64,
+    /// None where the model leaves it open, even the rank.
+    shape: Option<Vec<Dim>>,
+}
+
+impl Value {
+    fn new(name: &str, dtype: DType, shape: &[Dim]) -> Self {
+        Self { name: name.to_owned(), data_type: data_type(dtype), shape: Some(shape.to_vec()) }
+    }
+}
+
+/// A weight by its parts, which need not fit each other.
+#[derive(Clone, Debug)]
+struct Weight {
+    name: String,
+    data_type: i64,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
 }
 
 /// A weight whose bytes lie in another file.
@@ -167,21 +184,26 @@ impl Graph {
     /// Adds an input.
     #[must_use]
     pub fn input(mut self, name: &str, dtype: DType, shape: &[Dim]) -> Self {
-        self.inputs.push(Value { name: name.to_owned(), dtype, shape: shape.to_vec() });
+        self.inputs.push(Value::new(name, dtype, shape));
         self
     }
 
     /// Adds an output.
     #[must_use]
     pub fn output(mut self, name: &str, dtype: DType, shape: &[Dim]) -> Self {
-        self.outputs.push(Value { name: name.to_owned(), dtype, shape: shape.to_vec() });
+        self.outputs.push(Value::new(name, dtype, shape));
         self
     }
 
     /// Adds a weight, an initializer in ONNX's words.
     #[must_use]
     pub fn weight(mut self, name: &str, value: Tensor) -> Self {
-        self.weights.push((name.to_owned(), value));
+        self.weights.push(Weight {
+            name: name.to_owned(),
+            data_type: data_type(value.dtype()),
+            shape: value.shape().to_vec(),
+            bytes: value.bytes().to_vec(),
+        });
         self
     }
 
@@ -212,8 +234,9 @@ impl Graph {
             message.message(1, &node.encode());
         }
         message.text(2, name);
-        for (name, value) in &self.weights {
-            message.message(5, &encode_tensor(name, value));
+        for weight in &self.weights {
+            let Weight { name, data_type, shape, bytes } = weight;
+            message.message(5, &encode_parts(name, *data_type, shape, bytes));
         }
         for weight in &self.external {
             message.message(5, &weight.encode());
@@ -253,6 +276,27 @@ impl Model {
     #[must_use]
     pub fn weight(mut self, name: &str, value: Tensor) -> Self {
         self.graph = self.graph.weight(name, value);
+        self
+    }
+
+    /// Adds an input of any of ONNX's element types, `TensorProto.DataType`, and of a rank that the model
+    /// leaves open where no shape is given.
+    #[must_use]
+    pub fn input_of_type(mut self, name: &str, data_type: i64, shape: Option<&[Dim]>) -> Self {
+        let shape = shape.map(<[Dim]>::to_vec);
+        self.graph.inputs.push(Value { name: name.to_owned(), data_type, shape });
+        self
+    }
+
+    /// Adds a weight whose bytes need not be those of its shape.
+    #[must_use]
+    pub fn weight_of_bytes(mut self, name: &str, dtype: DType, shape: &[usize], bytes: &[u8]) -> Self {
+        self.graph.weights.push(Weight {
+            name: name.to_owned(),
+            data_type: data_type(dtype),
+            shape: shape.to_vec(),
+            bytes: bytes.to_vec(),
+        });
         self
     }
 
@@ -298,17 +342,20 @@ impl Model {
 
 impl Value {
     fn encode(&self) -> Message {
-        let mut shape = Message::default();
-        for dim in &self.shape {
-            let mut message = Message::default();
-            match dim {
-                Dim::Size(size) => message.integer(1, *size as i64),
-                Dim::Symbol(name) => message.text(2, name),
-            };
-            shape.message(1, &message);
-        }
         let mut tensor = Message::default();
-        tensor.integer(1, data_type(self.dtype)).message(2, &shape);
+        tensor.integer(1, self.data_type);
+        if let Some(dims) = &self.shape {
+            let mut shape = Message::default();
+            for dim in dims {
+                let mut message = Message::default();
+                match dim {
+                    Dim::Size(size) => message.integer(1, *size as i64),
+                    Dim::Symbol(name) => message.text(2, name),
+                };
+                shape.message(1, &message);
+            }
+            tensor.message(2, &shape);
+        }
         let mut kind = Message::default();
         kind.message(1, &tensor);
         let mut message = Message::default();
@@ -332,10 +379,22 @@ impl External {
     }
 }
 
+/// Writes a value as `TensorProto`, in which ONNX's test directories hold inputs and outputs.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn write_tensor(path: &Path, tensor: &Tensor) -> std::io::Result<()> {
+    std::fs::write(path, encode_tensor("", tensor).into_bytes())
+}
+
 fn encode_tensor(name: &str, tensor: &Tensor) -> Message {
-    let dims: Vec<_> = tensor.shape().iter().map(|&size| size as i64).collect();
+    encode_parts(name, data_type(tensor.dtype()), tensor.shape(), tensor.bytes())
+}
+
+fn encode_parts(name: &str, data_type: i64, shape: &[usize], bytes: &[u8]) -> Message {
+    let dims: Vec<_> = shape.iter().map(|&size| size as i64).collect();
     let mut message = Message::default();
-    message.integers(1, &dims).integer(2, data_type(tensor.dtype())).text(8, name).bytes(9, tensor.bytes());
+    message.integers(1, &dims).integer(2, data_type).text(8, name).bytes(9, bytes);
     message
 }
 

@@ -1,6 +1,6 @@
 //! `mlcc bench FILE`: times runs from inputs in memory to outputs in memory.
 
-use super::{Outcome, load, one, runtime_error};
+use super::{Outcome, load, one, output, runtime_error};
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_runtime::{Context, Model, Tensor, TensorMut};
 use std::{
@@ -31,7 +31,6 @@ pub(super) struct Args {
     profile: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are the data that was asked for")]
 pub(super) fn run(args: &Args) -> Outcome {
     if !(args.seconds.is_finite() && args.seconds >= 0.0 && args.seconds <= 86_400.0) {
         return Err(one(Diagnostic::user("--seconds must be between 0 and 86400")));
@@ -50,9 +49,9 @@ pub(super) fn run(args: &Args) -> Outcome {
             "median_ms": ms(0.5), "min_ms": ms(0.0), "p90_ms": ms(0.9), "max_ms": ms(1.0),
             "first_ms": first.as_secs_f64() * 1e3, "runs": times.len(), "threads": model.pool().threads(),
         });
-        println!("{json}");
+        output::line!("{json}")?;
     } else {
-        println!(
+        output::line!(
             "median {:.3} ms, min {:.3}, p90 {:.3}, max {:.3} ({} runs, {} threads; first run {:.3} ms)",
             ms(0.5),
             ms(0.0),
@@ -61,12 +60,12 @@ pub(super) fn run(args: &Args) -> Outcome {
             times.len(),
             model.pool().threads(),
             first.as_secs_f64() * 1e3
-        );
+        )?;
     }
     if args.profile {
         context.start_profile();
         measure(&mut context, &inputs, &mut outputs, Duration::from_secs_f64(args.seconds / 2.0))?;
-        print_profile(&model, &context);
+        print_profile(&model, &context)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,8 +107,7 @@ fn measure(
 }
 
 /// Per kernel: time, share, rates, nodes; the slowest first.
-#[expect(clippy::print_stdout, reason = "the figures are the data that was asked for")]
-fn print_profile(model: &Model, context: &Context) {
+fn print_profile(model: &Model, context: &Context) -> Result<(), Vec<Diagnostic>> {
     struct Row {
         kernel: u32,
         ms: f64,
@@ -134,10 +132,10 @@ fn print_profile(model: &Model, context: &Context) {
     }
     rows.sort_by(|a, b| b.ms.total_cmp(&a.ms));
     let total: f64 = rows.iter().map(|r| r.ms).sum();
-    println!("{:>9} {:>6} {:>5} {:>8} {:>7}  kernel", "ms", "share", "runs", "GFLOP/s", "GB/s");
+    output::line!("{:>9} {:>6} {:>5} {:>8} {:>7}  kernel", "ms", "share", "runs", "GFLOP/s", "GB/s")?;
     for row in &rows {
         let info = &model.manifest().kernels[row.kernel as usize];
-        println!(
+        output::line!(
             "{:9.3} {:5.1}% {:5} {:8.1} {:7.1}  {}  [{}]  {}",
             row.ms,
             row.ms / total * 100.0,
@@ -145,8 +143,9 @@ fn print_profile(model: &Model, context: &Context) {
             row.flops / row.ms / 1e6,
             row.bytes / row.ms / 1e6,
             info.name,
-            info.decision,
+            info.decision.split(':').next().unwrap_or_default(),
             info.nodes.first().map_or("", String::as_str),
-        );
+        )?;
     }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `mlcc compile MODEL`: a model to an artifact, or to the IR of a level.
 
-use super::{Outcome, one, write_error};
+use super::{Outcome, dumped::Dump, one, write_error};
 use crate::{
     codegen,
     dump::Recorder,
@@ -8,12 +8,8 @@ use crate::{
     pipeline::{self, Options},
 };
 use clap::ValueEnum;
-use mlcc_ir::{
-    diagnostic::Diagnostic,
-    graph::Graph,
-    program::{Program, Storage},
-};
-use mlcc_mlir::{MlirContext, weights::WeightStore};
+use mlcc_ir::{diagnostic::Diagnostic, program::Program};
+use mlcc_mlir::MlirContext;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -134,11 +130,16 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         (None, Some(phase)) => phase,
         (None, None) => Phase::Binary,
     };
+    let dump = || Dump::read(&args.model, args.weights.as_deref());
     let program = match args.from {
+        None if args.model.extension().is_some_and(|e| e == "mlir") => {
+            let message = format!("'{}' is a dump, not a model", args.model.display());
+            return Err(one(Diagnostic::user(message).hint("say which level it is of with --from PHASE")));
+        }
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
                 None => pipeline::import(&args.model, options, recorder)?,
-                Some(_) => read_graph(args)?,
+                Some(_) => dump()?.graph(options)?,
             };
             if last == Phase::Import {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
@@ -149,7 +150,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             }
             pipeline::run_tensor(&graph, options, recorder).map_err(one)?
         }
-        Some(Phase::Tensor) => read_program(args)?,
+        Some(Phase::Tensor) => dump()?.program(options)?,
         Some(phase) => {
             let message = format!("a compilation cannot start from phase '{phase}'");
             return Err(one(Diagnostic::unsupported(message).hint("start from import, graph or tensor")));
@@ -222,51 +223,17 @@ fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_ll
     emit_text(args, &text)
 }
 
-fn read(path: &Path) -> Result<String, Vec<Diagnostic>> {
-    std::fs::read_to_string(path)
-        .map_err(|e| one(Diagnostic::user(format!("cannot read '{}': {e}", path.display()))))
-}
-
-/// The weights that a dump refers to: the constants of the model that it was made from, as imported
-/// and as the graph passes left them.
-fn weights(args: &Args) -> Result<WeightStore, Vec<Diagnostic>> {
-    let mut weights = WeightStore::new();
-    if let Some(model) = &args.weights {
-        let options = options(args)?;
-        let mut graph = pipeline::import(model, &options, &mut pipeline::Silent)?;
-        weights.add_graph(&graph);
-        pipeline::run_graph(&mut graph, &options, &mut pipeline::Silent).map_err(one)?;
-        weights.add_graph(&graph);
-        let program = mlcc_passes::convert::graph_to_tensor(&graph).map_err(one)?;
-        for tensor in &program.tensors {
-            if let Storage::Constant(tensor) = &tensor.storage {
-                weights.add(tensor);
-            }
-        }
-    }
-    Ok(weights)
-}
-
-fn read_graph(args: &Args) -> Result<Graph, Vec<Diagnostic>> {
-    MlirContext::new().parse_graph(&read(&args.model)?, &weights(args)?).map_err(one)
-}
-
-fn read_program(args: &Args) -> Result<Program, Vec<Diagnostic>> {
-    MlirContext::new().parse_program(&read(&args.model)?, &weights(args)?).map_err(one)
-}
-
 fn artifact_path(args: &Args) -> PathBuf {
     args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"))
 }
 
 /// IR goes to stdout unless a file is named.
-#[expect(clippy::print_stdout, reason = "the IR is the data that was asked for")]
 fn emit_text(args: &Args, text: &str) -> Outcome {
     match args.output.as_deref() {
         Some(path) if path != Path::new("-") => {
             std::fs::write(path, text).map_err(|e| write_error(path, &e))?;
         }
-        _ => print!("{text}"),
+        _ => super::output::write(format_args!("{text}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `mlcc inspect FILE`: what is in an artifact.
 
-use super::{Outcome, one};
+use super::{Outcome, one, output};
 use mlcc_format::Artifact;
 use mlcc_ir::diagnostic::Diagnostic;
 use std::{path::PathBuf, process::ExitCode};
@@ -16,12 +16,14 @@ pub(super) struct Args {
     /// Print the manifest as JSON.
     #[arg(long)]
     json: bool,
+    /// Print the decisions: the schedule's steps of each kernel.
+    #[arg(long)]
+    decisions: bool,
     /// Print the plan's instructions.
     #[arg(long)]
     plan: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the listing is the data that was asked for")]
 pub(super) fn run(args: &Args) -> Outcome {
     let failed = |e: mlcc_format::FormatError| super::runtime_error(&e.into());
     let artifact = Artifact::open(&args.file).map_err(failed)?;
@@ -32,36 +34,48 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.json {
         let text = serde_json::to_string_pretty(manifest)
             .map_err(|e| one(Diagnostic::internal(format!("the manifest does not serialise: {e}"))))?;
-        println!("{text}");
+        output::line!("{text}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("model     {} (compiled by mlcc {})", manifest.model, manifest.compiler);
-    println!("target    {} {}", manifest.target.triple, manifest.target.cpu);
+    output::line!("model     {} (compiled by mlcc {})", manifest.model, manifest.compiler)?;
+    output::line!("target    {} {}", manifest.target.triple, manifest.target.cpu)?;
     for (kind, values) in [("input", &manifest.signature.inputs), ("output", &manifest.signature.outputs)] {
         for value in values {
-            println!("{kind:<9} {} {} {}", value.name, value.dtype.name(), value.shape_text());
+            output::line!("{kind:<9} {} {} {}", value.name, value.dtype.name(), value.shape_text())?;
         }
     }
     if !manifest.flags.is_empty() {
-        println!("flags     {}", manifest.flags.join(" "));
+        output::line!("flags     {}", manifest.flags.join(" "))?;
     }
     let counts = &manifest.counts;
-    println!(
+    output::line!(
         "steps     {} kernel launches, {} views, {} runtime calls, 0 interpreted",
-        counts.kernels, counts.views, counts.runtime_calls
-    );
-    println!("arena     {} bytes", artifact.plan().arena_bytes);
-    println!("weights   {} bytes{}", artifact.weights().len(), if args.verify { ", verified" } else { "" });
-    println!("kernels   {}", manifest.kernels.len());
+        counts.kernels,
+        counts.views,
+        counts.runtime_calls
+    )?;
+    output::line!("arena     {} bytes", artifact.plan().arena_bytes)?;
+    output::line!(
+        "weights   {} bytes{}",
+        artifact.weights().len(),
+        if args.verify { ", verified" } else { "" }
+    )?;
+    output::line!("kernels   {}", manifest.kernels.len())?;
     for kernel in &manifest.kernels {
-        println!("  {}  [{}]", kernel.name, kernel.decision);
-        println!("      {}", kernel.nodes.join(", "));
+        let (variant, steps) = kernel.decision.split_once(':').unwrap_or((&kernel.decision, ""));
+        output::line!("  {}  [{variant}]", kernel.name)?;
+        output::line!("      {}", kernel.nodes.join(", "))?;
+        if args.decisions {
+            for step in steps.lines() {
+                output::line!("        {}", step.trim())?;
+            }
+        }
     }
     if args.plan {
         for (i, block) in artifact.plan().blocks.iter().enumerate() {
-            println!("block {i}");
+            output::line!("block {i}")?;
             for instruction in &block.instructions {
-                println!("  {instruction:?}");
+                output::line!("  {instruction:?}")?;
             }
         }
     }

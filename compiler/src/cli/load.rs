@@ -53,6 +53,10 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
             None => slots.iter().position(Option::is_none),
         };
         match slot {
+            Some(slot) if slots[slot].is_some() => {
+                let message = format!("input '{}' is given twice", names[slot]);
+                return Err(one(Diagnostic::user(message).hint(describe(signature))));
+            }
             Some(slot) => slots[slot] = Some(given.value),
             None => {
                 let message = format!("the model has {} inputs but more were given", names.len());

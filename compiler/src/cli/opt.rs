@@ -1,8 +1,9 @@
 //! `mlcc opt FILE.mlir --passes ...`: runs passes on a level's text.
 
-use super::{Outcome, one};
+use super::{Outcome, dumped::Dump, one, output};
+use crate::pipeline::Options;
 use mlcc_ir::diagnostic::Diagnostic;
-use mlcc_mlir::{MlirContext, weights::WeightStore};
+use mlcc_mlir::MlirContext;
 use mlcc_passes::registry::{self, Level, PASSES, Run};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -18,25 +19,27 @@ pub(super) struct Args {
     /// A pipeline of upstream MLIR passes instead, such as `builtin.module(canonicalize,cse)`.
     #[arg(long, value_name = "PIPELINE", conflicts_with = "passes")]
     mlir_pipeline: Option<String>,
+    /// The ONNX model whose weights the dump refers to.
+    #[arg(long, value_name = "MODEL")]
+    weights: Option<PathBuf>,
     /// List the passes.
     #[arg(long)]
     list_passes: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the IR is the data that was asked for")]
 pub(super) fn run(args: &Args) -> Outcome {
     if args.list_passes {
         for pass in PASSES {
             let level = if pass.level() == Level::Graph { "graph" } else { "tensor" };
-            println!("{:<20} {level:<7} {}", pass.name, pass.summary);
+            output::line!("{:<20} {level:<7} {}", pass.name, pass.summary)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let Some(file) = &args.file else { return Err(one(Diagnostic::user("no file is given"))) };
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| one(Diagnostic::user(format!("cannot read '{}': {e}", file.display()))))?;
+    let dump = Dump::read(file, args.weights.as_deref())?;
     if let Some(pipeline) = &args.mlir_pipeline {
-        print!("{}", MlirContext::new().run_upstream_passes(&text, pipeline).map_err(one)?);
+        let text = MlirContext::new().run_upstream_passes(&dump.text, pipeline).map_err(one)?;
+        output::write(format_args!("{text}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let passes: Vec<_> = args
@@ -50,27 +53,27 @@ pub(super) fn run(args: &Args) -> Outcome {
         })
         .collect::<Result<_, _>>()?;
     let mlir = MlirContext::new();
-    let weights = WeightStore::new();
+    let options = Options::default();
     let tensor_level = passes.iter().any(|p| p.level() == Level::Tensor)
-        || (passes.is_empty() && text.contains("te.program"));
+        || (passes.is_empty() && dump.text.contains("te.program"));
     if tensor_level {
-        let mut program = mlir.parse_program(&text, &weights).map_err(one)?;
+        let mut program = dump.program(&options)?;
         for pass in passes {
             match pass.run {
                 Run::Tensor(run) => run(&mut program).map_err(one)?,
                 Run::Graph(_) => return Err(one(wrong_level(pass.name, "graph"))),
             };
         }
-        print!("{}", mlir.print_program(&program).map_err(one)?);
+        output::write(format_args!("{}", mlir.print_program(&program).map_err(one)?))?;
     } else {
-        let mut graph = mlir.parse_graph(&text, &weights).map_err(one)?;
+        let mut graph = dump.graph(&options)?;
         for pass in passes {
             match pass.run {
                 Run::Graph(run) => run(&mut graph).map_err(one)?,
                 Run::Tensor(_) => return Err(one(wrong_level(pass.name, "tensor"))),
             };
         }
-        print!("{}", mlir.print_graph(&graph).map_err(one)?);
+        output::write(format_args!("{}", mlir.print_graph(&graph).map_err(one)?))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `mlcc run FILE`: runs an artifact or a model on inputs.
 
-use super::{Outcome, load, one, runtime_error, write_error};
+use super::{Outcome, load, one, output, runtime_error, write_error};
 use crate::npy;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -23,7 +23,6 @@ pub(super) struct Args {
 /// So many elements of an output are printed.
 const SHOWN: usize = 8;
 
-#[expect(clippy::print_stdout, reason = "the results are the data that was asked for")]
 pub(super) fn run(args: &Args) -> Outcome {
     let model = load::model(&args.file, args.threads)?;
     let inputs = load::to_runtime(&load::inputs(&model, &args.input)?)?;
@@ -44,7 +43,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                     .map(|e| mlcc_ir::tensor::read_element(dtype, output.data(), e).to_f64().to_string())
                     .collect();
                 let dots = if elements > SHOWN { ", ..." } else { "" };
-                println!("{} {dtype} {:?}: {}{dots}", info.name, output.dims(), shown.join(", "));
+                output::line!("{} {dtype} {:?}: {}{dots}", info.name, output.dims(), shown.join(", "))?;
             }
         }
     }

@@ -4,7 +4,7 @@
 //! at the same places, and else `|got - want| <= atol + rtol * |want|` with ONNX's own tolerances. What
 //! is unsupported is said so; nothing is interpreted.
 
-use super::{Outcome, load, one};
+use super::{Outcome, load, one, output};
 use crate::pipeline::{self, Options, Silent};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Fault},
@@ -42,7 +42,6 @@ enum Verdict {
     Unsupported(String),
 }
 
-#[expect(clippy::print_stdout, reason = "the verdicts are the data that was asked for")]
 pub(super) fn run(args: &Args) -> Outcome {
     let mut tests = Vec::new();
     for directory in &args.directories {
@@ -71,7 +70,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             }
         };
         if !args.quiet || matches!(verdict, Verdict::Failed(_)) {
-            println!("{line}");
+            output::line!("{line}")?;
         }
         report += &line;
         report.push('\n');
@@ -80,7 +79,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(path) = &args.report {
         std::fs::write(path, report).map_err(|e| super::write_error(path, &e))?;
     }
-    println!("{passed} passed, {failed} failed, {unsupported} unsupported");
+    output::line!("{passed} passed, {failed} failed, {unsupported} unsupported")?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -132,7 +131,11 @@ fn run_test(test: &Path, scratch: &Path, args: &Args) -> Verdict {
 }
 
 fn verdict_of(diagnostics: &[Diagnostic]) -> Verdict {
-    let text = diagnostics.first().map_or_else(String::new, ToString::to_string);
+    // On one line, where the verdict says whose fault it is.
+    let text = diagnostics.first().map_or_else(String::new, |d| match &d.location {
+        Some(location) => format!("{} at {location}", d.message),
+        None => d.message.clone(),
+    });
     match diagnostics.iter().all(|d| d.fault == Fault::Unsupported) {
         true => Verdict::Unsupported(text),
         false => Verdict::Failed(text),

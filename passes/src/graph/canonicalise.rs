@@ -46,7 +46,10 @@ pub fn run(graph: &mut Graph) -> usize {
             at += 1;
         }
     }
-    super::eliminate_dead::run(graph);
+    // Without a rewrite, what is dead was so before and is for the pass of that name.
+    if rewrites > 0 {
+        super::eliminate_dead::run(graph);
+    }
     rewrites
 }
 

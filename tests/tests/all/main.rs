@@ -1,0 +1,29 @@
+//! The whole program, through the binary: what it answers, writes and refuses.
+//!
+//! | Module | What |
+//! |---|---|
+//! | `models` | the small networks that the tests compile |
+//! | `reference` | the same operators in plain loops of `f64` |
+//! | `project` | a folder with a model and its inputs, and calls in it |
+//! | `networks` | what the networks compute, against the reference |
+//! | `running` | `run` and `bench` |
+//! | `inspection` | `inspect` |
+//! | `conformance` | `test` |
+//! | `dumps` | the IR after each pass: its text, and compiling on from it |
+//! | `emission` | `--emit`, `--to` and `opt` |
+//! | `determinism` | equal bytes from equal input |
+//! | `bad_models`, `bad_calls`, `bad_artifacts` | errors: their text and exit code |
+
+mod bad_artifacts;
+mod bad_calls;
+mod bad_models;
+mod conformance;
+mod determinism;
+mod dumps;
+mod emission;
+mod inspection;
+mod models;
+mod networks;
+mod project;
+mod reference;
+mod running;
