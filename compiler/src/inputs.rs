@@ -1,6 +1,6 @@
 //! `--input`: an `.npy` or `.pb` file, or a literal such as `4xf32=1,2,3,4`, by position or `name=`.
 
-use crate::npy;
+use crate::{npy, plan_expr::plan_dtype};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
@@ -52,11 +52,16 @@ fn value(text: &str) -> Result<Tensor> {
     }
 }
 
+/// The element type of a name: that of signatures (`u8`, `bool`) or that of MLIR (`ui8`, `i1`).
+fn dtype_named(name: &str) -> Option<DType> {
+    DType::ALL.into_iter().find(|&d| plan_dtype(d).name() == name || d.mlir_name() == name)
+}
+
 /// `DIMSxDTYPE=v,v,...`; one value fills the tensor. `None` if the text has another form.
 fn literal(text: &str) -> Result<Option<Tensor>> {
     let Some((ty, values)) = text.split_once('=') else { return Ok(None) };
     let mut parts: Vec<&str> = ty.split('x').collect();
-    let Some(dtype) = parts.pop().and_then(DType::from_mlir_name) else { return Ok(None) };
+    let Some(dtype) = parts.pop().and_then(dtype_named) else { return Ok(None) };
     let dims: Option<Vec<i64>> = parts.iter().map(|d| d.parse().ok().filter(|&n| n >= 0)).collect();
     let bad = |what: String| Diagnostic::user(format!("literal '{ty}': {what}"));
     let dims = dims.ok_or_else(|| bad("a dimension is not a size".into()))?;
@@ -76,7 +81,7 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
             _ if dtype.is_unsigned_int() => text.parse().ok().map(Element::UInt),
             _ => text.parse().ok().map(Element::Int),
         };
-        let wrong = || bad(format!("'{text}' is not of type {dtype}"));
+        let wrong = || bad(format!("'{text}' is not of type {}", plan_dtype(dtype).name()));
         let element = element.ok_or_else(wrong)?;
         push_element(dtype, &mut data, element);
         // An integer out of the type's range wraps around.
@@ -99,7 +104,7 @@ mod tests {
         assert_eq!(parse("3xi64=7", &[]).unwrap().value.to_i64(), [7, 7, 7]);
         assert_eq!(parse("xf32=", &[]).map(|g| g.value.dims).ok(), None);
         assert_eq!(parse("2xi8=-128,127", &[]).unwrap().value.to_i64(), [-128, 127]);
-        for text in ["i8=128", "u8=-1", "u8=256", "bool=2", "i64=1.5"] {
+        for text in ["i8=128", "u8=-1", "ui8=256", "bool=2", "i1=2", "i64=1.5"] {
             assert!(parse(text, &[]).unwrap_err().message.contains("is not of type"), "{text}");
         }
         assert!(parse("2xf32=1,2,3", &[]).unwrap_err().message.contains("3 values for 2 elements"));

@@ -43,7 +43,8 @@ pub(super) fn run(args: &Args) -> Outcome {
                     .map(|e| mlcc_ir::tensor::read_element(dtype, output.data(), e).to_f64().to_string())
                     .collect();
                 let dots = if elements > SHOWN { ", ..." } else { "" };
-                output::line!("{} {dtype} {:?}: {}{dots}", info.name, output.dims(), shown.join(", "))?;
+                let (dtype, dims) = (info.dtype.name(), output.dims());
+                output::line!("{} {dtype} {dims:?}: {}{dots}", info.name, shown.join(", "))?;
             }
         }
     }

@@ -64,6 +64,22 @@ fn outputs_are_printed_shortened() {
 }
 
 #[test]
+fn literals_name_types_as_signatures_do() {
+    let model = Model::new(18)
+        .input("x", DType::U8, &[3.into()])
+        .input("m", DType::Bool, &[3.into()])
+        .node(Node::new("Where", &["m", "x", "seven"], &["y"]))
+        .node(Node::new("Not", &["m"], &["n"]))
+        .weight("seven", Tensor::new(DType::U8, &[], vec![7]).expect("a byte"))
+        .output("y", DType::U8, &[3.into()])
+        .output("n", DType::Bool, &[3.into()]);
+    let project = Project::with(&model);
+    let inputs = ["--input", "3xu8=255,0,9", "--input", "m=3xbool=true,false,1"];
+    let text = project.succeed(&[&["run", "model.onnx"], &inputs[..]].concat());
+    assert_eq!(text, "y u8 [3]: 255, 7, 9\nn bool [3]: 0, 1, 0\n");
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let network = models::conv_net();
     let project = Project::with(&network.model);
