@@ -9,6 +9,7 @@ use mlcc_ir::{
     nest::LoopNest,
     program::{Program, Step, Storage, TensorId},
 };
+use mlcc_passes::schedule::Schedule;
 use std::{
     collections::HashMap,
     sync::{
@@ -24,6 +25,8 @@ pub struct ScheduledKernel {
     pub kernel: Arc<Kernel>,
     /// Variant and schedule as text.
     pub decision: String,
+    /// The steps that were applied to the naive nest.
+    pub schedule: Schedule,
     /// How it computes it.
     pub nest: LoopNest,
     /// Nodes of all the kernels that share this code.
@@ -101,6 +104,7 @@ pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<Schedul
         scheduled.push(ScheduledKernel {
             kernel: kernel.clone(),
             decision: format!("{}: {}", decision.variant, decision.schedule),
+            schedule: decision.schedule,
             nest,
             nodes: nodes.clone(),
         });

@@ -4,10 +4,12 @@
 //! model's file.
 
 use crate::{
+    codegen::ScheduledKernel,
     phase::Phase,
     pipeline::{Ir, Observer},
 };
-use mlcc_ir::diagnostic::Diagnostic;
+use mlcc_ir::{diagnostic::Diagnostic, nest::LoopNest};
+use mlcc_passes::schedule;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -16,6 +18,8 @@ use std::{
 /// Writes dumps and collects the phases' times.
 pub struct Recorder {
     folder: Option<PathBuf>,
+    /// The kernel whose schedule is shown step by step: by its name, or an ONNX node's in it.
+    steps_of: Option<String>,
     written: usize,
     /// Time of each phase, in order.
     pub times: Vec<(Phase, Duration)>,
@@ -27,7 +31,11 @@ impl Recorder {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub fn new(folder: Option<&Path>, progress: bool) -> Result<Recorder, Diagnostic> {
+    pub fn new(
+        folder: Option<&Path>,
+        steps_of: Option<&str>,
+        progress: bool,
+    ) -> Result<Recorder, Diagnostic> {
         if let Some(folder) = folder {
             let failed = |e| {
                 Diagnostic::user(format!("cannot write dumps to '{}': {e}", folder.display()))
@@ -46,7 +54,13 @@ impl Recorder {
             let bar = indicatif::ProgressBar::new(0);
             style.map_or(bar.clone(), |style| bar.with_style(style)).with_message("compiling")
         });
-        Ok(Recorder { folder: folder.map(Path::to_path_buf), written: 0, times: Vec::new(), progress })
+        Ok(Recorder {
+            folder: folder.map(Path::to_path_buf),
+            steps_of: steps_of.map(str::to_owned),
+            written: 0,
+            times: Vec::new(),
+            progress,
+        })
     }
 
     /// The phases' times as one line.
@@ -60,6 +74,51 @@ impl Recorder {
         let total: f64 = self.times.iter().map(|(_, t)| t.as_secs_f64()).sum();
         format!("{}, total {:.0} ms", parts.join(", "), total * 1e3)
     }
+}
+
+impl Recorder {
+    fn write(&mut self, folder: &Path, name: &str, text: &str) -> Result<(), Diagnostic> {
+        let path = folder.join(format!("{:02}-{name}.mlir", self.written));
+        std::fs::write(&path, text)
+            .map_err(|e| Diagnostic::user(format!("cannot write '{}': {e}", path.display())))?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// One file a primitive for the first kernel that was asked for; the step stands in its first line.
+    fn write_steps(
+        &mut self,
+        folder: &Path,
+        kernels: &[ScheduledKernel],
+        mlir: &mlcc_mlir::MlirContext,
+    ) -> Result<(), Diagnostic> {
+        let Some(wanted) = self.steps_of.clone() else { return Ok(()) };
+        let matches =
+            |k: &&ScheduledKernel| *k.kernel.name == *wanted || k.nodes.iter().any(|n| **n == *wanted);
+        if let Some(scheduled) = kernels.iter().find(matches) {
+            let mut steps = Vec::new();
+            let naive = schedule::naive(&scheduled.kernel)?;
+            schedule::apply(&naive, &scheduled.schedule, &mut |step, nest| {
+                steps.push((step.to_string(), nest.clone()));
+            })?;
+            for (step, nest) in steps {
+                let text = format!("// {step}\n{}", mlir.print_nests(&[nest])?);
+                let primitive = step.split('(').next().unwrap_or("step");
+                self.write(folder, &format!("loop-{}-{primitive}", scheduled.kernel.name), &text)?;
+            }
+            return Ok(());
+        }
+        let mut names: Vec<&str> = kernels.iter().map(|k| &*k.kernel.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        Err(Diagnostic::user(format!("no kernel or node is called '{wanted}'"))
+            .hint(format!("the kernels are {}", names.join(", "))))
+    }
+}
+
+/// The kernels' loops before any primitive.
+fn naive_nests(kernels: &[ScheduledKernel]) -> Result<Vec<LoopNest>, Diagnostic> {
+    kernels.iter().map(|k| schedule::naive(&k.kernel)).collect()
 }
 
 /// `NN-phase-pass.mlir`.
@@ -76,20 +135,19 @@ impl Observer for Recorder {
         if changes == 0 {
             return Ok(());
         }
+        let folder = folder.clone();
         let mlir = mlcc_mlir::MlirContext::new();
         let text = match ir {
             Ir::Graph(graph) => mlir.print_graph(graph)?,
             Ir::Program(program) => mlir.print_program(program)?,
             Ir::Nests(kernels) => {
+                self.write(&folder, "loop-naive", &mlir.print_nests(&naive_nests(kernels)?)?)?;
+                self.write_steps(&folder, kernels, &mlir)?;
                 let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone()).collect();
                 mlir.print_nests(&nests)?
             }
         };
-        let path = folder.join(format!("{:02}-{phase}-{pass}.mlir", self.written));
-        std::fs::write(&path, text)
-            .map_err(|e| Diagnostic::user(format!("cannot write '{}': {e}", path.display())))?;
-        self.written += 1;
-        Ok(())
+        self.write(&folder, &format!("{phase}-{pass}"), &text)
     }
 
     fn after_phase(&mut self, phase: Phase, time: Duration) {

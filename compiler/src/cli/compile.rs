@@ -45,6 +45,10 @@ pub(super) struct Args {
     /// Write the IR after each pass that changed something to this folder.
     #[arg(long, value_name = "DIR")]
     dump_ir: Option<PathBuf>,
+    /// With `--dump-ir`: show the schedule of this kernel, or of the kernel of this ONNX node, primitive
+    /// by primitive.
+    #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
+    dump_schedule: Option<String>,
     /// Leave a pass out. Repeatable; `mlcc opt --list-passes` lists them.
     #[arg(long, value_name = "PASS")]
     disable_pass: Vec<String>,
@@ -85,8 +89,12 @@ enum Emit {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let mut recorder =
-        Recorder::new(args.dump_ir.as_deref(), std::io::stderr().is_terminal()).map_err(one)?;
+    let mut recorder = Recorder::new(
+        args.dump_ir.as_deref(),
+        args.dump_schedule.as_deref(),
+        std::io::stderr().is_terminal(),
+    )
+    .map_err(one)?;
     let options = options(args)?;
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && !recorder.times.is_empty() {
