@@ -33,6 +33,8 @@ pub struct Parts<'a> {
     pub code: &'a Code,
     /// Where the intermediates live.
     pub arena: &'a ArenaPlan,
+    /// Inclusive ranges of symbols, which every run is checked for.
+    pub ranges: &'a BTreeMap<Name, (i64, i64)>,
     /// The machine that the code is for.
     pub target: Target,
     /// The flags that the model was compiled with.
@@ -110,6 +112,15 @@ impl Assembler<'_> {
         for symbol in &self.parts.program.symbols {
             let SymbolSource::InputDim { input, dim } = symbol.source;
             self.plan.symbols.push(SymbolDef::InputDim { input: input as u32, dim: dim as u32 });
+        }
+        for (name, &(min, max)) in self.parts.ranges {
+            if self.symbols.contains(name) {
+                let value = self.expr(&Expr::symbol(name))?;
+                self.plan.checks.push(Check {
+                    condition: Condition::Range { value, min, max },
+                    message: format!("the model was compiled for {name} from {min} to {max}"),
+                });
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::{
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
+    Name,
     attributes::Attrs,
     diagnostic::Diagnostic,
     graph::{Graph, known_elements},
@@ -14,13 +15,14 @@ use mlcc_ir::{
     program::Program,
     tensor::Tensor,
 };
-use mlcc_onnx::ImportOptions;
+use mlcc_onnx::{ImportOptions, Imported};
 use mlcc_passes::{
     contract, convert,
     plan::{self, ArenaPlan},
     registry::{Level, PASSES, PassSpec, Run},
 };
 use std::{
+    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
@@ -102,21 +104,35 @@ pub struct Scheduled {
     pub arena: ArenaPlan,
     /// What the decisions were taken for.
     pub machine: Machine,
+    /// Inclusive ranges of symbols, which every run is checked for.
+    pub ranges: BTreeMap<Name, (i64, i64)>,
 }
 
 /// The file to the graph level.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub fn import(path: &Path, options: &Options, observer: &mut dyn Observer) -> Result<Graph, Diagnostics> {
+pub fn import(path: &Path, options: &Options, observer: &mut dyn Observer) -> Result<Imported, Diagnostics> {
     let start = Instant::now();
     let fold: &mlcc_onnx::Fold<'_> = &evaluate_constant;
     let import_options = import_options(&options.shapes, fold)?;
-    let imported = mlcc_onnx::import(path, &import_options)?;
+    let imported = mlcc_onnx::import(path, &import_options).map_err(|d| name_file(d, path))?;
     contract::check_graph(&imported.graph, "import").map_err(|d| vec![d])?;
     observer.after_pass(Phase::Import, "import", 1, Ir::Graph(&imported.graph)).map_err(|d| vec![d])?;
     observer.after_phase(Phase::Import, start.elapsed());
-    Ok(imported.graph)
+    Ok(imported)
+}
+
+/// Says which file a problem is in where no node says it.
+fn name_file(diagnostics: Diagnostics, path: &Path) -> Diagnostics {
+    let named = |mut d: Diagnostic| {
+        let file = path.display().to_string();
+        if d.location.is_none() && !d.message.contains(&file) {
+            d.message = format!("'{file}': {}", d.message);
+        }
+        d
+    };
+    diagnostics.into_iter().map(named).collect()
 }
 
 /// An operator on constants, through the reference interpreter; `None` if it cannot be evaluated.
@@ -188,15 +204,28 @@ pub fn run_tensor(
     let mut program = guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
     contract::check_program(&program, "graph-to-tensor")?;
     observer.after_pass(Phase::Tensor, "graph-to-tensor", 1, Ir::Program(&program))?;
-    for pass in enabled(options, Level::Tensor) {
-        let Run::Tensor(run) = pass.run else { continue };
-        let changes = guarded(pass.name, || run(&mut program))?;
-        tracing::debug!(pass = pass.name, changes, "tensor pass");
-        contract::check_program(&program, pass.name)?;
-        observer.after_pass(Phase::Tensor, pass.name, changes, Ir::Program(&program))?;
-    }
+    run_tensor_passes(&mut program, options, observer)?;
     observer.after_phase(Phase::Tensor, start.elapsed());
     Ok(program)
+}
+
+/// The passes of the tensor level. Those that a program has been through already find nothing.
+///
+/// # Errors
+/// If a pass fails, or leaves a program that breaks the level's contract.
+pub fn run_tensor_passes(
+    program: &mut Program,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<(), Diagnostic> {
+    for pass in enabled(options, Level::Tensor) {
+        let Run::Tensor(run) = pass.run else { continue };
+        let changes = guarded(pass.name, || run(program))?;
+        tracing::debug!(pass = pass.name, changes, "tensor pass");
+        contract::check_program(program, pass.name)?;
+        observer.after_pass(Phase::Tensor, pass.name, changes, Ir::Program(program))?;
+    }
+    Ok(())
 }
 
 /// Schedules and the arena plan.
@@ -214,7 +243,7 @@ pub fn run_loop(
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
     observer.after_phase(Phase::Loop, start.elapsed());
-    Ok(Scheduled { program, unique, kernels, arena, machine: machine.clone() })
+    Ok(Scheduled { program, unique, kernels, arena, machine: machine.clone(), ranges: BTreeMap::new() })
 }
 
 /// Compiles a model file to an artifact for a CPU.
@@ -230,11 +259,11 @@ pub fn compile(
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target);
-    let mut graph = import(model, options, observer)?;
+    let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
     run_graph(&mut graph, options, observer).map_err(one)?;
     let program = run_tensor(&graph, options, observer).map_err(one)?;
     drop(graph);
-    let scheduled = run_loop(program, &machine, observer).map_err(one)?;
+    let scheduled = Scheduled { ranges, ..run_loop(program, &machine, observer).map_err(one)? };
     finish(&scheduled, &target, output, options, observer).map_err(one)
 }
 
@@ -266,6 +295,7 @@ pub fn finish(
         scheduled: &scheduled.kernels,
         code: &code,
         arena: &scheduled.arena,
+        ranges: &scheduled.ranges,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,
             triple: target.triple.clone(),

@@ -5,8 +5,9 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
     graph::{Def, Graph},
-    kernel::{Kernel, Role},
+    kernel::{Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space},
+    ops::{self, Operand},
     program::{Program, Step},
     scalar::{Body, Inst},
 };
@@ -39,6 +40,41 @@ pub fn check_graph(graph: &Graph, after: &str) -> Result<()> {
         Some((name, _)) => Err(broken(after, format!("output '{name}' is not defined"))),
         None => Ok(()),
     }
+}
+
+/// Graph level, for graphs that a person may have written: declared types are those that inference finds.
+///
+/// # Errors
+/// With the first difference, as the user's.
+pub fn check_types(graph: &Graph) -> Result<()> {
+    for node in &graph.nodes {
+        let operands: Vec<Option<Operand<'_>>> = node
+            .operands
+            .iter()
+            .map(|o| {
+                o.map(|id| {
+                    let value = graph.value(id);
+                    Operand { ty: &value.ty, known: value.known.as_deref(), constant: graph.constant(id) }
+                })
+            })
+            .collect();
+        if !node.regions.is_empty() {
+            continue;
+        }
+        let inferred = ops::infer(&node.op, &node.attrs, &operands).map_err(|d| d.at(&node.location))?;
+        if inferred.len() < node.results.len() {
+            let message = format!("'{}' has at most {} results", node.op, inferred.len());
+            return Err(Diagnostic::user(message).at(&node.location));
+        }
+        for (result, inferred) in node.results.iter().zip(&inferred) {
+            let declared = &graph.value(*result).ty;
+            if *declared != inferred.ty {
+                let message = format!("'{}' gives {}, not the declared {declared}", node.op, inferred.ty);
+                return Err(Diagnostic::user(message).at(&node.location));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Tensor level: every kernel is well formed, and its operands are bound to tensors of its types.
@@ -100,6 +136,9 @@ fn check_kernel(kernel: &Kernel, after: &str) -> Result<()> {
         if kernel.tensors[compute.target].role == Role::Input {
             return fail(format!("'{}' writes an input", compute.name));
         }
+        if let Some(what) = out_of_bounds(kernel, compute) {
+            return fail(format!("'{}' {what}", compute.name));
+        }
         let unwritten = |t: usize| kernel.tensors[t].role == Role::Temporary && !written[t];
         if compute.reads().any(|(t, _)| unwritten(t)) {
             return fail(format!("'{}' reads a temporary that nothing has written", compute.name));
@@ -108,6 +147,28 @@ fn check_kernel(kernel: &Kernel, after: &str) -> Result<()> {
     }
     let unwritten = kernel.with_role(Role::Output).find(|&t| !written[t]);
     unwritten.map_or(Ok(()), |t| fail(format!("output '{}' is never written", kernel.tensors[t].name)))
+}
+
+/// An unchecked access that is certain to leave its tensor, if any: static sizes and an index that is
+/// affine in the axes, whose range is exact.
+fn out_of_bounds(kernel: &Kernel, compute: &Compute) -> Option<String> {
+    if compute.axes.iter().any(|a| a.extent.is(0)) {
+        return None;
+    }
+    let leaves = |t: usize, index: &[Expr]| {
+        index.iter().zip(&kernel.tensors[t].ty.dims).find_map(|(e, dim)| {
+            let affine = e.terms().iter().all(|(p, _)| matches!(&p[..], [Atom::Axis(_)]));
+            let (range, dim) = (e.interval(&|a| compute.range(a)), dim.as_const()?);
+            let outside = range.low.is_some_and(|l| l < 0) || range.high.is_some_and(|h| h >= dim);
+            let name = &kernel.tensors[t].name;
+            (affine && outside).then(|| format!("reaches '{name}' at {e}, beyond its size {dim}"))
+        })
+    };
+    let unchecked = compute.body.insts.iter().find_map(|(inst, _)| match inst {
+        Inst::Read { tensor, index, outside: None } => leaves(*tensor, index),
+        _ => None,
+    });
+    unchecked.or_else(|| leaves(compute.target, &compute.write))
 }
 
 /// What is wrong with a body, if anything.

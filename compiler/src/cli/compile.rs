@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
 use std::{
+    collections::BTreeMap,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -139,6 +140,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         (None, None) => Phase::Binary,
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
+    let mut ranges = BTreeMap::new();
     let program = match args.from {
         None if args.model.extension().is_some_and(|e| e == "mlir") => {
             let message = format!("'{}' is a dump, not a model", args.model.display());
@@ -146,7 +148,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
-                None => pipeline::import(&args.model, options, recorder)?,
+                None => {
+                    let imported = pipeline::import(&args.model, options, recorder)?;
+                    ranges = imported.ranges;
+                    imported.graph
+                }
                 Some(_) => dump()?.graph(options)?,
             };
             if last == Phase::Import {
@@ -158,7 +164,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             }
             pipeline::run_tensor(&graph, options, recorder).map_err(one)?
         }
-        Some(Phase::Tensor) => dump()?.program(options)?,
+        Some(Phase::Tensor) => {
+            let mut program = dump()?.program(options)?;
+            pipeline::run_tensor_passes(&mut program, options, recorder).map_err(one)?;
+            program
+        }
         Some(phase) => {
             let message = format!("a compilation cannot start from phase '{phase}'");
             return Err(one(Diagnostic::unsupported(message).hint("start from import, graph or tensor")));
@@ -172,7 +182,8 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     }
     let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
     let machine = pipeline::machine_for(&target);
-    let scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
+    let mut scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
+    scheduled.ranges = ranges;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
         (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),

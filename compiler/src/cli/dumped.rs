@@ -6,11 +6,12 @@
 use super::one;
 use crate::pipeline::{self, Options, Silent};
 use mlcc_ir::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Fault},
     graph::Graph,
     program::{Program, Storage},
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
+use mlcc_passes::contract;
 use std::path::{Path, PathBuf};
 
 /// How a constant that is not in the text begins.
@@ -34,12 +35,24 @@ impl Dump {
 
     /// The text as a graph.
     pub(super) fn graph(&self, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
-        MlirContext::new().parse_graph(&self.text, &self.weights(options)?).map_err(|d| self.explain(d))
+        let graph = MlirContext::new()
+            .parse_graph(&self.text, &self.weights(options)?)
+            .map_err(|d| self.explain(d))?;
+        contract::check_types(&graph).map_err(|d| self.explain(d))?;
+        Ok(graph)
     }
 
     /// The text as a program of the tensor level.
     pub(super) fn program(&self, options: &Options) -> Result<Program, Vec<Diagnostic>> {
-        MlirContext::new().parse_program(&self.text, &self.weights(options)?).map_err(|d| self.explain(d))
+        let program = MlirContext::new()
+            .parse_program(&self.text, &self.weights(options)?)
+            .map_err(|d| self.explain(d))?;
+        contract::check_program(&program, "reading the dump").map_err(|mut d| {
+            // What a person wrote is no bug of ours.
+            (d.fault, d.hint) = (Fault::User, None);
+            self.explain(d)
+        })?;
+        Ok(program)
     }
 
     fn weights(&self, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {
@@ -52,7 +65,7 @@ impl Dump {
             return Err(one(Diagnostic::user(message)
                 .hint("name the model that it was dumped from with --weights MODEL.onnx")));
         };
-        let mut graph = pipeline::import(model, options, &mut Silent)?;
+        let mut graph = pipeline::import(model, options, &mut Silent)?.graph;
         weights.add_graph(&graph);
         pipeline::run_graph(&mut graph, options, &mut Silent).map_err(one)?;
         weights.add_graph(&graph);

@@ -14,7 +14,8 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node '{}' ({})", self.node, self.op_type)
+        write!(f, "node '{}'", self.node)?;
+        if self.op_type.is_empty() { Ok(()) } else { write!(f, " ({})", self.op_type) }
     }
 }
 

@@ -83,6 +83,15 @@ impl<'m> Call<'_, 'm> {
         normalised_axis(self.int("axis", default)?, rank)
     }
 
+    /// The axis attribute, which the operator cannot do without, for a tensor of this rank.
+    pub(crate) fn required_axis(&self, rank: usize) -> Result<usize> {
+        let axis = self.attributes.int("axis")?.ok_or_else(|| {
+            Diagnostic::user("the attribute 'axis' is missing")
+                .hint("the model is malformed; onnx.checker.check_model says where")
+        })?;
+        normalised_axis(axis, rank)
+    }
+
     /// A list of integers that is an attribute, or (from opset `since`) operand `i`.
     pub(crate) fn ints_before(&mut self, since: i64, name: &str, i: usize) -> Result<Option<Vec<i64>>> {
         if self.opset < since {

@@ -48,6 +48,47 @@ fn inputs_that_do_not_fit_the_signature() {
 }
 
 #[test]
+fn a_symbol_stays_in_the_range_it_was_compiled_for() {
+    let model = Model::new(18)
+        .input("a", DType::F32, &["n".into(), 3.into()])
+        .node(Node::new("Relu", &["a"], &["y"]))
+        .output("y", DType::F32, &["n".into(), 3.into()]);
+    let project = Project::with(&model);
+    project.succeed(&["compile", "model.onnx", "--shape", "a=2..4x3"]);
+    for size in [2, 4] {
+        project.succeed(&["run", "model.mlcc", "--input", &format!("{size}x3xf32=1")]);
+    }
+    for size in [1, 5] {
+        let arguments = ["run", "model.mlcc", "--input", &format!("{size}x3xf32=1")];
+        insta::assert_snapshot!(format!("range_{size}"), project.failure(USER, &arguments));
+    }
+}
+
+#[test]
+fn a_dump_with_a_wrong_type_is_refused() {
+    let project = Project::with(&models::mlp().model);
+    project.succeed(&["compile", "model.onnx", "--dump-ir", "ir"]);
+    let text = project.read_text("ir/00-import-import.mlir");
+    let relu = text.lines().find(|line| line.contains("graph.relu")).expect("the network has a relu");
+    let ty =
+        &relu[relu.find("tensor<").unwrap()..][..relu[relu.find("tensor<").unwrap()..].find('>').unwrap()];
+    let wider = ty.replacen('x', "0x", 1);
+    project.write("wrong.mlir", text.replace(relu, &relu.replace(ty, &wider)).as_bytes());
+    let arguments = ["compile", "wrong.mlir", "--from", "graph", "--weights", "model.onnx"];
+    let error = project.failure(USER, &arguments);
+    assert!(error.contains("relu") || error.contains("type"), "{error}");
+}
+
+#[test]
+fn concat_needs_its_axis() {
+    let model = Model::new(18)
+        .input("a", DType::F32, &[2.into(), 3.into()])
+        .node(Node::new("Concat", &["a", "a"], &["y"]).named("join"))
+        .output("y", DType::F32, &[2.into(), 6.into()]);
+    insta::assert_snapshot!(Project::with(&model).failure(USER, &["compile", "model.onnx"]));
+}
+
+#[test]
 fn a_symbol_has_one_size() {
     let model = Model::new(18)
         .input("a", DType::F32, &["n".into(), 3.into()])

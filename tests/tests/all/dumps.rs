@@ -115,3 +115,27 @@ fn dumps_of_an_earlier_call_are_removed_and_other_files_stay() {
     assert!(!names.contains(&"99-tensor-old".to_owned()), "{names:?}");
     assert!(names.contains(&"notes".to_owned()), "{names:?}");
 }
+
+#[test]
+fn a_schedule_is_shown_primitive_by_primitive() {
+    let network = models::mlp();
+    let project = Project::with(&network.model);
+    let arguments = ["compile", "model.onnx", "--dump-ir", "ir", "--dump-schedule", "no such kernel"];
+    let error = project.failure(1, &arguments);
+    let kernels = error.split("the kernels are ").nth(1).expect("the hint lists the kernels");
+    let kernel = kernels.split([',', '\n']).next().unwrap().trim();
+    project.succeed(&["compile", "model.onnx", "--dump-ir", "ir", "--dump-schedule", kernel]);
+    let steps: Vec<String> =
+        names(&project).into_iter().filter(|n| n.contains(&format!("loop-{kernel}-"))).collect();
+    assert!(!steps.is_empty(), "a schedule has steps");
+    for step in steps {
+        let text = project.read_text(&format!("ir/{step}.mlir"));
+        let primitive = step.rsplit('-').next().unwrap();
+        assert!(
+            text.starts_with(&format!("// {primitive}(")),
+            "{step} begins with {:?}",
+            text.lines().next()
+        );
+        assert!(text.contains("loop.nest"));
+    }
+}

@@ -37,7 +37,8 @@ fn transpose(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
 fn concat(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let inputs = call.all_inputs()?;
     let first = *inputs.first().ok_or_else(|| malformed("the operator has no operands"))?;
-    let axis = call.axis(1, call.rank(first))?;
+    // Since opset 4 the axis has no default.
+    let axis = call.required_axis(call.rank(first))?;
     Ok(vec![call.concat(&inputs, axis)?])
 }
 
