@@ -6,19 +6,20 @@
 //! kernel { y[n, m] = relu(t[m, n]) }           =>            y[n, m] = relu(t[m, n]) }
 //! ```
 //!
-//! The reader's points must be the producer's elements one to one, in any order of axes.
+//! The reader's points must be the producer's elements one to one, in any order of axes; behind a contraction
+//! the innermost axis stays the innermost.
 
 use super::{
     Merge,
     merge::{Bound, concatenate, rename_axes, replace_steps},
     until_settled,
-    uses::{Uses, bound_tensor, is_elementwise, kernel_of, single_elementwise},
+    uses::{Uses, bound_tensor, is_contraction, is_elementwise, kernel_of, single_elementwise},
 };
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     Name,
     expr::Expr,
-    kernel::{AxisKind, Compute, Kernel},
+    kernel::{Axis, AxisKind, Compute, Kernel},
     program::Program,
     scalar::Inst,
 };
@@ -46,13 +47,18 @@ pub fn decide(program: &Program) -> Vec<Merge> {
             let (p, p_operands) = kernel_of(program, producer)?;
             let (c, c_operands) = kernel_of(program, consumer)?;
             let reader = single_elementwise(c)?;
-            last_writer(p, bound_tensor(p, p_operands, tensor)?)?;
-            axis_permutation(
+            let writer = last_writer(p, bound_tensor(p, p_operands, tensor)?)?;
+            let names = axis_permutation(
                 p,
                 bound_tensor(p, p_operands, tensor)?,
                 reader,
                 bound_tensor(c, c_operands, tensor)?,
             )?;
+            // A register tile of a contraction leaves along its columns: a result whose lines run along
+            // another axis would be written element by element, or the tile turned over and its operands
+            // with it.
+            let contracts = p.computes.iter().any(is_contraction);
+            (!contracts || keeps_lines(writer, reader, &names)).then_some(())?;
             Some(Merge { tensor, producer, consumer })
         })
         .collect()
@@ -65,6 +71,14 @@ fn last_writer(kernel: &Kernel, tensor: usize) -> Option<&Compute> {
     let last = kernel.computes.last()?;
     let whole = writer.is_reduction() && writer.writes_identity() || is_elementwise(writer);
     (std::ptr::eq(writer, last) && whole).then_some(writer)
+}
+
+/// Whether the lines of the reader's result run along the axis along which the writer's do.
+fn keeps_lines(writer: &Compute, reader: &Compute, names: &BTreeMap<Name, Name>) -> bool {
+    let long = |a: &&Axis| a.kind == AxisKind::Parallel && !a.extent.is(1);
+    let line = writer.axes.iter().rev().find(long).map(|a| &a.name);
+    let result = reader.axes.iter().rev().find(long).and_then(|a| names.get(&a.name));
+    line == result
 }
 
 /// How the reader's axes are called by the producer: the reader's every read of `read` has the same

@@ -13,14 +13,14 @@ use super::{
     Merge,
     merge::{Bound, concatenate, rename_axes, replace_steps},
     until_settled,
-    uses::{Uses, bound_tensor, kernel_of, single_elementwise},
+    uses::{Uses, bound_tensor, is_contraction, kernel_of, single_elementwise},
 };
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     Name,
     kernel::{Compute, Kernel},
     program::Program,
-    scalar::{BinaryOp, Inst},
+    scalar::Inst,
 };
 use std::collections::BTreeMap;
 
@@ -47,18 +47,12 @@ pub fn decide(program: &Program) -> Vec<Merge> {
             let (kernel, operands) = kernel_of(program, consumer)?;
             let t = bound_tensor(kernel, operands, tensor)?;
             let reduces = kernel.computes.iter().any(Compute::is_reduction);
-            let contracts = kernel.computes.iter().any(multiplies_two_reads);
+            let contracts = kernel.computes.iter().any(is_contraction);
             (reduces && !contracts).then_some(())?;
             axis_names(kernel, t, p)?;
             Some(Merge { tensor, producer, consumer })
         })
         .collect()
-}
-
-fn multiplies_two_reads(compute: &Compute) -> bool {
-    let read = |v: u32| matches!(compute.body.insts[v as usize].0, Inst::Read { .. } | Inst::Cast(_));
-    let product = |inst: &Inst| matches!(inst, Inst::Binary(BinaryOp::Mul, a, b) if read(*a) && read(*b));
-    compute.is_reduction() && compute.body.insts.iter().any(|(inst, _)| product(inst))
 }
 
 /// What the producer's axes are called in the consumer: every read of `tensor` there has one index,

@@ -3,6 +3,7 @@
 use mlcc_ir::{
     kernel::{AxisKind, Compute, Kernel, Role},
     program::{Program, Step, Storage, TensorId},
+    scalar::{BinaryOp, Inst},
 };
 
 /// Writer and readers of each tensor, over the program's top-level steps.
@@ -111,4 +112,11 @@ pub(super) fn single_elementwise(kernel: &Kernel) -> Option<&Compute> {
         [compute] if is_elementwise(compute) => Some(compute),
         _ => None,
     }
+}
+
+/// Whether a compute sums products of two operands.
+pub(super) fn is_contraction(compute: &Compute) -> bool {
+    let read = |v: u32| matches!(compute.body.insts[v as usize].0, Inst::Read { .. } | Inst::Cast(_));
+    let product = |inst: &Inst| matches!(inst, Inst::Binary(BinaryOp::Mul, a, b) if read(*a) && read(*b));
+    compute.is_reduction() && compute.body.insts.iter().any(|(inst, _)| product(inst))
 }

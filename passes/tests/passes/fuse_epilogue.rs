@@ -26,10 +26,21 @@ fn a_transposed_reader_keeps_the_producers_axes() {
     let mut b = GraphBuilder::new();
     let (x, w) = (b.input("x", &[2, 5, 3]), b.input("w", &[3, 7]));
     let p = b.op("matmul", &[x, w]);
-    let perm = Attrs::new().with("perm", Attr::Ints(vec![0, 2, 1]));
+    let perm = Attrs::new().with("perm", Attr::Ints(vec![1, 0, 2]));
     let out = b.op_with("transpose", &[p], perm);
     let mut program = program::of(&b.finish(&[out]));
     assert_eq!(program::run_and_compare(&mut program, run), 1);
+}
+
+#[test]
+fn a_contraction_keeps_the_lines_of_its_result() {
+    let mut b = GraphBuilder::new();
+    let (x, w) = (b.input("x", &[2, 5, 3]), b.input("w", &[3, 7]));
+    let p = b.op("matmul", &[x, w]);
+    let perm = Attrs::new().with("perm", Attr::Ints(vec![0, 2, 1]));
+    let out = b.op_with("transpose", &[p], perm);
+    let mut program = program::of(&b.finish(&[out]));
+    assert_eq!(program::run_and_compare(&mut program, run), 0);
 }
 
 #[test]
