@@ -92,19 +92,38 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
 /// # Errors
 /// If a kernel cannot be scheduled.
 pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<ScheduledKernel>> {
+    schedule_with(unique, |kernel, constants| {
+        let (decision, nest) = mlcc_cpu::schedule(kernel, constants, machine)?;
+        Ok((format!("{}: {}", decision.variant, decision.schedule), decision.schedule, nest))
+    })
+}
+
+/// Leaves every kernel as the plain nest that its definition is.
+///
+/// # Errors
+/// If a kernel has no nest.
+pub fn schedule_plainly(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> {
+    schedule_with(unique, |kernel, _| {
+        Ok(("naive:".into(), Schedule { steps: Vec::new() }, mlcc_passes::schedule::naive(kernel)?))
+    })
+}
+
+fn schedule_with(
+    unique: &UniqueKernels,
+    decide: impl Fn(&Kernel, &[usize]) -> Result<(String, Schedule, LoopNest)>,
+) -> Result<Vec<ScheduledKernel>> {
     let mut scheduled = Vec::with_capacity(unique.kernels.len());
     for ((kernel, constants), nodes) in unique.kernels.iter().zip(&unique.nodes) {
         let constant = |(t, is): (usize, &bool)| is.then_some(t);
         let constants: Vec<usize> = kernel.operands().zip(constants).filter_map(constant).collect();
-        let (decision, mut nest) =
-            mlcc_cpu::schedule(kernel, &constants, machine).map_err(|d| at_kernel(d, kernel))?;
+        let (decision, schedule, mut nest) = decide(kernel, &constants).map_err(|d| at_kernel(d, kernel))?;
         mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         nest.name = kernel.name.clone();
         nest.nodes = nodes.clone();
         scheduled.push(ScheduledKernel {
             kernel: kernel.clone(),
-            decision: format!("{}: {}", decision.variant, decision.schedule),
-            schedule: decision.schedule,
+            decision,
+            schedule,
             nest,
             nodes: nodes.clone(),
         });

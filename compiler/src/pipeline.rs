@@ -37,6 +37,8 @@ pub struct Options {
     pub shapes: Vec<String>,
     /// CPU to generate code for: `host`, or a name of LLVM's.
     pub target_cpu: String,
+    /// How much is done: 0 one plain kernel an operator, 1 passes but plain loops, 2 and 3 everything.
+    pub optimisation: u8,
     /// Passes that are left out.
     pub disabled_passes: Vec<String>,
     /// Threads that generate code. The artifact does not depend on it.
@@ -50,6 +52,7 @@ impl Default for Options {
         Options {
             shapes: Vec::new(),
             target_cpu: "host".into(),
+            optimisation: 2,
             disabled_passes: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
@@ -167,7 +170,7 @@ fn import_options<'a>(
 
 fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'static PassSpec> + 'a {
     let disabled = |p: &&PassSpec| options.disabled_passes.iter().any(|d| d == p.name);
-    PASSES.iter().filter(move |p| p.level() == level && !disabled(p))
+    PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
 }
 
 /// The passes of the graph level.
@@ -235,11 +238,15 @@ pub fn run_tensor_passes(
 pub fn run_loop(
     program: Program,
     machine: &Machine,
+    options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Scheduled, Diagnostic> {
     let start = Instant::now();
     let unique = codegen::unique_kernels(&program);
-    let kernels = guarded("schedule", || codegen::schedule(&unique, machine))?;
+    let kernels = guarded("schedule", || match options.optimisation {
+        0 | 1 => codegen::schedule_plainly(&unique),
+        _ => codegen::schedule(&unique, machine),
+    })?;
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
     observer.after_phase(Phase::Loop, start.elapsed());
@@ -263,7 +270,7 @@ pub fn compile(
     run_graph(&mut graph, options, observer).map_err(one)?;
     let program = run_tensor(&graph, options, observer).map_err(one)?;
     drop(graph);
-    let scheduled = Scheduled { ranges, ..run_loop(program, &machine, observer).map_err(one)? };
+    let scheduled = Scheduled { ranges, ..run_loop(program, &machine, options, observer).map_err(one)? };
     finish(&scheduled, &target, output, options, observer).map_err(one)
 }
 

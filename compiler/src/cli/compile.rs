@@ -50,6 +50,11 @@ pub(super) struct Args {
     /// by primitive.
     #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
     dump_schedule: Option<String>,
+    /// How much is done: 0 one plain kernel an operator (to look for a wrong pass), 1 graph passes and
+    /// fusion with plain loops, 2 and 3 everything.
+    #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2,
+          value_parser = clap::value_parser!(u8).range(0..=3))]
+    optimisation: u8,
     /// Leave a pass out. Repeatable; `mlcc opt --list-passes` lists them.
     #[arg(long, value_name = "PASS")]
     disable_pass: Vec<String>,
@@ -114,12 +119,16 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
     let mut flags = Vec::new();
     args.shape.iter().for_each(|s| flags.push(format!("--shape {s}")));
     args.disable_pass.iter().for_each(|p| flags.push(format!("--disable-pass {p}")));
+    if args.optimisation != 2 {
+        flags.push(format!("-O{}", args.optimisation));
+    }
     if args.target_cpu != "host" {
         flags.push(format!("--target-cpu {}", args.target_cpu));
     }
     let mut options = Options {
         shapes: args.shape.clone(),
         target_cpu: args.target_cpu.clone(),
+        optimisation: args.optimisation,
         disabled_passes: args.disable_pass.clone(),
         flags,
         ..Options::default()
@@ -182,7 +191,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     }
     let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
     let machine = pipeline::machine_for(&target);
-    let mut scheduled = pipeline::run_loop(program, &machine, recorder).map_err(one)?;
+    let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
     scheduled.ranges = ranges;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

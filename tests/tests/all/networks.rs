@@ -16,6 +16,18 @@ fn artifacts_compute_what_the_reference_does() {
 }
 
 #[test]
+fn every_optimisation_level_computes_the_same() {
+    for Network { name, model, input, output } in models::all() {
+        let project = Project::with(&model);
+        project.write_inputs(&[input]);
+        for level in ["-O0", "-O1", "-O2", "-O3"] {
+            project.succeed(&["compile", "model.onnx", level]);
+            assert_close(&format!("{name} {level}"), &project.run("model.mlcc", 1), &output);
+        }
+    }
+}
+
+#[test]
 fn a_model_runs_without_an_artifact_and_leaves_none() {
     let Network { model, input, output, .. } = models::mlp();
     let project = Project::with(&model);
