@@ -21,7 +21,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     process::run(&mut tests)?;
     docs::write(workspace)?;
     let mut status = Command::new("git");
-    status.current_dir(&workspace.root).args(["status", "--short", "--", "*.snap", "*_ops.mlir", "docs/reference"]);
+    status.current_dir(&workspace.root).args([
+        "status",
+        "--short",
+        "--",
+        "*.snap",
+        "*_ops.mlir",
+        "docs/reference",
+    ]);
     let changed = process::output(&mut status)?;
     if changed.is_empty() {
         println!("nothing changed");
