@@ -12,7 +12,7 @@ use mlcc_format::{
 use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
-    expr::Expr,
+    expr::{Atom, Expr},
     kernel::{Kernel, Role},
     nest::Packing,
     program::{Program, Step, Storage, SymbolSource, TensorId},
@@ -131,7 +131,16 @@ impl Assembler<'_> {
         for compute in &kernel.computes {
             for (inst, _) in &compute.body.insts {
                 let Inst::Read { tensor, index, outside: None } = inst else { continue };
+                // A scan reads what it has written itself, along a shorter axis.
+                if *tensor == compute.target {
+                    continue;
+                }
                 for (e, dim) in index.iter().zip(&kernel.tensors[*tensor].ty.dims) {
+                    if dim.as_const().is_none()
+                        && e.any_atom(&mut |a| matches!(a, Atom::Min(_) | Atom::Mod(_)))
+                    {
+                        self.check_not_empty(kernel, dim, &compute.points())?;
+                    }
                     let axis = e.as_axis().and_then(|name| compute.axis(name));
                     let Some(extent) = axis.map(|a| &a.extent).filter(|extent| *extent != dim) else {
                         continue;
@@ -139,16 +148,33 @@ impl Assembler<'_> {
                     if extent.as_const().is_some() && dim.as_const().is_some() {
                         continue;
                     }
-                    let nodes: Vec<&str> = kernel.nodes.iter().map(|n| &**n).collect();
                     let check = Check {
                         condition: Condition::Equal(self.expr(dim)?, self.expr(extent)?),
-                        message: format!("{dim} must equal {extent} in {}", nodes.join(", ")),
+                        message: format!("{dim} must equal {extent} in {}", nodes_of(kernel)),
                     };
                     if !self.plan.checks.contains(&check) {
                         self.plan.checks.push(check);
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// An index that is clamped or wrapped into a dimension finds no element in an empty one: the size
+    /// must be positive wherever there is a point to compute.
+    fn check_not_empty(&mut self, kernel: &Kernel, dim: &Expr, points: &Expr) -> Result<()> {
+        let one = Expr::from(1);
+        let check = Check {
+            condition: Condition::Range {
+                value: self.expr(&dim.maximum(&(one.clone() - points.minimum(&one))))?,
+                min: 1,
+                max: i64::MAX,
+            },
+            message: format!("{dim} must not be 0 in {}", nodes_of(kernel)),
+        };
+        if !self.plan.checks.contains(&check) {
+            self.plan.checks.push(check);
         }
         Ok(())
     }
@@ -345,6 +371,11 @@ impl Assembler<'_> {
             machine_hash: self.parts.machine_hash.clone(),
         })
     }
+}
+
+fn nodes_of(kernel: &Kernel) -> String {
+    let nodes: Vec<&str> = kernel.nodes.iter().map(|n| &**n).collect();
+    nodes.join(", ")
 }
 
 /// Arithmetic and memory traffic of a kernel: every instruction of a body counts as one operation at
