@@ -141,6 +141,15 @@ impl Assembler<'_> {
                     {
                         self.check_not_empty(kernel, dim, &compute.points())?;
                     }
+                    // An operand that is broadcast or not, as its size will tell: nothing between.
+                    let last = dim.clone() - Expr::from(1);
+                    let broadcast = compute.axes.iter().find(|a| *e == Expr::axis(&a.name).minimum(&last));
+                    if let Some(axis) = broadcast.filter(|_| dim.as_const().is_none()) {
+                        let neither = last * (dim.clone() - axis.extent.clone());
+                        self.check_equal(kernel, &neither, &Expr::from(0), || {
+                            format!("{dim} must be 1 or {}", axis.extent)
+                        })?;
+                    }
                     let axis = e.as_axis().and_then(|name| compute.axis(name));
                     let Some(extent) = axis.map(|a| &a.extent).filter(|extent| *extent != dim) else {
                         continue;
@@ -148,15 +157,20 @@ impl Assembler<'_> {
                     if extent.as_const().is_some() && dim.as_const().is_some() {
                         continue;
                     }
-                    let check = Check {
-                        condition: Condition::Equal(self.expr(dim)?, self.expr(extent)?),
-                        message: format!("{dim} must equal {extent} in {}", nodes_of(kernel)),
-                    };
-                    if !self.plan.checks.contains(&check) {
-                        self.plan.checks.push(check);
-                    }
+                    self.check_equal(kernel, dim, extent, || format!("{dim} must equal {extent}"))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn check_equal(&mut self, kernel: &Kernel, a: &Expr, b: &Expr, what: impl Fn() -> String) -> Result<()> {
+        let check = Check {
+            condition: Condition::Equal(self.expr(a)?, self.expr(b)?),
+            message: format!("{} in {}", what(), nodes_of(kernel)),
+        };
+        if !self.plan.checks.contains(&check) {
+            self.plan.checks.push(check);
         }
         Ok(())
     }

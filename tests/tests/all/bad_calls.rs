@@ -80,6 +80,24 @@ fn a_dump_with_a_wrong_type_is_refused() {
 }
 
 #[test]
+fn sizes_for_which_a_model_has_no_meaning_are_refused() {
+    let expand = Model::new(18)
+        .input("x", DType::F32, &["n".into()])
+        .weight("shape", Tensor::i64(&[1], [4]))
+        .node(Node::new("Expand", &["x", "shape"], &["y"]).named("expand"))
+        .output("y", DType::F32, &[4.into()]);
+    let project = Project::with(&expand);
+    project.succeed(&["compile", "model.onnx"]);
+    for size in [1, 4] {
+        project.succeed(&["run", "model.mlcc", "--input", &format!("{size}xf32=1")]);
+    }
+    for size in [0, 2, 6] {
+        let error = project.failure(USER, &["run", "model.mlcc", "--input", &format!("{size}xf32=1")]);
+        assert!(error.contains("expand"), "{error}");
+    }
+}
+
+#[test]
 fn concat_needs_its_axis() {
     let model = Model::new(18)
         .input("a", DType::F32, &[2.into(), 3.into()])
