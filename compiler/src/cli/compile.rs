@@ -204,7 +204,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             let output = artifact_path(args);
             let written = pipeline::finish(&scheduled, &target, &output, options, recorder).map_err(one)?;
             talk(&format!(
-                "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls, 0 interpreted; arena {:.1} MB",
+                "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls; arena {:.1} MB",
                 output.display(),
                 written.bytes as f64 / 1e6,
                 written.counts.kernels,

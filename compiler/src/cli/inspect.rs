@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let counts = &manifest.counts;
     output::line!(
-        "steps     {} kernel launches, {} views, {} runtime calls, 0 interpreted",
+        "steps     {} kernel launches, {} views, {} runtime calls",
         counts.kernels,
         counts.views,
         counts.runtime_calls
