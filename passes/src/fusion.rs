@@ -21,6 +21,8 @@ mod uses;
 
 use mlcc_ir::program::{Program, TensorId};
 
+pub(crate) use uses::is_contraction;
+
 pub use splice::{inline_reads, inline_temporaries};
 
 /// A decision to merge the kernel that writes `tensor` into the one that reads it.

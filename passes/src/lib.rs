@@ -5,6 +5,7 @@
 //! | [`graph`] | graph | folding, canonicalisation, common subexpressions, dead code |
 //! | [`convert`] | graph to tensor | one kernel per operator |
 //! | [`fusion`] | tensor | kernels merged by their index maps |
+//! | [`layout`] | tensor | the order of dimensions in memory |
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
 //! | [`plan`] | all | the arena: which tensors share memory |
 //! | [`contract`] | all | what must hold where a level ends |
@@ -13,6 +14,7 @@ pub mod contract;
 pub mod convert;
 pub mod fusion;
 pub mod graph;
+pub mod layout;
 pub mod plan;
 pub mod registry;
 pub mod schedule;

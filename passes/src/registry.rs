@@ -1,7 +1,7 @@
 //! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline
 //! and the reference are made.
 
-use crate::{fusion, graph};
+use crate::{fusion, graph, layout};
 use mlcc_ir::{diagnostic::Result, graph::Graph, program::Program};
 
 /// Level at which a pass works.
@@ -52,6 +52,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::inline_elementwise::SPEC,
     fusion::fuse_epilogue::SPEC,
     fusion::fuse_prologue::SPEC,
+    layout::assign_layouts::SPEC,
 ];
 
 /// The pass with that name.

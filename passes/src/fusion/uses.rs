@@ -115,7 +115,7 @@ pub(super) fn single_elementwise(kernel: &Kernel) -> Option<&Compute> {
 }
 
 /// Whether a compute sums products of two operands.
-pub(super) fn is_contraction(compute: &Compute) -> bool {
+pub(crate) fn is_contraction(compute: &Compute) -> bool {
     let read = |v: u32| matches!(compute.body.insts[v as usize].0, Inst::Read { .. } | Inst::Cast(_));
     let product = |inst: &Inst| matches!(inst, Inst::Binary(BinaryOp::Mul, a, b) if read(*a) && read(*b));
     compute.is_reduction() && compute.body.insts.iter().any(|(inst, _)| product(inst))
