@@ -13,6 +13,7 @@
 //! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
 //! | [`predicate()`] | a constant extent with guards |
 //! | [`cache_read()`] | an operand through a panel in scratch memory |
+//! | [`cache_region()`] | the part of an operand that windows read, each element once, in scratch memory |
 //! | [`cache_write()`] | an output through a temporary |
 //! | [`pack()`] | a constant operand packed at compile time |
 //! | [`place()`] | a temporary in registers, scratch or shared memory |
@@ -20,6 +21,7 @@
 
 mod access;
 mod cache_read;
+mod cache_region;
 mod cache_write;
 mod fuse;
 mod map_axis;
@@ -40,6 +42,7 @@ mod tests;
 mod tree;
 
 pub use cache_read::cache_read;
+pub use cache_region::cache_region;
 pub use cache_write::cache_write;
 pub use fuse::{fuse, fused_name};
 pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};

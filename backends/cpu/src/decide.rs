@@ -2,7 +2,7 @@
 //!
 //! | Template | Kernels | Variant |
 //! |---|---|---|
-//! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `direct`, `panel` |
+//! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
 //! | [`loops`] | everything else: elementwise, rows, windows | `columns`, `rows`, `serial` |
 //!
 //! A template tries steps and keeps those that are legal, so that a decision is right by construction

@@ -1,4 +1,4 @@
-//! What `cache_read` and `pack` share: a panel that holds the elements an operand is read at, in the
+//! What `cache_read`, `cache_region` and `pack` share: a panel that holds the elements an operand is read at, in the
 //! order of some axes.
 
 use super::{ranges::Ranges, tree::each_store};
@@ -71,7 +71,7 @@ impl Panel {
 }
 
 /// Calls `f` for every read of a buffer.
-fn each_read(
+pub(super) fn each_read(
     nodes: &[Node],
     ranges: &mut Ranges,
     buffer: usize,

@@ -2,6 +2,7 @@
 
 use super::{
     cache_read::cache_read,
+    cache_region::cache_region,
     cache_write::cache_write,
     fuse::fuse,
     map_axis::{bind, parallel, unroll, vectorize},
@@ -44,6 +45,9 @@ pub enum Step {
     Predicate { axis: Name, multiple: i64 },
     /// An operand through a panel in scratch memory; `cache_read(x, conv.h.o, conv.k, conv.w)`.
     CacheRead { buffer: Name, at: Name, axes: Vec<Name> },
+    /// The part of an operand that is read inside a loop, in scratch memory, the last dimension `pad`
+    /// elements longer; `cache_region(x, conv.h.o, 0)`.
+    CacheRegion { buffer: Name, at: Name, pad: i64 },
     /// An output through a temporary; `cache_write(y)`.
     CacheWrite { buffer: Name },
     /// A constant operand packed at compile time; `pack(w, conv.n.o, conv.k, conv.n.i)`.
@@ -71,6 +75,7 @@ impl Step {
             Step::Bind { axis, mapping } => bind(nest, axis, *mapping),
             Step::Predicate { axis, multiple } => predicate(nest, axis, *multiple),
             Step::CacheRead { buffer, at, axes } => cache_read(nest, buffer, at, axes),
+            Step::CacheRegion { buffer, at, pad } => cache_region(nest, buffer, at, *pad),
             Step::CacheWrite { buffer } => cache_write(nest, buffer),
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
             Step::Place { buffer, space } => place(nest, buffer, *space),
@@ -98,6 +103,7 @@ impl fmt::Display for Step {
             },
             Step::Predicate { axis, multiple } => write!(f, "predicate({axis}, {multiple})"),
             Step::CacheRead { buffer, at, axes } => write!(f, "cache_read({buffer}, {at}, {})", list(axes)),
+            Step::CacheRegion { buffer, at, pad } => write!(f, "cache_region({buffer}, {at}, {pad})"),
             Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
             Step::Place { buffer, space } => write!(f, "place({buffer}, {})", space_name(*space)),
@@ -166,6 +172,10 @@ impl FromStr for Step {
             "cache_read" => {
                 at_least(3).map(|()| Step::CacheRead { buffer: word(0), at: word(1), axes: words(2) })
             }
+            "cache_region" => {
+                count(3)?;
+                Ok(Step::CacheRegion { buffer: word(0), at: word(1), pad: i64::from(number(2)?) })
+            }
             "cache_write" => count(1).map(|()| Step::CacheWrite { buffer: word(0) }),
             "pack" => at_least(2).map(|()| Step::Pack { buffer: word(0), axes: words(1) }),
             "place" => {
@@ -183,7 +193,7 @@ impl FromStr for Step {
                 Ok(Step::Tensorize { m: word(0), n: word(1), k: word(2), lanes: number(3)? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_write, pack, place and tensorize")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place and tensorize")),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | Variant | from |
 //! |---|---|
 //! | `packed` | a constant operand, packed at compile time into panels as wide as the tile |
+//! | `window` | the same, where rows are pixels whose windows the kernel walks through (a convolution) |
 //! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention) |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
@@ -15,6 +16,7 @@
 //! so that the copy stays in the second cache.
 
 mod panel;
+mod window;
 
 use super::{
     operand::work,
@@ -216,11 +218,15 @@ impl<'a> Contraction<'a> {
         self.m = self.fuse_all(self.m.clone(), false);
         self.n = self.fuse_all(self.n.clone(), false);
         self.k = self.fuse_all(self.k.clone(), true);
+        let columns = self.columns(constants)?;
+        if columns == Columns::Packed && self.is_windowed() {
+            self.windowed()?;
+            return Some("window");
+        }
         // One axis gives the tile's rows, the others are batches.
         while self.m.len() > 1 {
             self.batch.push(self.m.remove(0));
         }
-        let columns = self.columns(constants)?;
         match columns {
             Columns::Packed | Columns::Direct => {
                 while self.n.len() > 1 {
