@@ -217,7 +217,8 @@ fn apply(program: &mut Program, order: &BTreeMap<TensorId, Permutation>) {
         let changed: Vec<Option<Permutation>> = operands.iter().map(|id| order.get(id).cloned()).collect();
         if changed.iter().any(Option::is_some) {
             let key = (Arc::as_ptr(kernel), changed);
-            let new = done.entry(key).or_insert_with_key(|(_, changed)| Arc::new(permute_kernel(kernel, changed)));
+            let new =
+                done.entry(key).or_insert_with_key(|(_, changed)| Arc::new(permute_kernel(kernel, changed)));
             *kernel = new.clone();
         }
     }

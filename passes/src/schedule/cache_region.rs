@@ -111,8 +111,7 @@ impl Region {
         }
         let (index, outside, ranges) =
             found.ok_or_else(|| Diagnostic::user(format!("'{name}' is not read there")))?;
-        let mut region =
-            Region { first: Vec::new(), sizes: Vec::new(), inside: Vec::new(), outside };
+        let mut region = Region { first: Vec::new(), sizes: Vec::new(), inside: Vec::new(), outside };
         for e in &index {
             if e.uses_values() {
                 return Err(Diagnostic::user(format!("'{name}' is read at an index that is computed")));
@@ -122,7 +121,9 @@ impl Region {
             let varying = ranges.simplify(&(e.clone() - base.clone()));
             let bounds = ranges.of(&varying);
             let (Some(low), Some(high)) = (bounds.low, bounds.high) else {
-                return Err(Diagnostic::user(format!("the part of '{name}' that is read has no constant size")));
+                return Err(Diagnostic::user(format!(
+                    "the part of '{name}' that is read has no constant size"
+                )));
             };
             if around.names().any(|n| varying.uses_axis(n)) {
                 return Err(Diagnostic::user(format!(

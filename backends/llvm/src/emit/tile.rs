@@ -34,6 +34,17 @@ struct Shape<'c> {
     k_strides: [Expr; 2],
 }
 
+/// Most points of the reduction that never read an element of A twice. Beyond it, where windows overlap, LLVM
+/// would keep the elements that rows share in registers that the accumulators need.
+fn overlap(shape: &Shape<'_>) -> usize {
+    match (&shape.a, shape.k_strides[0].as_const()) {
+        (Rows::Regular(_, row), Some(k)) if k != 0 && row % k == 0 => {
+            (row / k).unsigned_abs().max(1) as usize
+        }
+        _ => usize::MAX,
+    }
+}
+
 /// Where the rows of A begin.
 enum Rows<'c> {
     /// A constant distance apart: one pointer is enough.
@@ -48,7 +59,7 @@ impl<'c> Emitter<'_, 'c> {
         let k = self.resolve(&t.k);
         let per_step = (shape.rows * shape.vectors).max(1);
         let unroll = match k.as_const() {
-            Some(k) => (BODY / per_step).clamp(1, 4).min(k.max(1) as usize),
+            Some(k) => (BODY / per_step).clamp(1, 4).min(k.max(1) as usize).min(overlap(&shape)),
             None => 1,
         };
         let mut sums = self.load_accumulators(t, &shape)?;

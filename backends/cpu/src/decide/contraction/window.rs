@@ -65,7 +65,12 @@ impl Contraction<'_> {
             elements.map_or(0, |e| e.abs().saturating_mul(element))
         };
         let line_bytes = line.map_or(0, along);
-        Some(Image { buffer: buffer.name.clone(), padded: outside.is_some(), row_bytes: along(row), line_bytes })
+        Some(Image {
+            buffer: buffer.name.clone(),
+            padded: outside.is_some(),
+            row_bytes: along(row),
+            line_bytes,
+        })
     }
 
     /// Puts the reduction axis along which the image lies contiguous last.
@@ -101,7 +106,8 @@ impl Contraction<'_> {
         let unpadded = choose(self.machine, self.lanes, sizes, 0);
         // Rows that fall into one set of the first cache are staged further apart.
         let conflict = self.machine.rows_at_stride(image.row_bytes) < unpadded.rows;
-        let tile = if image.padded { unpadded } else { choose(self.machine, self.lanes, sizes, image.row_bytes) };
+        let tile =
+            if image.padded { unpadded } else { choose(self.machine, self.lanes, sizes, image.row_bytes) };
         let cols = tile.vectors * self.lanes;
         let packed_axes = self.packed_axes(&n)?;
 
@@ -120,9 +126,12 @@ impl Contraction<'_> {
         let outer_count = outer_counts.iter().fold(1i64, |n, c| n.saturating_mul(*c));
         let work = width.saturating_mul(height).saturating_mul(self.count(&n)).saturating_mul(depth);
         let parts = parts_of(work.saturating_mul(outer_count)).div_ceil_of(outer_count);
-        let fits = (self.machine.l2_bytes as i64 / 2 / image.line_bytes.max(1)).clamp(1, height);
+        // The staged lines stay in the second cache beside a panel of weights.
+        let panel_bytes = depth.saturating_mul(cols * 4);
+        let room = (self.machine.l2_bytes as i64 * 7 / 8 - panel_bytes).max(self.machine.l2_bytes as i64 / 4);
+        let fits = (room / image.line_bytes.max(1) - 1).clamp(1, height);
         let few = (MIN_PIXELS + width - 1) / width;
-        let wanted = ((height + parts - 1) / parts).max(few).min(fits);
+        let wanted = ((height + parts - 1) / parts).max(few).min(fits).min(height);
         let blocks = (height + wanted - 1) / wanted;
         let block = (height + blocks - 1) / blocks;
         let channel_parts = parts.div_ceil_of(blocks).min(panels);
