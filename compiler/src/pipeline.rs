@@ -326,19 +326,8 @@ pub fn machine_for(target: &mlcc_llvm::Target) -> Machine {
 
 /// The features that the code may use, among those that the runtime can test for.
 fn required_features(target: &mlcc_llvm::Target) -> Vec<String> {
-    const LEVELS: [&str; 12] = [
-        "sse4.2", "popcnt", "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "avx512f", "avx512bw", "avx512dq",
-        "avx512vl",
-    ];
-    let named = target.features.split(',').filter_map(|f| f.strip_prefix('+'));
-    let mut features: Vec<String> = named
-        .chain(LEVELS.into_iter().filter(|f| target.has(f)))
-        .filter(|f| mlcc_runtime::is_known_feature(f))
-        .map(ToOwned::to_owned)
-        .collect();
-    features.sort();
-    features.dedup();
-    features
+    let known = |f: &&str| mlcc_runtime::is_known_feature(&target.triple, f);
+    target.required_features().into_iter().filter(known).map(ToOwned::to_owned).collect()
 }
 
 /// Runs a pass; a panic in it becomes an internal error that names it.

@@ -4,7 +4,7 @@
 /// wherever it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
-    /// LLVM's name of the CPU: `znver4`, `x86-64-v3`.
+    /// LLVM's name of the CPU, or the level's: `znver4`, `x86-64-v3`, `armv8.2-a`.
     pub name: String,
     /// Width of vectors in bits.
     pub vector_bits: u32,
@@ -49,9 +49,20 @@ const TABLE: &[Row] = &[
     ("x86-64", 128, 16, 32, 256),
     ("neoverse-v2", 128, 32, 64, 2048),
     ("neoverse-v1", 128, 32, 64, 1024),
+    ("neoverse-n2", 128, 32, 64, 1024),
     ("neoverse-n1", 128, 32, 64, 1024),
+    ("ampere1", 128, 32, 64, 2048),
+    ("apple-m4", 128, 32, 128, 4096),
+    ("apple-m3", 128, 32, 128, 4096),
+    ("apple-m2", 128, 32, 128, 4096),
     ("apple-m1", 128, 32, 128, 3072),
-    ("generic", 128, 32, 32, 256),
+    ("cortex-x1", 128, 32, 64, 1024),
+    ("cortex-a78", 128, 32, 64, 512),
+    ("cortex-a76", 128, 32, 64, 512),
+    ("cortex-a72", 128, 32, 32, 512),
+    ("cortex-a53", 128, 32, 32, 256),
+    ("armv8.2-a", 128, 32, 64, 512),
+    ("armv8-a", 128, 32, 32, 256),
 ];
 
 /// Cores among which work is made divisible, whatever the machine has: a decision must not depend on
@@ -85,7 +96,7 @@ impl Machine {
             () if has("avx512f") && has("avx512vl") => "x86-64-v4",
             () if has("avx2") && has("fma") => "x86-64-v3",
             () if has("sse4.2") => "x86-64-v2",
-            () if has("neon") => "generic",
+            () if has("neon") => "armv8-a",
             () => "x86-64",
         };
         let known = Machine::named(like).unwrap_or_else(|| Machine {
@@ -153,5 +164,7 @@ mod tests {
         let m = Machine::for_cpu("x86-64-v3", &[]);
         assert_eq!((m.lanes(4), m.lanes(1), m.rows_at_stride(2048)), (8, 32, 12));
         assert_eq!(Machine::for_cpu("riscv", &[]).lanes(4), 4);
+        let m = Machine::for_cpu("neoverse-v9", &["+neon"]);
+        assert_eq!((m.lanes(4), m.vector_registers), (4, 32));
     }
 }

@@ -203,7 +203,7 @@ fn optimise(llvm: &inkwell::module::Module<'_>, machine: &TargetMachine, target:
     for function in llvm.get_functions().filter(|f| f.count_basic_blocks() > 0) {
         function.add_attribute(AttributeLoc::Function, flag("nounwind"));
         for (key, value) in
-            [("no-builtins", ""), ("target-cpu", &target.cpu), ("target-features", &target.features)]
+            [("no-builtins", ""), ("target-cpu", target.llvm_cpu()), ("target-features", &target.features)]
         {
             function.add_attribute(AttributeLoc::Function, context.create_string_attribute(key, value));
         }

@@ -4,6 +4,7 @@
 //! relocation is resolved here, against the image itself, and an object that needs anything else (a
 //! library function, an absolute address, writable data) is refused.
 
+mod aarch64;
 mod x86_64;
 
 use mlcc_ir::diagnostic::{Diagnostic, Result};
@@ -23,8 +24,8 @@ pub struct CodeImage {
 }
 
 impl CodeImage {
-    /// Alignment that the image needs, in bytes.
-    pub const ALIGNMENT: u64 = 64;
+    /// Alignment that the image needs, in bytes: AArch64 addresses by pages of this size.
+    pub const ALIGNMENT: u64 = 4096;
 }
 
 /// A relocation, all of it within the image.
@@ -64,6 +65,7 @@ pub fn link<O: AsRef<[u8]>>(objects: &[O]) -> Result<CodeImage> {
         for fixup in fixups(file, places)? {
             match file.architecture() {
                 Architecture::X86_64 => x86_64::apply(&mut image.bytes, &fixup)?,
+                Architecture::Aarch64 => aarch64::apply(&mut image.bytes, &fixup)?,
                 other => return Err(broken(format!("no relocations for {other:?}"))),
             }
         }
@@ -96,7 +98,9 @@ fn place_sections(
         if align as u64 > CodeImage::ALIGNMENT {
             return Err(broken(format!("section '{name}' needs an alignment of {align}")));
         }
-        image.resize(image.len().next_multiple_of(align), if code { 0xcc } else { 0 });
+        // What lies between functions traps, on AArch64 as 0.
+        let traps = code && file.architecture() == Architecture::X86_64;
+        image.resize(image.len().next_multiple_of(align), if traps { 0xcc } else { 0 });
         places.insert(section.index(), image.len() as u64);
         image.extend_from_slice(section.data().map_err(broken)?);
     }

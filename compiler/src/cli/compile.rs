@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Kind of device.
     #[arg(long, value_enum, default_value_t = TargetKind::Cpu)]
     target: TargetKind,
-    /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3.
+    /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3 or neoverse-n1.
     #[arg(long, default_value = "host")]
     target_cpu: String,
     /// GPU architecture.

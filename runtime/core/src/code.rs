@@ -67,5 +67,38 @@ fn map_file(artifact: &Artifact) -> Option<Mmap> {
 fn copy(code: &[u8]) -> std::io::Result<Mmap> {
     let mut map = MmapMut::map_anon(code.len())?;
     map.copy_from_slice(code);
-    map.make_exec()
+    let map = map.make_exec()?;
+    synchronise_instructions(&map);
+    Ok(map)
 }
+
+/// Makes code that was written as data visible to instruction fetches, which some architectures do not do
+/// by themselves.
+#[cfg(target_arch = "aarch64")]
+fn synchronise_instructions(code: &[u8]) {
+    use std::arch::asm;
+    let kinds: u64;
+    // SAFETY: reads a register that processes may read.
+    unsafe { asm!("mrs {}, ctr_el0", out(reg) kinds, options(nomem, nostack, preserves_flags)) };
+    // The smallest lines of data and instructions, as powers of two of words.
+    let data_line = 4usize << (kinds >> 16 & 15);
+    let instruction_line = 4usize << (kinds & 15);
+    let begin = code.as_ptr() as usize;
+    let end = begin + code.len();
+    let lines = |line: usize| (begin & !(line - 1)..end).step_by(line);
+    // SAFETY: writing back and invalidating lines of mapped memory changes nothing of what they hold.
+    unsafe {
+        for address in lines(data_line) {
+            asm!("dc cvau, {}", in(reg) address, options(nostack, preserves_flags));
+        }
+        asm!("dsb ish", options(nostack, preserves_flags));
+        for address in lines(instruction_line) {
+            asm!("ic ivau, {}", in(reg) address, options(nostack, preserves_flags));
+        }
+        asm!("dsb ish", "isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Writes are seen by instruction fetches.
+#[cfg(not(target_arch = "aarch64"))]
+fn synchronise_instructions(_: &[u8]) {}

@@ -16,10 +16,15 @@ pub(crate) fn check(target: &Target) -> Result<(), Error> {
     }
 }
 
-/// Whether this is a feature that the runtime can look for: only those belong in a manifest, for it
-/// refuses every other one.
-pub fn is_known_feature(name: &str) -> bool {
-    features().iter().any(|(known, _)| *known == name)
+/// Whether this is a feature that the runtime can look for on machines of a triple's architecture: only
+/// those belong in a manifest, for it refuses every other one.
+pub fn is_known_feature(triple: &str, name: &str) -> bool {
+    let known = match triple.split('-').next() {
+        Some("x86_64") => X86_64,
+        Some("aarch64") => AARCH64,
+        _ => &[],
+    };
+    known.contains(&name)
 }
 
 /// The features of this machine's CPU, by LLVM's names, in a fixed order.
@@ -31,48 +36,41 @@ fn has(name: &str) -> bool {
     features().into_iter().any(|(known, has)| has && known == name)
 }
 
-/// Lists features as `LLVM's name => Rust's name`.
-#[cfg(target_arch = "x86_64")]
-macro_rules! x86_features {
-    ($($llvm:literal => $rust:tt),* $(,)?) => {
-        vec![$(($llvm, std::arch::is_x86_feature_detected!($rust))),*]
+/// Lists an architecture's features as `LLVM's name => Rust's name`: the names for every machine, and
+/// what this one has where it is of that architecture.
+macro_rules! features {
+    ($list:ident, $architecture:literal, $detected:ident: $($llvm:literal => $rust:tt),* $(,)?) => {
+        const $list: &[&str] = &[$($llvm),*];
+
+        #[cfg(target_arch = $architecture)]
+        fn features() -> Vec<(&'static str, bool)> {
+            vec![$(($llvm, std::arch::$detected!($rust))),*]
+        }
     };
 }
 
-#[cfg(target_arch = "x86_64")]
-fn features() -> Vec<(&'static str, bool)> {
-    x86_features! {
-        "sse" => "sse", "sse2" => "sse2", "sse3" => "sse3", "ssse3" => "ssse3",
-        "sse4.1" => "sse4.1", "sse4.2" => "sse4.2", "popcnt" => "popcnt",
-        "cx16" => "cmpxchg16b", "fxsr" => "fxsr", "aes" => "aes", "pclmul" => "pclmulqdq",
-        "xsave" => "xsave", "xsavec" => "xsavec", "xsaveopt" => "xsaveopt", "xsaves" => "xsaves",
-        "avx" => "avx", "f16c" => "f16c", "fma" => "fma", "avx2" => "avx2",
-        "bmi" => "bmi1", "bmi2" => "bmi2", "lzcnt" => "lzcnt", "movbe" => "movbe",
-        "rdrnd" => "rdrand", "rdseed" => "rdseed", "adx" => "adx", "sha" => "sha",
-        "gfni" => "gfni", "vaes" => "vaes", "vpclmulqdq" => "vpclmulqdq",
-        "avx512f" => "avx512f", "avx512cd" => "avx512cd", "avx512bw" => "avx512bw",
-        "avx512dq" => "avx512dq", "avx512vl" => "avx512vl", "avx512ifma" => "avx512ifma",
-        "avx512vbmi" => "avx512vbmi", "avx512vbmi2" => "avx512vbmi2",
-        "avx512vnni" => "avx512vnni", "avx512bitalg" => "avx512bitalg",
-        "avx512vpopcntdq" => "avx512vpopcntdq", "avx512bf16" => "avx512bf16",
-        "avx512fp16" => "avx512fp16", "avx512vp2intersect" => "avx512vp2intersect",
-        "avxvnni" => "avxvnni", "avxifma" => "avxifma", "avxneconvert" => "avxneconvert",
-        "avxvnniint8" => "avxvnniint8", "avxvnniint16" => "avxvnniint16",
-    }
+features! { X86_64, "x86_64", is_x86_feature_detected:
+    "sse" => "sse", "sse2" => "sse2", "sse3" => "sse3", "ssse3" => "ssse3",
+    "sse4.1" => "sse4.1", "sse4.2" => "sse4.2", "popcnt" => "popcnt",
+    "cx16" => "cmpxchg16b", "fxsr" => "fxsr", "aes" => "aes", "pclmul" => "pclmulqdq",
+    "xsave" => "xsave", "xsavec" => "xsavec", "xsaveopt" => "xsaveopt", "xsaves" => "xsaves",
+    "avx" => "avx", "f16c" => "f16c", "fma" => "fma", "avx2" => "avx2",
+    "bmi" => "bmi1", "bmi2" => "bmi2", "lzcnt" => "lzcnt", "movbe" => "movbe",
+    "rdrnd" => "rdrand", "rdseed" => "rdseed", "adx" => "adx", "sha" => "sha",
+    "gfni" => "gfni", "vaes" => "vaes", "vpclmulqdq" => "vpclmulqdq",
+    "avx512f" => "avx512f", "avx512cd" => "avx512cd", "avx512bw" => "avx512bw",
+    "avx512dq" => "avx512dq", "avx512vl" => "avx512vl", "avx512ifma" => "avx512ifma",
+    "avx512vbmi" => "avx512vbmi", "avx512vbmi2" => "avx512vbmi2",
+    "avx512vnni" => "avx512vnni", "avx512bitalg" => "avx512bitalg",
+    "avx512vpopcntdq" => "avx512vpopcntdq", "avx512bf16" => "avx512bf16",
+    "avx512fp16" => "avx512fp16", "avx512vp2intersect" => "avx512vp2intersect",
+    "avxvnni" => "avxvnni", "avxifma" => "avxifma", "avxneconvert" => "avxneconvert",
+    "avxvnniint8" => "avxvnniint8", "avxvnniint16" => "avxvnniint16",
 }
 
-#[cfg(target_arch = "aarch64")]
-fn features() -> Vec<(&'static str, bool)> {
-    use std::arch::is_aarch64_feature_detected as detected;
-    vec![
-        ("neon", detected!("neon")),
-        ("dotprod", detected!("dotprod")),
-        ("fullfp16", detected!("fp16")),
-        ("bf16", detected!("bf16")),
-        ("i8mm", detected!("i8mm")),
-        ("sve", detected!("sve")),
-        ("sve2", detected!("sve2")),
-    ]
+features! { AARCH64, "aarch64", is_aarch64_feature_detected:
+    "neon" => "neon", "dotprod" => "dotprod", "fullfp16" => "fp16", "bf16" => "bf16", "i8mm" => "i8mm",
+    "sve" => "sve", "sve2" => "sve2",
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -99,13 +97,21 @@ mod tests {
         let error = check(&target(&own, &["teleport", "neuralink"])).expect_err("missing features");
         let text = error.to_string();
         assert!(text.contains("`znver9`") && text.contains("teleport, neuralink"), "{text}");
-        assert!(!is_known_feature("teleport"));
+        assert!(!is_known_feature(&own, "teleport"));
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_baseline_is_detected() {
-        assert!(detected_features().starts_with(&["sse", "sse2"]));
-        assert!(is_known_feature("avx512f"));
+        let baseline = if cfg!(target_arch = "x86_64") { "sse2" } else { "neon" };
+        assert!(detected_features().contains(&baseline));
+    }
+
+    #[test]
+    fn features_are_known_by_architecture() {
+        for (triple, own, other) in
+            [("x86_64-unknown-linux-gnu", "avx512f", "neon"), ("aarch64-unknown-linux-gnu", "neon", "avx2")]
+        {
+            assert!(is_known_feature(triple, own) && !is_known_feature(triple, other), "{triple}");
+        }
     }
 }

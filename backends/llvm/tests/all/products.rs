@@ -26,15 +26,37 @@ fn copy(name: &str, mapping: Mapping) -> LoopNest {
 fn code_is_the_same_on_any_number_of_threads() {
     let nests: Vec<_> = (0..6).map(|i| gemm(DType::F32, [20 + i, 64, 30], 6, 32)).collect();
     let nests: Vec<_> = nests.iter().collect();
-    let objects = |threads| -> Vec<Vec<u8>> {
-        let compiled = compile_all(&nests, &Target::host(), &Options::default(), threads).unwrap();
-        compiled.into_iter().map(|k| k.object).collect()
-    };
-    let (one, three) = (objects(1), objects(3));
-    assert_eq!(one, three);
-    let image = image::link(&one).unwrap();
-    assert_eq!(image, image::link(&three).unwrap());
-    assert_eq!(image.entries.len(), nests.len());
+    for target in [Target::host(), Target::named("x86-64-v3").unwrap(), Target::named("armv8-a").unwrap()] {
+        let objects = |threads| -> Vec<Vec<u8>> {
+            let compiled = compile_all(&nests, &target, &Options::default(), threads).unwrap();
+            compiled.into_iter().map(|k| k.object).collect()
+        };
+        let (one, three) = (objects(1), objects(3));
+        assert_eq!(one, three);
+        let image = image::link(&one).unwrap();
+        assert_eq!(image, image::link(&three).unwrap());
+        assert_eq!(image.entries.len(), nests.len());
+    }
+}
+
+#[test]
+fn code_for_aarch64_links_into_an_image() {
+    // Elements two apart are gathered: the lanes' numbers lie in a section of constants.
+    let mut sparse = copy("sparse", Mapping::Vector(8));
+    let body = read(0, &["2*%i"], DType::F32);
+    sparse.body = vec![axis("i", "19", Mapping::Vector(8), vec![put(1, &["%i"], body)])];
+    for cpu in ["armv8-a", "armv8.2-a", "neoverse-v1", "apple-m1"] {
+        let target = Target::named(cpu).unwrap();
+        let kernel = compile(&sparse, &target, &Options { texts: true }).unwrap();
+        let file = object::File::parse(&*kernel.object).unwrap();
+        assert_eq!(file.architecture(), object::Architecture::Aarch64);
+        let references: usize = file.sections().map(|s| s.relocations().count()).sum();
+        assert!(references > 0, "{cpu}: nothing to link");
+        let image = image::link(&[&kernel.object, &kernel.object]).unwrap();
+        assert!(image.bytes.len() as u64 > image.entries[1], "{cpu}");
+        // Every length of vectors is fixed: no predicate registers.
+        assert!(!kernel.texts.unwrap().asm.contains("ptrue"), "{cpu}");
+    }
 }
 
 #[test]
@@ -70,9 +92,26 @@ fn what_the_target_does_not_have_is_refused() {
 #[test]
 fn cpus_without_what_kernels_need_are_refused() {
     assert_eq!(Target::named("x86-64-v2").unwrap_err().fault, Fault::Unsupported);
-    assert_eq!(Target::named("z80").unwrap_err().fault, Fault::User);
+    let unknown = Target::named("z80").unwrap_err();
+    assert_eq!(unknown.fault, Fault::User);
+    let hint = unknown.hint.unwrap();
+    assert!(Target::names().count() > 30 && Target::names().all(|name| hint.contains(name)), "{hint}");
     assert!(Target::named("x86-64-v3").unwrap().vector_bits() == 256);
     assert!(Target::named("znver4").unwrap().vector_bits() == 512);
+}
+
+#[test]
+fn every_other_cpu_that_can_be_named_compiles() {
+    let old = ["x86-64", "x86-64-v2"];
+    for name in Target::names().filter(|name| !old.contains(name)) {
+        let target = Target::named(name).unwrap();
+        let kernel = compile(&copy("copy", Mapping::Vector(4)), &target, &Options::default()).unwrap();
+        assert!(image::link(&[kernel.object]).is_ok(), "{name}");
+        let required = target.required_features();
+        let expected = if target.triple.starts_with("aarch64") { "neon" } else { "avx2" };
+        assert!(required.is_sorted() && required.contains(&expected), "{name}: {required:?}");
+        assert!(!required.iter().any(|f| f.starts_with("sve")), "{name}: {required:?}");
+    }
 }
 
 #[test]
