@@ -10,6 +10,7 @@ mod compare;
 mod conformance;
 mod demo;
 mod docs;
+mod emulation;
 mod process;
 mod ptxas;
 mod setup;

@@ -2,9 +2,10 @@
 //!
 //! Three things: LLVM 22 with MLIR and a few system libraries (`llvm`), through apt where there is
 //! one (`apt`), and a Python environment for the test tools (`python`). Each is looked for first, and
-//! nothing is touched where it is there.
+//! nothing is touched where it is there. What only the step `emulation` needs, it installs itself.
 
 mod apt;
+pub(crate) mod emulation;
 mod llvm;
 pub(crate) mod python;
 

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
-use crate::{conformance, docs, process, ptxas, tidy, zoo};
+use crate::{conformance, docs, emulation, process, ptxas, tidy, zoo};
 
 /// What the steps are given.
 pub(crate) struct Session<'a> {
@@ -45,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "zoo", run: zoo },
     Step { name: "conformance", run: |session| conformance::check(session.workspace) },
     Step { name: "ptx", run: ptx },
+    Step { name: "emulation", run: |s| emulation::check(s.workspace, &SMALL_NETWORKS.map(str::to_owned)) },
 ];
 
 /// The networks that every run checks.
