@@ -10,6 +10,9 @@ use std::ptr::NonNull;
 const ALIGNMENT: usize = 64;
 /// From this size on, blocks are mappings that ask for huge pages.
 const HUGE: usize = 2 << 20;
+/// Bytes on both sides of a mapped block that may be read. Lanes that a masked access leaves out may lie
+/// there; processors are slow where such pages do not exist, and emulators stop.
+const MARGIN: usize = 64 << 10;
 
 /// A block of memory, zero at first.
 pub(crate) struct Block {
@@ -36,13 +39,13 @@ impl Block {
         if len >= HUGE {
             // Huge pages begin at multiples of their size, which mappings as such do not; the pages
             // around the block are never touched and cost nothing.
-            let mut map = MmapMut::map_anon(len + HUGE).map_err(|_| out_of_memory())?;
+            let mut map = MmapMut::map_anon(len + HUGE + 2 * MARGIN).map_err(|_| out_of_memory())?;
             #[cfg(target_os = "linux")]
             {
                 // Only advice: where the system has no huge pages, small ones serve.
                 let _ = map.advise(memmap2::Advice::HugePage);
             }
-            let skip = map.as_ptr().align_offset(HUGE);
+            let skip = MARGIN + map[MARGIN..].as_ptr().align_offset(HUGE);
             let address = NonNull::from(&mut map[skip..]).cast();
             return Ok(Block { address, len, map: Some(map) });
         }

@@ -1,3 +1,5 @@
+//! Each kind of relocation, on instructions whose encoding is known from the architecture's manual.
+
 use super::*;
 
 /// The instruction at `at` of an image of three pages after a relocation.
