@@ -20,6 +20,7 @@ use mlcc_passes::{
     contract, convert,
     plan::{self, ArenaPlan},
     registry::{Level, PASSES, PassSpec, Run},
+    winograd::winograd_convolution,
 };
 use std::{
     collections::BTreeMap,
@@ -41,6 +42,8 @@ pub struct Options {
     pub optimisation: u8,
     /// Passes that are left out.
     pub disabled_passes: Vec<String>,
+    /// Whether convolutions are sums of products only: Winograd's algorithm rounds differently.
+    pub exact_conv: bool,
     /// Threads that generate code. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
@@ -54,6 +57,7 @@ impl Default for Options {
             target_cpu: "host".into(),
             optimisation: 2,
             disabled_passes: Vec::new(),
+            exact_conv: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
         }
@@ -169,7 +173,10 @@ fn import_options<'a>(
 }
 
 fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'static PassSpec> + 'a {
-    let disabled = |p: &&PassSpec| options.disabled_passes.iter().any(|d| d == p.name);
+    let disabled = |p: &&PassSpec| {
+        options.disabled_passes.iter().any(|d| d == p.name)
+            || options.exact_conv && p.name == winograd_convolution::SPEC.name
+    };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
 }
 

@@ -6,6 +6,7 @@
 //! | [`convert`] | graph to tensor | one kernel per operator |
 //! | [`fusion`] | tensor | kernels merged by their index maps |
 //! | [`layout`] | tensor | the order of dimensions in memory |
+//! | [`winograd`] | tensor | 3x3 convolutions with fewer multiplications |
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
 //! | [`plan`] | all | the arena: which tensors share memory |
 //! | [`contract`] | all | what must hold where a level ends |
@@ -18,3 +19,4 @@ pub mod layout;
 pub mod plan;
 pub mod registry;
 pub mod schedule;
+pub mod winograd;

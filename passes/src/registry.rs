@@ -1,7 +1,7 @@
 //! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline
 //! and the reference are made.
 
-use crate::{fusion, graph, layout};
+use crate::{fusion, graph, layout, winograd};
 use mlcc_ir::{diagnostic::Result, graph::Graph, program::Program};
 
 /// Level at which a pass works.
@@ -53,6 +53,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::fuse_epilogue::SPEC,
     fusion::fuse_prologue::SPEC,
     layout::assign_layouts::SPEC,
+    winograd::winograd_convolution::SPEC,
 ];
 
 /// The pass with that name.

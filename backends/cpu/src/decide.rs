@@ -3,6 +3,7 @@
 //! | Template | Kernels | Variant |
 //! |---|---|---|
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
+//! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows, windows | `columns`, `rows`, `serial` |
 //!
 //! A template tries steps and keeps those that are legal, so that a decision is right by construction
@@ -14,6 +15,7 @@ mod operand;
 mod plan;
 mod register_tile;
 mod stages;
+mod transform;
 
 use crate::machine::Machine;
 use mlcc_ir::{Name, diagnostic::Result, kernel::Kernel, nest::LoopNest};
@@ -55,6 +57,9 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
         constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();
     if let Some((variant, plan)) = contraction::plan(kernel, &naive, &constants, machine) {
         return Ok((variant.into(), plan));
+    }
+    if let Some(plan) = transform::plan(kernel, &naive, machine) {
+        return Ok(("transform".into(), plan));
     }
     let (variant, plan) = loops::plan(kernel, naive, machine);
     Ok((variant.into(), plan))

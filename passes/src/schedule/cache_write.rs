@@ -73,7 +73,8 @@ fn store_stage(nest: &LoopNest, node: &Node, (to, from): (usize, usize), prefix:
     match node {
         Node::Loop(l) => {
             let [inner] = &l.body[..] else { return None };
-            let last = l.axis.rsplit('.').next()?;
+            // `stage.init.axis`; the axis may have dots of its own.
+            let (_, last) = l.axis.split_once(".init.").or_else(|| l.axis.rsplit_once('.'))?;
             let axis = format!("{prefix}.{last}");
             let inner = store_stage(nest, inner, (to, from), prefix)?;
             let inner = super::tree::map_exprs(&inner, &|e| e.replace_axis(&l.axis, &Expr::axis(&axis)));

@@ -10,3 +10,4 @@ mod graph_builder;
 mod inline_elementwise;
 mod inline_movement;
 mod program;
+mod winograd_convolution;

@@ -10,3 +10,4 @@ mod loops;
 #[path = "../../../llvm/tests/all/run.rs"]
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;
+mod transforms;

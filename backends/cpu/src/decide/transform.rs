@@ -1,0 +1,221 @@
+//! Small linear transforms of tiles: chains of stages over the same tiles and channels, each with short
+//! axes of its own (Winograd's input and output transforms, with what follows elementwise).
+//!
+//! A vector of channels of one tile goes through all stages before the next one: the stages are merged
+//! over tiles and channels, their own axes unrolled, and all that lies between them is in registers.
+//! Images whose sides are no multiple of a tile's are written under guards.
+
+use super::{
+    operand::work,
+    plan::{Plan, axis},
+    stages::{Stage, StageAxis, estimate, shared_axes, stage_names, stages, stride},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    Name,
+    expr::Interval,
+    kernel::{Kernel, Role},
+    nest::{LoopNest, Mapping, Node, Space},
+    scalar::Inst,
+};
+use mlcc_passes::schedule::Step;
+
+/// Longest axis of a stage's own.
+const MAX_OWN: i64 = 8;
+/// Fewest stages: shorter chains are elementwise kernels.
+const MIN_STAGES: usize = 3;
+/// Work of a parallel tile, in the units of [`work`]: some microseconds.
+const TILE_WORK: i64 = 1 << 20;
+
+/// The plan; `None` if the kernel is no such chain.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
+    let elementwise = kernel.computes.iter().all(|c| !c.is_reduction() && c.combine.is_none());
+    if !elementwise || kernel.computes.len() < MIN_STAGES {
+        return None;
+    }
+    let names = stage_names(kernel);
+    let mut plan = Plan::new(naive.clone());
+    // Stages over whole images follow those over tiles.
+    for (name, side) in tiled_axes(&plan.nest, &names)? {
+        for stage in stages(&plan.nest, &names)? {
+            if stage.axes.iter().any(|a| a.name == name) {
+                plan.step(Step::Split { axis: stage.full(&name), factor: side }).ok()?;
+            }
+        }
+    }
+    let all = stages(&plan.nest, &names)?;
+    let shared = shared_axes(&all);
+    let last = all.last()?;
+    let lanes_axis = shared.iter().find(|a| {
+        stride(&plan.nest.buffers[last.store.buffer], &last.store.index, &last.full(a))
+            .is_some_and(|s| s.is(1))
+    })?;
+    let short = |s: &Stage| {
+        let own = s.axes.iter().filter(|a| !shared.contains(&a.name));
+        own.clone().count() <= 2 && own.clone().all(|a| most(a) <= MAX_OWN)
+    };
+    if shared.len() < 2 || !all.iter().all(short) || !all.iter().any(|s| s.axes.len() > shared.len()) {
+        return None;
+    }
+    let lanes = i64::from(machine.lanes(plan.nest.buffers[last.store.buffer].dtype.size()));
+    let vector = lanes_axis.clone();
+    let tiles = shared.iter().filter(|a| **a != vector).cloned().collect();
+    let mut template = Transform { plan, names, tiles, vector, lanes };
+    template.run()?;
+    Some(template.plan)
+}
+
+/// Axes along which a stage reads what others write in tiles, with the tile's side: `t[4 o + i]` is
+/// written and `t[h]` read.
+fn tiled_axes(nest: &LoopNest, names: &[String]) -> Option<Vec<(String, i64)>> {
+    let all = stages(nest, names)?;
+    let mut found: Vec<(String, i64)> = Vec::new();
+    for reader in &all {
+        for (inst, _) in &reader.store.body.insts {
+            let Inst::Read { tensor, index, .. } = inst else { continue };
+            let temporary = nest.buffers[*tensor].role == Role::Temporary;
+            for writer in all.iter().filter(|w| temporary && w.store.buffer == *tensor) {
+                for (read, written) in index.iter().zip(&writer.store.index) {
+                    let side = writer.axes.iter().find_map(|a| {
+                        let side = written.split_axis(&writer.full(&a.name))?.0.as_const()?;
+                        (side > 1).then_some(side)
+                    });
+                    let plain = read.as_axis().and_then(|a| {
+                        a.strip_prefix(reader.name.as_str())?.strip_prefix('.').map(ToOwned::to_owned)
+                    });
+                    if let (Some(side), Some(name)) = (side, plain)
+                        && reader.axes.iter().any(|a| a.name == name && estimate(&a.extent) > side)
+                        && !found.iter().any(|(n, _)| *n == name)
+                    {
+                        found.push((name, side));
+                    }
+                }
+            }
+        }
+    }
+    Some(found)
+}
+
+/// The most points that an axis has: those of the last tile may be fewer.
+fn most(a: &StageAxis) -> i64 {
+    a.extent.interval(&|_| Interval::ALL).high.unwrap_or_else(|| estimate(&a.extent))
+}
+
+struct Transform {
+    plan: Plan,
+    names: Vec<String>,
+    /// Shared axes that run outside, outermost first.
+    tiles: Vec<String>,
+    /// The shared axis that runs in vectors.
+    vector: String,
+    lanes: i64,
+}
+
+impl Transform {
+    fn run(&mut self) -> Option<()> {
+        let all = stages(&self.plan.nest, &self.names)?;
+        let extent =
+            |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| estimate(&a.extent));
+        let mut counts: Vec<i64> = self.tiles.iter().map(extent).collect();
+        let channels = extent(&self.vector);
+        let points = |s: &Stage| s.axes.iter().fold(1i64, |n, a| n.saturating_mul(most(a)));
+        let total = all.iter().fold(0i64, |n, s| n.saturating_add(points(s).saturating_mul(work(s))));
+        let own: Vec<Vec<String>> = all
+            .iter()
+            .map(|s| {
+                let shared = |n: &String| self.tiles.contains(n) || *n == self.vector;
+                s.axes.iter().map(|a| a.name.clone()).filter(|n| !shared(n)).collect()
+            })
+            .collect();
+        // Vectors of the vector axis inside, blocks of it with the tiles.
+        let mut outer = self.tiles.clone();
+        let mut inner = self.vector.clone();
+        if channels > self.lanes {
+            for name in &self.names {
+                self.plan.step(Step::Split { axis: axis(name, &self.vector), factor: self.lanes }).ok()?;
+            }
+            outer.push(format!("{}.o", self.vector));
+            inner = format!("{}.i", self.vector);
+            counts.push((channels + self.lanes - 1) / self.lanes);
+        }
+        for (name, own) in self.names.iter().zip(&own) {
+            let order = outer.iter().chain(own).chain([&inner]);
+            self.plan.step(Step::Reorder { axes: order.map(|a| axis(name, a)).collect() }).ok()?;
+        }
+        let first = self.names[0].clone();
+        for name in &outer {
+            for other in &self.names[1..] {
+                self.plan.step(Step::Merge { into: axis(&first, name), from: axis(other, name) }).ok()?;
+            }
+        }
+        for (name, own) in self.names.iter().zip(&own) {
+            for a in own.iter().chain([&inner]) {
+                self.plan.step(Step::Predicate { axis: axis(name, a), multiple: 1 }).ok()?;
+            }
+        }
+        self.join_neighbours(&own);
+        for (name, own) in self.names.clone().iter().zip(&own) {
+            for a in own {
+                // Axes that joined another stage's are gone.
+                self.plan.attempt(Step::Unroll { axis: axis(name, a) });
+            }
+            self.plan.step(Step::Vectorize { axis: axis(name, &inner), lanes: self.lanes as u32 }).ok()?;
+        }
+        self.place();
+        let tiles = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
+        let axes: Vec<(Name, i64)> = outer.iter().map(|a| axis(&first, a)).zip(counts).collect();
+        self.plan.parallelize(&axes, (total / tiles).max(1), TILE_WORK);
+        self.vectors_are_whole().then_some(())
+    }
+
+    /// Joins the outermost own axis of neighbouring stages where one needs only what the other has just
+    /// made, so that fewer values are alive.
+    fn join_neighbours(&mut self, own: &[Vec<String>]) {
+        let mut head = 0;
+        for at in 1..self.names.len() {
+            let joined = match (own[head].first(), own[at].first()) {
+                (Some(a), Some(b)) if a == b => {
+                    let (into, from) = (axis(&self.names[head], a), axis(&self.names[at], b));
+                    self.plan.attempt(Step::Merge { into, from })
+                }
+                _ => false,
+            };
+            if !joined {
+                head = at;
+            }
+        }
+    }
+
+    /// What lies between the stages goes to registers.
+    fn place(&mut self) {
+        let temporaries: Vec<Name> = self
+            .plan
+            .nest
+            .buffers
+            .iter()
+            .filter(|b| b.role == Role::Temporary && b.space == Space::Scratch)
+            .map(|b| b.name.clone())
+            .collect();
+        for buffer in temporaries {
+            self.plan.attempt(Step::Place { buffer, space: Space::Register });
+        }
+    }
+
+    /// Whether everything inside is unrolled, which registers need.
+    fn vectors_are_whole(&self) -> bool {
+        let registers = self.plan.nest.buffers.iter().any(|b| b.space == Space::Register);
+        let mut serial_inside = false;
+        self.plan.nest.visit(&mut |n| {
+            if let Node::Loop(l) = n
+                && l.mapping == Mapping::Serial
+                && l.body
+                    .iter()
+                    .all(|n| matches!(n, Node::Loop(l) if matches!(l.mapping, Mapping::Vector(_))))
+                && l.body.len() == 1
+            {
+                serial_inside = true;
+            }
+        });
+        registers && !serial_inside
+    }
+}

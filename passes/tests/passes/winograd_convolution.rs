@@ -1,0 +1,119 @@
+//! `winograd-convolution`.
+
+use crate::{graph_builder::GraphBuilder, program};
+use mlcc_ir::{
+    attributes::{Attr, Attrs},
+    program::Program,
+};
+use mlcc_passes::{
+    fusion::{fuse_epilogue, inline_elementwise, inline_movement},
+    layout::assign_layouts,
+    winograd::{
+        algorithm::Algorithm,
+        cost::Sizes,
+        winograd_convolution::{run, run_with},
+    },
+};
+
+/// A convolution between two kernels, with layouts assigned.
+struct Conv {
+    sizes: Sizes,
+    pads: [i64; 4],
+    stride: i64,
+    residual: bool,
+    relu: bool,
+}
+
+impl Conv {
+    fn program(&self) -> Program {
+        let Sizes { batch, rows, columns, channels, filters } = self.sizes;
+        let [top, left, bottom, right] = self.pads;
+        let (height, width) =
+            ((rows - 1) * self.stride + 3 - top - bottom, (columns - 1) * self.stride + 3 - left - right);
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[batch, channels, height, width]);
+        let r = self.residual.then(|| b.input("r", &[batch, filters, rows, columns]));
+        let values = |count: i64, scale: f32| -> Vec<f32> {
+            (0..count).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect()
+        };
+        let w = b.constant(&[filters, channels, 3, 3], &values(filters * channels * 9, 0.1));
+        let bias = b.constant(&[filters], &values(filters, 0.3));
+        let attrs = |pads: &[i64], stride| {
+            Attrs::new()
+                .with("pads", Attr::Ints(pads.to_vec()))
+                .with("strides", Attr::Ints(vec![stride; 2]))
+                .with("dilations", Attr::Ints(vec![1; 2]))
+                .with("group", Attr::Int(1))
+        };
+        // Between two kernels, so that the layouts are free.
+        let x = b.op("tanh", &[x]);
+        let mut y = b.op_with("conv", &[x, w, bias], attrs(&self.pads, self.stride));
+        if let Some(r) = r {
+            y = b.op("add", &[y, r]);
+        }
+        if self.relu {
+            y = b.op("tanh", &[y]);
+        }
+        let last = b.constant(&[2, filters, 1, 1], &values(2 * filters, 0.2));
+        let y = b.op_with("conv", &[y, last], attrs(&[0; 4], 1));
+        let mut program = program::of(&b.finish(&[y]));
+        inline_movement::run(&mut program);
+        inline_elementwise::run(&mut program);
+        fuse_epilogue::run(&mut program);
+        assign_layouts::run(&mut program);
+        program
+    }
+}
+
+fn conv(sizes: [i64; 5], pads: [i64; 4]) -> Conv {
+    let [batch, rows, columns, channels, filters] = sizes;
+    Conv {
+        sizes: Sizes { batch, rows, columns, channels, filters },
+        pads,
+        stride: 1,
+        residual: false,
+        relu: false,
+    }
+}
+
+fn by_f2(program: &mut Program) -> usize {
+    run_with(program, |_| Some(Algorithm::F2))
+}
+
+fn by_f4(program: &mut Program) -> usize {
+    run_with(program, |_| Some(Algorithm::F4))
+}
+
+#[test]
+fn results_stay_on_odd_sizes_with_any_padding() {
+    for pads in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 1, 0], [1, 0, 0, 1]] {
+        for pass in [by_f2, by_f4] {
+            let mut program = conv([1, 7, 5, 5, 6], pads).program();
+            assert_eq!(program::kernels(&program).len(), 3);
+            assert_eq!(program::run_and_compare(&mut program, pass), 1, "{pads:?}");
+            assert_eq!(program::kernels(&program).len(), 5);
+        }
+    }
+}
+
+#[test]
+fn what_follows_the_sum_follows_the_inverse_transform() {
+    for pass in [by_f2, by_f4] {
+        let mut program = Conv { residual: true, relu: true, ..conv([2, 6, 9, 3, 4], [1; 4]) }.program();
+        assert_eq!(program::kernels(&program).len(), 3);
+        assert_eq!(program::run_and_compare(&mut program, pass), 1);
+        assert_eq!(program::kernels(&program).len(), 5);
+    }
+}
+
+#[test]
+fn only_windows_of_stride_one_change() {
+    let mut program = Conv { stride: 2, ..conv([1, 7, 5, 16, 16], [1; 4]) }.program();
+    assert_eq!(program::run_and_compare(&mut program, by_f4), 0);
+}
+
+#[test]
+fn few_channels_are_summed_directly() {
+    let mut program = conv([1, 7, 5, 3, 16], [1; 4]).program();
+    assert_eq!(program::run_and_compare(&mut program, run), 0);
+}
