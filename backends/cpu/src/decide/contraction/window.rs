@@ -13,15 +13,17 @@
 //!
 //! Source: Georganas et al., "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures".
 
-use super::{Contraction, TILE_WORK, read_of};
+use super::{Contraction, read_of};
 use crate::decide::{register_tile::choose, stages::stride};
 use mlcc_ir::{Name, scalar::Inst};
 use mlcc_passes::schedule::Step;
 
+/// Multiply-adds of a part: about ten microseconds, many times what it costs to hand one out.
+const PART_WORK: i64 = 1 << 19;
 /// Most parts into which the work is cut for the threads.
 const MAX_PARTS: i64 = 16;
 /// Pixels of a block below which every panel of weights is read for too few multiply-adds.
-const MIN_PIXELS: i64 = 56;
+const MIN_PIXELS: i64 = 28;
 /// Tiles in a block of a line, where an image has one dimension.
 const LINE_TILES: i64 = 16;
 
@@ -204,7 +206,7 @@ impl Contraction<'_> {
 /// Parts of some work for the threads: a power of two, so that few threads are busy alike.
 fn parts_of(work: i64) -> i64 {
     let mut parts = 1;
-    while parts < MAX_PARTS && work / parts > TILE_WORK {
+    while parts < MAX_PARTS && work / parts > PART_WORK {
         parts *= 2;
     }
     parts
