@@ -3,6 +3,8 @@
 //! | Pass | Does |
 //! |---|---|
 //! | [`assign_layouts`] | puts the channels of images innermost, over whole chains of kernels |
+//! | [`place_concatenations`] | lets parts of a concatenation be written where the whole lies |
 
 pub mod assign_layouts;
 mod permute;
+pub mod place_concatenations;

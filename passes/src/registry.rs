@@ -54,6 +54,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::fuse_prologue::SPEC,
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
+    layout::place_concatenations::SPEC,
 ];
 
 /// The pass with that name.

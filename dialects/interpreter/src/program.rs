@@ -91,7 +91,7 @@ impl Machine<'_> {
                     operands[..inputs].iter().map(|&id| self.read(id)).collect::<Result<Vec<_>>>()?;
                 for (&t, &id) in outputs.iter().zip(&operands[inputs..]) {
                     if kernel.tensors[t].role == Role::InOut {
-                        given.push(self.read(id)?);
+                        given.push(self.read_or_zeros(id)?);
                     }
                 }
                 let results = kernel::run(kernel, &self.symbols, &given)?;
@@ -174,6 +174,18 @@ impl Machine<'_> {
         let end = bytes.and_then(|b| b.checked_add(first)).filter(|&end| end <= held.data.len());
         let end = end.ok_or_else(|| self.misplaced(id))?;
         array::tensor(tensor.ty.dtype, &dims, held.data.slice(first..end))
+    }
+
+    /// What a kernel updates in part; nothing has written it yet where this is the first part.
+    fn read_or_zeros(&self, id: TensorId) -> Result<Tensor> {
+        let (base, _) = self.place(id)?;
+        if self.memory[base].is_some() || self.program.tensors[id].storage != Storage::Intermediate {
+            return self.read(id);
+        }
+        let (dtype, dims) = (self.program.tensors[id].ty.dtype, self.dims(id)?);
+        let bytes = element_count(&dims).and_then(|n| n.checked_mul(dtype.size()));
+        let bytes = bytes.ok_or_else(|| self.misplaced(id))?;
+        array::tensor(dtype, &dims, vec![0u8; bytes])
     }
 
     fn write(&mut self, id: TensorId, value: Tensor) -> Result<()> {

@@ -93,7 +93,7 @@ fn kernels(program: &Program) -> impl Iterator<Item = (&Arc<Kernel>, &Vec<Tensor
 }
 
 /// Whether each tensor is an intermediate that only kernels touch, as a whole.
-fn movable(program: &Program) -> Vec<bool> {
+pub(super) fn movable(program: &Program) -> Vec<bool> {
     let intermediate = |id: TensorId| {
         let t = &program.tensors[id];
         t.storage == Storage::Intermediate && t.ty.rank() >= MIN_RANK

@@ -1,5 +1,6 @@
 //! One module a pass: small IR in, checked IR out.
 
+mod assign_layouts;
 mod canonicalise;
 mod eliminate_common;
 mod eliminate_dead;
@@ -9,5 +10,6 @@ mod fuse_prologue;
 mod graph_builder;
 mod inline_elementwise;
 mod inline_movement;
+mod place_concatenations;
 mod program;
 mod winograd_convolution;
