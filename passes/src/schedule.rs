@@ -18,22 +18,28 @@
 //! | [`pack()`] | a constant operand packed at compile time |
 //! | [`place()`] | a temporary in registers, scratch or shared memory |
 //! | [`tensorize()`] | a register tile becomes a contraction micro-kernel |
+//! | [`skip()`] | guards in place of reads out of bounds, where these change nothing |
+//! | [`clip()`] | a loop's range in place of guards |
+//! | [`peel()`] | first and last iterations as code of their own |
 
 mod access;
 mod cache_read;
 mod cache_region;
 mod cache_write;
+mod clip;
 mod fuse;
 mod map_axis;
 mod merge;
 mod naive;
 mod pack;
 mod panel;
+mod peel;
 mod place;
 mod predicate;
 mod ranges;
 mod reorder;
 mod shrink;
+mod skip;
 mod split;
 mod step;
 mod tensorize;
@@ -44,14 +50,17 @@ mod tree;
 pub use cache_read::cache_read;
 pub use cache_region::cache_region;
 pub use cache_write::cache_write;
+pub use clip::clip;
 pub use fuse::{fuse, fused_name};
 pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
 pub use merge::merge;
 pub use naive::{identity, naive};
 pub use pack::pack;
+pub use peel::{MAX_PEEL, peel};
 pub use place::{MAX_REGISTER_ELEMENTS, place};
 pub use predicate::predicate;
 pub use reorder::reorder;
+pub use skip::skip;
 pub use split::split;
 pub use step::Step;
 pub use tensorize::{MAX_ROWS, tensorize};

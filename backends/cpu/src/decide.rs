@@ -2,9 +2,10 @@
 //!
 //! | Template | Kernels | Variant |
 //! |---|---|---|
+//! | [`windows`] | windows over contiguous channels: depthwise convolution, pooling | `sliding` |
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
 //! | [`transform`] | small linear transforms of tiles | `transform` |
-//! | [`loops`] | everything else: elementwise, rows, windows | `columns`, `rows`, `serial` |
+//! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |
 //!
 //! A template tries steps and keeps those that are legal, so that a decision is right by construction
 //! on any kernel, also with symbolic sizes.
@@ -16,6 +17,7 @@ mod plan;
 mod register_tile;
 mod stages;
 mod transform;
+mod windows;
 
 use crate::machine::Machine;
 use mlcc_ir::{Name, diagnostic::Result, kernel::Kernel, nest::LoopNest};
@@ -55,6 +57,9 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
     // Buffers are operands first: where each constant tensor went.
     let constants: Vec<Name> =
         constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();
+    if let Some((variant, plan)) = windows::plan(kernel, &naive, &constants, machine) {
+        return Ok((variant.into(), plan));
+    }
     if let Some((variant, plan)) = contraction::plan(kernel, &naive, &constants, machine) {
         return Ok((variant.into(), plan));
     }

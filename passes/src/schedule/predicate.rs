@@ -6,9 +6,13 @@
 //!   y[6 * x.o + x.i] = ..             =>      if x.i < n - 6 * x.o: y[6 * x.o + x.i] = ..
 //! ```
 //!
-//! A store of a constant into a register buffer needs no guard: elements beyond the end are never used.
+//! A store into a register buffer needs no guard if everything it reads exists beyond the end too (a
+//! constant, a padded panel, what does not depend on the axis): these elements are never used.
 
-use super::tree::{rewrite_loops, simplify};
+use super::{
+    ranges::Ranges,
+    tree::{rewrite_loops, simplify},
+};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
@@ -36,7 +40,9 @@ pub fn predicate(nest: &LoopNest, axis: &str, multiple: i64) -> Result<LoopNest>
         };
         let bound = (bound + multiple - 1) / multiple * multiple;
         let limits = limits(&l.extent, bound);
-        let body = guarded(nest, &l.body, &Expr::axis(axis), &limits)?;
+        let mut inside = ranges.clone();
+        inside.push_axis(l.axis.clone(), Expr::from(bound));
+        let body = guarded(nest, &l.body, &mut inside, &Expr::axis(axis), &limits)?;
         let l = Loop { extent: Expr::from(bound), body, ..l };
         Ok(simplify(&[Node::Loop(l)], &mut ranges.clone()))
     })
@@ -52,14 +58,23 @@ fn limits(extent: &Expr, bound: i64) -> Vec<Expr> {
     }
 }
 
-fn guarded(nest: &LoopNest, nodes: &[Node], axis: &Expr, limits: &[Expr]) -> Result<Vec<Node>> {
+fn guarded(
+    nest: &LoopNest,
+    nodes: &[Node],
+    ranges: &mut Ranges,
+    axis: &Expr,
+    limits: &[Expr],
+) -> Result<Vec<Node>> {
     nodes
         .iter()
         .map(|node| match node {
             Node::Loop(l) => {
-                Ok(Node::Loop(Loop { body: guarded(nest, &l.body, axis, limits)?, ..l.clone() }))
+                ranges.push(l);
+                let body = guarded(nest, &l.body, ranges, axis, limits);
+                ranges.pop();
+                Ok(Node::Loop(Loop { body: body?, ..l.clone() }))
             }
-            Node::Store(s) if harmless(nest, s) => Ok(node.clone()),
+            Node::Store(s) if harmless(nest, s, ranges, axis) => Ok(node.clone()),
             Node::Store(s) => {
                 let mut s = s.clone();
                 s.guards.extend(limits.iter().map(|limit| (axis.clone(), limit.clone())));
@@ -71,8 +86,18 @@ fn guarded(nest: &LoopNest, nodes: &[Node], axis: &Expr, limits: &[Expr]) -> Res
         .collect()
 }
 
-fn harmless(nest: &LoopNest, s: &Store) -> bool {
+/// Whether a store goes to registers and reads nothing that is missing beyond the end of the axis.
+fn harmless(nest: &LoopNest, s: &Store, ranges: &Ranges, axis: &Expr) -> bool {
+    let moves = |e: &Expr| axis.as_axis().is_none_or(|a| e.uses_axis(a));
+    let exists = |buffer: usize, index: &[Expr]| {
+        index
+            .iter()
+            .zip(&nest.buffers[buffer].dims)
+            .all(|(e, d)| !e.uses_values() && (!moves(e) || ranges.in_bounds(e, d)))
+    };
     nest.buffers[s.buffer].space == Space::Register
-        && s.combine.is_none()
-        && s.body.insts.iter().all(|(inst, _)| !matches!(inst, Inst::Read { .. }))
+        && s.body.insts.iter().all(|(inst, _)| match inst {
+            Inst::Read { tensor, index, outside } => outside.is_some() || exists(*tensor, index),
+            _ => true,
+        })
 }

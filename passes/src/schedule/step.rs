@@ -4,13 +4,16 @@ use super::{
     cache_read::cache_read,
     cache_region::cache_region,
     cache_write::cache_write,
+    clip::clip,
     fuse::fuse,
     map_axis::{bind, parallel, unroll, vectorize},
     merge::merge,
     pack::pack,
+    peel::peel,
     place::place,
     predicate::predicate,
     reorder::reorder,
+    skip::skip,
     split::split,
     tensorize::tensorize,
 };
@@ -56,6 +59,12 @@ pub enum Step {
     Place { buffer: Name, space: Space },
     /// A contraction micro-kernel; `tensorize(conv.m.i, conv.n.i, conv.k, 16)`.
     Tensorize { m: Name, n: Name, k: Name, lanes: u32 },
+    /// Reductions leave out points that read an operand out of bounds; `skip(x)`.
+    Skip { buffer: Name },
+    /// Guards become a loop's range; `clip(conv.kh)`.
+    Clip { axis: Name },
+    /// The first and last iterations as code of their own; `peel(conv.w.o, 1, 1)`.
+    Peel { axis: Name, first: i64, last: i64 },
 }
 
 impl Step {
@@ -80,6 +89,9 @@ impl Step {
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
             Step::Place { buffer, space } => place(nest, buffer, *space),
             Step::Tensorize { m, n, k, lanes } => tensorize(nest, m, n, k, *lanes),
+            Step::Skip { buffer } => skip(nest, buffer),
+            Step::Clip { axis } => clip(nest, axis),
+            Step::Peel { axis, first, last } => peel(nest, axis, *first, *last),
         };
         result.map_err(|d| Diagnostic { message: format!("{self}: {}", d.message), ..d })
     }
@@ -108,6 +120,9 @@ impl fmt::Display for Step {
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
             Step::Place { buffer, space } => write!(f, "place({buffer}, {})", space_name(*space)),
             Step::Tensorize { m, n, k, lanes } => write!(f, "tensorize({m}, {n}, {k}, {lanes})"),
+            Step::Skip { buffer } => write!(f, "skip({buffer})"),
+            Step::Clip { axis } => write!(f, "clip({axis})"),
+            Step::Peel { axis, first, last } => write!(f, "peel({axis}, {first}, {last})"),
         }
     }
 }
@@ -192,8 +207,14 @@ impl FromStr for Step {
                 count(4)?;
                 Ok(Step::Tensorize { m: word(0), n: word(1), k: word(2), lanes: number(3)? })
             }
+            "skip" => count(1).map(|()| Step::Skip { buffer: word(0) }),
+            "clip" => count(1).map(|()| Step::Clip { axis: word(0) }),
+            "peel" => {
+                count(3)?;
+                Ok(Step::Peel { axis: word(0), first: i64::from(number(1)?), last: i64::from(number(2)?) })
+            }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place and tensorize")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip and peel")),
         }
     }
 }

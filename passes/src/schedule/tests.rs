@@ -7,7 +7,7 @@ use mlcc_ir::{
     expr::Expr,
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
     nest::{Mapping, Node},
-    scalar::{BinaryOp, Body},
+    scalar::{BinaryOp, Body, Constant, Inst},
     types::TensorType,
 };
 
@@ -134,6 +134,14 @@ fn refusals_say_why() {
             "tensorize(mm.m, mm.n, mm.k, 16)",
             "tensorize(mm.m, mm.n, mm.k, 16): 'acc' does not lie in registers",
         ),
+        ("skip(a)", "skip(a): 'a' is not read outside of its bounds"),
+        ("clip(mm.k)", "clip(mm.k): no guard of all stores in 'mm.k' bounds the axis"),
+        (
+            "peel(mm.k, 10, 1)",
+            "peel(mm.k, 10, 1): 'mm.k' has 10 iterations: not a constant of 10 and 1 or more",
+        ),
+        ("peel(mm.k, 10, 10)", "peel(mm.k, 10, 10): 10 and 10 iterations cannot be peeled, only 16 in all"),
+        ("vectorize(mm.n, 16); peel(mm.n, 1, 1)", "peel(mm.n, 1, 1): axis 'mm.n' is vectors of 16 already"),
     ];
     for (steps, message) in cases {
         assert_eq!(refusal(steps), message);
@@ -192,10 +200,11 @@ fn schedules_are_read_back_and_observed() {
     let text = "split(mm.m, 6)\nreorder(mm.n, mm.m.o)\nfuse(twice.m, twice.n)\nmerge(a.b, c.d)\n\
                 parallel(x)\nvectorize(x.i, 16)\nunroll(x)\nbind(x, block.0)\nbind(y, thread.2)\n\
                 predicate(x, 4)\ncache_read(b, mm.m.o, mm.k, mm.n)\ncache_write(y)\npack(b, mm.n, mm.k)\n\
-                place(acc, register)\ntensorize(-, n, k, 16)\n";
+                place(acc, register)\ntensorize(-, n, k, 16)\nskip(x)\nclip(conv.kh)\n\
+                peel(conv.w.o, 1, 2)\n";
     let schedule: Schedule = text.parse().unwrap();
     assert_eq!(schedule.to_string(), text);
-    assert_eq!(schedule.steps.len(), 15);
+    assert_eq!(schedule.steps.len(), 18);
     let mut seen = Vec::new();
     let two: Schedule = "# a comment\nsplit(mm.m, 6)\n\nsplit(mm.n, 4)".parse().unwrap();
     apply(&product(), &two, &mut |step, nest| seen.push((step.to_string(), nest.clone()))).unwrap();
@@ -217,4 +226,88 @@ fn bad_text_is_refused() {
         message("bind(a, warp.0)"),
         "not a schedule step: 'bind(a, warp.0)' (expected block.0 to thread.2)"
     );
+}
+
+/// `y[w] = combine over k of (x[w + k - 1] or outside) * f[k]`, of 20 outputs and 3 points.
+fn window(outside: f64, combine: Combine) -> LoopNest {
+    let mut body = Body::default();
+    let index = vec!["%w + %k - 1".parse().unwrap()];
+    let outside = Some(Constant::float(DType::F32, outside));
+    let x = body.push(Inst::Read { tensor: 0, index, outside }, DType::F32);
+    let f = body.read(1, at(&["k"]), DType::F32);
+    body.binary(BinaryOp::Mul, x, f);
+    naive(&Kernel {
+        name: "window".into(),
+        nodes: vec![],
+        tensors: vec![
+            tensor("x", &[20], Role::Input),
+            tensor("f", &[3], Role::Input),
+            tensor("y", &[20], Role::Output),
+        ],
+        computes: vec![Compute {
+            name: "sum".into(),
+            axes: axes(&[("w", 20, AxisKind::Parallel), ("k", 3, AxisKind::Reduction)]),
+            target: 2,
+            write: at(&["w"]),
+            body,
+            combine: Some(combine),
+        }],
+    })
+    .unwrap()
+}
+
+/// The store of the sum inside loops, wherever the first one is.
+fn sums(nodes: &[Node]) -> Vec<mlcc_ir::nest::Store> {
+    nodes
+        .iter()
+        .flat_map(|node| match node {
+            Node::Loop(l) => sums(&l.body),
+            Node::Store(s) if s.combine.is_some() => vec![s.clone()],
+            _ => vec![],
+        })
+        .collect()
+}
+
+#[test]
+fn points_out_of_bounds_are_skipped_where_they_add_nothing() {
+    let nest = after(&window(0.0, Combine::Add), "skip(x)");
+    let [sum] = &sums(&nest.body)[..] else { panic!("one sum") };
+    let position: Expr = "%sum.w + %sum.k - 1".parse().unwrap();
+    assert_eq!(sum.guards, [(Expr::from(-1), position.clone()), (position, Expr::from(20))]);
+    let skip: Step = "skip(x)".parse().unwrap();
+    let message = |outside, combine| skip.apply(&window(outside, combine)).unwrap_err().message;
+    assert_eq!(message(1.0, Combine::Add), "skip(x): what 'x' gives out of bounds changes 'y'");
+    assert_eq!(message(0.0, Combine::Max), "skip(x): what 'x' gives out of bounds changes 'y'");
+}
+
+#[test]
+fn clipping_makes_a_range_of_the_guards() {
+    let nest = after(&window(0.0, Combine::Add), "skip(x); clip(sum.k)");
+    let expected: Expr = "min(3, 21 - %sum.w) - max(0, 1 - %sum.w)".parse().unwrap();
+    assert_eq!(find(&nest, "sum.k").extent, expected);
+    assert!(sums(&nest.body)[0].guards.is_empty());
+    // Not every store of the loop has the guard.
+    let mut mixed = after(&window(0.0, Combine::Add), "skip(x)");
+    let free = window(0.0, Combine::Add);
+    let (Node::Loop(l), Node::Loop(m)) = (&mut mixed.body[1], &free.body[1]) else { panic!("loops") };
+    let (Node::Loop(l), Node::Loop(m)) = (&mut l.body[0], &m.body[0]) else { panic!("loops") };
+    l.body.extend(m.body.clone());
+    let message = clip(&mixed, "sum.k").unwrap_err().message;
+    assert_eq!(message, "no guard of all stores in 'sum.k' bounds the axis");
+}
+
+#[test]
+fn peeled_iterations_leave_a_middle_without_guards() {
+    let nest = after(&window(0.0, Combine::Add), "skip(x); peel(sum.w, 1, 1)");
+    let guards: Vec<usize> = sums(&nest.body).iter().map(|s| s.guards.len()).collect();
+    assert_eq!(guards, [1, 0, 1], "one side of each end");
+    assert_eq!(find(&nest, "sum.w").extent, Expr::from(18));
+    // Checks of reads go where they are certain.
+    let nest = after(&window(0.0, Combine::Max), "peel(sum.w, 1, 1)");
+    let checked = sums(&nest.body);
+    let checked: Vec<bool> = checked
+        .iter()
+        .map(|s| s.body.insts.iter().any(|(i, _)| matches!(i, Inst::Read { outside: Some(_), .. })))
+        .collect();
+    assert_eq!(checked, [true, false, true]);
 }

@@ -11,3 +11,4 @@ mod loops;
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;
 mod transforms;
+mod windows;

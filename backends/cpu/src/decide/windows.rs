@@ -1,0 +1,446 @@
+//! Windows that slide over an image whose channels lie contiguous (depthwise convolution, pooling), with
+//! an elementwise epilogue.
+//!
+//! ```text
+//! parallel over images, rows and vectors of channels
+//!   for blocks of pixels along the row          the first and the last ones peeled: no padding inside
+//!     for the window's rows                     clipped to those inside the image
+//!       for the window's columns, unrolled
+//!         for pixels of the block, unrolled
+//!           acc[pixel] += x[pixel * stride + column] * w[row, column]
+//!     epilogue
+//! ```
+//!
+//! Vectors run over channels. A block of pixels stays in registers, so that a vector of weights is loaded
+//! once for all of them and one of the input once for all columns of the window that see it: with a window
+//! of 3 and a block of 8 pixels, 13 loads for 24 multiply-adds. Constant weights are packed so that those
+//! of one vector of channels lie together.
+
+use super::{
+    operand::widest,
+    plan::{Plan, axis},
+    stages::{Stage, estimate, shared_axes, stage_names, stages, stride},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    Name,
+    expr::Expr,
+    kernel::{Kernel, Role},
+    nest::{LoopNest, Mapping, Node, Space},
+    scalar::Inst,
+};
+use mlcc_passes::schedule::{MAX_PEEL, MAX_UNROLL, Step};
+
+/// Most pixels of a block: more accumulators than the latency of an addition asks for.
+const MAX_PIXELS: i64 = 8;
+/// Most additions that all copies of the inner loops together may have.
+const MAX_CODE: i64 = 1200;
+/// Shortest vectors.
+const MIN_LANES: i64 = 8;
+/// Vector operations of a parallel tile: at least, some microseconds, and at most.
+const TILE_WORK: (i64, i64) = (1 << 11, 1 << 15);
+/// Parallel tiles of a kernel, about, where they are not too small.
+const TILES: i64 = 16;
+
+/// The plan and the name of its variant; `None` if the kernel is no window over contiguous channels.
+pub(super) fn plan(
+    kernel: &Kernel,
+    naive: &LoopNest,
+    constants: &[Name],
+    machine: &Machine,
+) -> Option<(&'static str, Plan)> {
+    let mut template = Windows::recognise(kernel, naive, constants, machine)?;
+    template.decide(constants)?;
+    Some(("sliding", template.plan))
+}
+
+/// A spatial axis and the axis of the window that moves with it.
+#[derive(Clone, Debug)]
+struct Pair {
+    free: String,
+    reduced: String,
+    /// Distance in the image of neighbouring points of either axis.
+    step: i64,
+    dilation: i64,
+}
+
+struct Windows<'a> {
+    machine: &'a Machine,
+    plan: Plan,
+    names: Vec<String>,
+    /// The stage that reduces.
+    window: String,
+    /// The accumulator.
+    acc: usize,
+    /// Free axes that are neither the channel nor the row of pixels, outermost first.
+    outer: Vec<String>,
+    channel: String,
+    /// The window's axes, the one along rows last.
+    pairs: Vec<Pair>,
+    /// Axes that are summed besides: the few input channels of a group.
+    deep: Vec<String>,
+    lanes: i64,
+}
+
+impl<'a> Windows<'a> {
+    fn recognise(
+        kernel: &Kernel,
+        naive: &LoopNest,
+        constants: &[Name],
+        machine: &'a Machine,
+    ) -> Option<Windows<'a>> {
+        let (first, rest) = kernel.computes.split_first()?;
+        let fits = first.is_reduction()
+            && first.combine.is_some()
+            && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
+        if !fits {
+            return None;
+        }
+        let mut names = stage_names(kernel);
+        let mut plan = Plan::new(naive.clone());
+        let window = first.name.to_string();
+        if kernel.tensors[first.target].role == Role::Output {
+            let target = &kernel.tensors[first.target].name;
+            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
+            names.insert(2, format!("{target}.store"));
+        }
+        let all = stages(&plan.nest, &names)?;
+        let stage = all.iter().find(|s| s.name == window)?;
+        let free: Vec<String> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.clone()).collect();
+        let shared = shared_axes(&all);
+        if shared.len() != free.len()
+            || all.iter().any(|s| s.axes.iter().filter(|a| !a.reduced).count() != free.len())
+        {
+            return None;
+        }
+        let channel = free.iter().find(|a| contiguous(&plan.nest, &all, constants, a))?.clone();
+        let (pairs, deep) = pairs(&plan.nest, stage, &free)?;
+        let row = pairs.last()?.free.clone();
+        // A window along the channels is another one.
+        let meets = |e: &Expr| {
+            let mut summed = stage.axes.iter().filter(|a| a.reduced);
+            e.uses_axis(&stage.full(&channel)) && summed.any(|a| e.uses_axis(&stage.full(&a.name)))
+        };
+        if stage
+            .store
+            .body
+            .insts
+            .iter()
+            .any(|(i, _)| matches!(i, Inst::Read { index, .. } if index.iter().any(meets)))
+        {
+            return None;
+        }
+        let outer = free.into_iter().filter(|a| *a != channel && *a != row).collect();
+        let lanes = all.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
+        let acc = stage.store.buffer;
+        let mut this = Windows {
+            machine,
+            plan,
+            names,
+            window,
+            acc,
+            outer,
+            channel,
+            pairs,
+            deep,
+            lanes: i64::from(lanes),
+        };
+        let channels = this.count(&this.channel)?;
+        // Narrower vectors for few channels; very few would leave lanes empty all the same.
+        while this.lanes > MIN_LANES && channels <= this.lanes / 2 {
+            this.lanes /= 2;
+        }
+        (channels * 2 >= this.lanes).then_some(this)
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        stages(&self.plan.nest, &self.names)?.into_iter().find(|s| s.name == self.window)
+    }
+
+    fn full(&self, name: &str) -> Name {
+        axis(&self.window, name)
+    }
+
+    fn count(&self, name: &str) -> Option<i64> {
+        self.stage()?.axes.into_iter().find(|a| a.name == name)?.extent.as_const()
+    }
+
+    fn everywhere(&mut self, step: impl Fn(&str) -> Step) -> Option<()> {
+        self.names.iter().map(|s| step(s)).try_for_each(|s| self.plan.step(s)).ok()
+    }
+
+    fn reorder(&mut self, order: &[String]) -> Option<()> {
+        for name in self.names.clone() {
+            let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
+            if name == self.window {
+                // The window lies around the block of pixels.
+                let at = axes.len() - 2;
+                axes.splice(at..at, self.reduced());
+            }
+            self.plan.step(Step::Reorder { axes }).ok()?;
+        }
+        Some(())
+    }
+
+    /// The axes that are summed: the window's rows, input channels, the window's columns.
+    fn reduced(&self) -> Vec<Name> {
+        let mut axes: Vec<Name> = self.pairs.iter().map(|p| self.full(&p.reduced)).collect();
+        let at = axes.len() - 1;
+        axes.splice(at..at, self.deep.iter().map(|a| self.full(a)));
+        axes
+    }
+
+    fn decide(&mut self, constants: &[Name]) -> Option<()> {
+        let row = self.pairs.last()?.clone();
+        let (width, channels) = (self.count(&row.free)?, self.count(&self.channel)?);
+        let taps: Vec<i64> = self.pairs.iter().map(|p| self.count(&p.reduced)).collect::<Option<_>>()?;
+        let columns = *taps.last()?;
+        let depth: i64 = self.deep.iter().map(|a| self.count(a)).product::<Option<_>>()?;
+        let pixels = self.pixels(&row, width, columns);
+        if columns > MAX_UNROLL || columns * pixels > MAX_CODE / 3 {
+            return None;
+        }
+        let padded = self.padded_reads();
+        let (first, last) = self.edges(&row, width, columns, pixels, &padded);
+        let (w, c) = (row.free.clone(), self.channel.clone());
+        let (lanes, streams) = (self.lanes, self.streams());
+        // The outer axes are merged before the others are split: ranges of split axes are less exact.
+        let outer = self.outer.clone();
+        self.reorder(&[&outer[..], &[c.clone(), w.clone()]].concat())?;
+        self.merge(&outer)?;
+        self.everywhere(|s| Step::Split { axis: axis(s, &w), factor: pixels })?;
+        self.everywhere(|s| Step::Split { axis: axis(s, &c), factor: lanes })?;
+        let mut blocks = [format!("{c}.o"), format!("{w}.o")];
+        if streams {
+            blocks.reverse();
+        }
+        let (pixel, lane) = (format!("{w}.i"), format!("{c}.i"));
+        self.reorder(&[&blocks[..], &[pixel.clone(), lane.clone()]].concat())?;
+        self.pack(constants, &c);
+        self.merge(&blocks)?;
+        let acc = self.plan.nest.buffers[self.acc].name.clone();
+        self.plan.step(Step::Place { buffer: acc, space: Space::Register }).ok()?;
+        if channels % lanes != 0 {
+            for name in self.names.clone() {
+                self.plan.step(Step::Predicate { axis: axis(&name, &lane), multiple: 1 }).ok()?;
+            }
+        }
+        for buffer in padded {
+            self.plan.attempt(Step::Skip { buffer });
+        }
+        let (_, others) = self.pairs.split_last()?;
+        for pair in others.to_vec() {
+            self.plan.attempt(Step::Clip { axis: self.full(&pair.reduced) });
+        }
+        if first + last > 0 {
+            self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last }).ok()?;
+        }
+        for name in self.names.clone() {
+            if width % pixels != 0 && first + last == 0 {
+                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 }).ok()?;
+            }
+            self.plan.step(Step::Unroll { axis: axis(&name, &pixel) }).ok()?;
+            self.plan.step(Step::Vectorize { axis: axis(&name, &lane), lanes: lanes as u32 }).ok()?;
+        }
+        self.plan.step(Step::Unroll { axis: self.full(&row.reduced) }).ok()?;
+        let vectors = if streams { (channels + lanes - 1) / lanes } else { 1 };
+        self.parallelize(width * taps.iter().product::<i64>() * depth * vectors);
+        Some(())
+    }
+
+    /// Pixels of a block: as many as the registers hold with the vectors of the input that they see, and
+    /// equal blocks.
+    fn pixels(&self, row: &Pair, width: i64, columns: i64) -> i64 {
+        let registers = i64::from(self.machine.vector_registers);
+        let fits = |p: &i64| {
+            let seen = ((p - 1) * row.step + (columns - 1) * row.dilation + 1).min(p * columns);
+            p + seen + 2 <= registers
+        };
+        let most = (1..=MAX_PIXELS.min(width)).rev().find(fits).unwrap_or(1);
+        let blocks = (width + most - 1) / most;
+        (width + blocks - 1) / blocks
+    }
+
+    /// Buffers that the window reads out of bounds.
+    fn padded_reads(&self) -> Vec<Name> {
+        let Some(stage) = self.stage() else { return Vec::new() };
+        let mut found: Vec<Name> = Vec::new();
+        for (inst, _) in &stage.store.body.insts {
+            if let Inst::Read { tensor, outside: Some(_), .. } = inst {
+                let name = &self.plan.nest.buffers[*tensor].name;
+                if !found.contains(name) {
+                    found.push(name.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// Blocks at the beginning and at the end of a row that need code of their own, because they see
+    /// padding or are smaller; none if that would be too much code.
+    fn edges(&self, row: &Pair, width: i64, columns: i64, pixels: i64, padded: &[Name]) -> (i64, i64) {
+        let blocks = (width + pixels - 1) / pixels;
+        let smaller = i64::from(width % pixels != 0);
+        let mut inside: Option<(i64, i64)> = None;
+        let stage = self.stage();
+        let reads = stage.iter().flat_map(|s| s.store.body.insts.iter().map(move |(i, _)| (s, i)));
+        for (s, inst) in reads {
+            let Inst::Read { tensor, index, outside: Some(_) } = inst else { continue };
+            let buffer = &self.plan.nest.buffers[*tensor];
+            if !padded.contains(&buffer.name) {
+                continue;
+            }
+            for (e, dim) in index.iter().zip(&buffer.dims) {
+                let (Some((_, rest)), Some(dim)) = (e.split_axis(&s.full(&row.free)), dim.as_const()) else {
+                    continue;
+                };
+                if !e.uses_axis(&s.full(&row.free)) {
+                    continue;
+                }
+                let begin = -rest.constant();
+                // Pixels in low..high see no padding.
+                let low = (begin + row.step - 1).div_euclid(row.step).max(0);
+                let room = dim - 1 - (columns - 1) * row.dilation + begin;
+                let high = (room.div_euclid(row.step) + 1).min(width);
+                let all = inside.get_or_insert((low, high));
+                *all = (all.0.max(low), all.1.min(high));
+            }
+        }
+        let (low, high) = inside.unwrap_or((0, width));
+        let first = ((low + pixels - 1) / pixels).clamp(0, blocks);
+        let last = (blocks - (high.max(0) / pixels).min(blocks)).max(smaller).min(blocks - first);
+        if blocks == 1 {
+            return (0, 0);
+        }
+        let copies = first + last + i64::from(first + last < blocks);
+        let fits = first + last <= MAX_PEEL && copies * columns * pixels <= MAX_CODE;
+        if fits { (first, last) } else { (0, 0) }
+    }
+
+    /// Packs constant operands that the window reads by channel and tap alone.
+    fn pack(&mut self, constants: &[Name], channel: &str) {
+        let mut body = None;
+        self.plan.nest.visit(&mut |node| {
+            if let Node::Store(s) = node
+                && s.combine.is_some()
+            {
+                body = Some(s.body.clone());
+            }
+        });
+        let lane = self.full(&format!("{channel}.i"));
+        for (inst, _) in body.iter().flat_map(|b| &b.insts) {
+            let Inst::Read { tensor, index, .. } = inst else { continue };
+            let buffer = self.plan.nest.buffers[*tensor].name.clone();
+            let used = |a: &Name| index.iter().any(|e| e.uses_axis(a));
+            if !constants.contains(&buffer) || !used(&lane) {
+                continue;
+            }
+            let outer = self.outer.iter().map(|a| self.full(a)).filter(used);
+            let mut axes: Vec<Name> = outer.collect();
+            axes.push(self.full(&format!("{channel}.o")));
+            axes.extend(self.reduced().into_iter().filter(used));
+            axes.push(lane.clone());
+            self.plan.attempt(Step::Pack { buffer, axes });
+        }
+    }
+
+    fn merge(&mut self, axes: &[String]) -> Option<()> {
+        let at = self.names.iter().position(|n| *n == self.window)?;
+        for name in axes {
+            for s in (0..at).rev().chain(at + 1..self.names.len()) {
+                let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
+                self.plan.step(step).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    /// Whether all channels of a block of pixels come before the next block: memory is then read in one
+    /// stream. With weights, those of one vector of channels are kept for a whole row instead.
+    fn streams(&self) -> bool {
+        let Some(stage) = self.stage() else { return false };
+        let reads = stage.store.body.insts.iter().filter(|(i, _)| matches!(i, Inst::Read { .. })).count();
+        let rows = stage.axes.iter().filter(|a| self.outer.contains(&a.name));
+        reads == 1 && rows.fold(1i64, |n, a| n.saturating_mul(estimate(&a.extent))) >= TILES
+    }
+
+    /// Runs images, rows and vectors of channels in parallel, whose loops lie around those over blocks of
+    /// pixels and have `inside` vector operations in each iteration.
+    fn parallelize(&mut self, inside: i64) {
+        let mut axes = Vec::new();
+        let mut body = &self.plan.nest.body;
+        let row = self.pairs.last().map(|p| self.full(&format!("{}.o", p.free)));
+        while let [Node::Loop(l)] = &body[..]
+            && l.mapping == Mapping::Serial
+            && Some(&l.axis) != row.as_ref()
+        {
+            axes.push((l.axis.clone(), estimate(&l.extent)));
+            body = &l.body;
+        }
+        let total = axes.iter().fold(inside, |n, (_, c)| n.saturating_mul(*c));
+        let target = (total / TILES).clamp(TILE_WORK.0, TILE_WORK.1);
+        self.plan.parallelize(&axes, inside, target);
+    }
+}
+
+/// Whether all stages access memory along an axis contiguously, or not at all.
+fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) -> bool {
+    let mut reads = false;
+    all.iter().all(|s| {
+        let full = s.full(name);
+        let steps = |buffer: usize, index: &[Expr]| stride(&nest.buffers[buffer], index, &full);
+        let written = &nest.buffers[s.store.buffer];
+        let target =
+            written.role == Role::Temporary || steps(s.store.buffer, &s.store.index).is_some_and(|x| x.is(1));
+        target
+            && s.store.body.insts.iter().all(|(inst, _)| match inst {
+                Inst::Read { tensor, index, .. } if nest.buffers[*tensor].role == Role::Input => {
+                    match steps(*tensor, index).and_then(|x| x.as_const()) {
+                        Some(1) => {
+                            reads = true;
+                            true
+                        }
+                        Some(0) => true,
+                        // Constant weights are packed.
+                        _ => {
+                            reads = true;
+                            constants.contains(&nest.buffers[*tensor].name)
+                                && s.axes.iter().any(|a| a.reduced)
+                        }
+                    }
+                }
+                _ => true,
+            })
+    }) && reads
+}
+
+/// The window's axes with the spatial axes that they move with, the one along rows last, and the other
+/// axes that are summed; `None` if some axis has no constant extent or there is no window.
+fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(Vec<Pair>, Vec<String>)> {
+    let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
+    for reduced in stage.axes.iter().filter(|a| a.reduced) {
+        reduced.extent.as_const()?;
+        let full = stage.full(&reduced.name);
+        let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
+            let Inst::Read { tensor, index, .. } = inst else { return None };
+            let e = index.iter().find(|e| e.uses_axis(&full))?;
+            let dilation = e.split_axis(&full)?.0.as_const().filter(|d| *d > 0)?;
+            // What moves along contiguous elements are the channels of a group.
+            stride(&nest.buffers[*tensor], index, &full).filter(|s| !s.is(1))?;
+            free.iter().find_map(|f| {
+                let at = stage.full(f);
+                let step = e.split_axis(&at).and_then(|(s, _)| s.as_const()).filter(|s| *s > 0)?;
+                let distance = stride(&nest.buffers[*tensor], index, &at)?.as_const()?;
+                Some((distance, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
+            })
+        });
+        match moving {
+            Some(pair) => found.push(pair),
+            None => deep.push(reduced.name.clone()),
+        }
+    }
+    // Rows are what lies closest in memory.
+    found.sort_by_key(|(distance, pair)| (-distance, pair.reduced.clone()));
+    let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
+    (distinct && !found.is_empty()).then(|| (found.into_iter().map(|(_, p)| p).collect(), deep))
+}
