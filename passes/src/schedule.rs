@@ -21,6 +21,7 @@
 //! | [`skip()`] | guards in place of reads out of bounds, where these change nothing |
 //! | [`clip()`] | a loop's range in place of guards |
 //! | [`peel()`] | first and last iterations as code of their own |
+//! | [`permute()`] | the dimensions of a temporary in another order |
 
 mod access;
 mod cache_read;
@@ -34,6 +35,7 @@ mod naive;
 mod pack;
 mod panel;
 mod peel;
+mod permute;
 mod place;
 mod predicate;
 mod ranges;
@@ -57,6 +59,7 @@ pub use merge::merge;
 pub use naive::{identity, naive};
 pub use pack::pack;
 pub use peel::{MAX_PEEL, peel};
+pub use permute::permute;
 pub use place::{MAX_REGISTER_ELEMENTS, place};
 pub use predicate::predicate;
 pub use reorder::reorder;

@@ -10,6 +10,7 @@ use super::{
     merge::merge,
     pack::pack,
     peel::peel,
+    permute::permute,
     place::place,
     predicate::predicate,
     reorder::reorder,
@@ -65,6 +66,8 @@ pub enum Step {
     Clip { axis: Name },
     /// The first and last iterations as code of their own; `peel(conv.w.o, 1, 1)`.
     Peel { axis: Name, first: i64, last: i64 },
+    /// The dimensions of a temporary in another order; `permute(acc, 1, 0)`.
+    Permute { buffer: Name, dims: Vec<u32> },
 }
 
 impl Step {
@@ -92,6 +95,7 @@ impl Step {
             Step::Skip { buffer } => skip(nest, buffer),
             Step::Clip { axis } => clip(nest, axis),
             Step::Peel { axis, first, last } => peel(nest, axis, *first, *last),
+            Step::Permute { buffer, dims } => permute(nest, buffer, dims),
         };
         result.map_err(|d| Diagnostic { message: format!("{self}: {}", d.message), ..d })
     }
@@ -123,6 +127,10 @@ impl fmt::Display for Step {
             Step::Skip { buffer } => write!(f, "skip({buffer})"),
             Step::Clip { axis } => write!(f, "clip({axis})"),
             Step::Peel { axis, first, last } => write!(f, "peel({axis}, {first}, {last})"),
+            Step::Permute { buffer, dims } => {
+                let dims: Vec<String> = dims.iter().map(u32::to_string).collect();
+                write!(f, "permute({buffer}, {})", dims.join(", "))
+            }
         }
     }
 }
@@ -213,8 +221,12 @@ impl FromStr for Step {
                 count(3)?;
                 Ok(Step::Peel { axis: word(0), first: i64::from(number(1)?), last: i64::from(number(2)?) })
             }
+            "permute" => {
+                at_least(2)?;
+                Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
+            }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip and peel")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel and permute")),
         }
     }
 }

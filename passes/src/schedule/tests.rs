@@ -134,6 +134,8 @@ fn refusals_say_why() {
             "tensorize(mm.m, mm.n, mm.k, 16)",
             "tensorize(mm.m, mm.n, mm.k, 16): 'acc' does not lie in registers",
         ),
+        ("permute(a, 1, 0)", "permute(a, 1, 0): 'a' is in the caller's memory"),
+        ("permute(acc, 1, 1)", "permute(acc, 1, 1): 'acc' has 2 dimensions to put in order"),
         ("skip(a)", "skip(a): 'a' is not read outside of its bounds"),
         ("clip(mm.k)", "clip(mm.k): no guard of all stores in 'mm.k' bounds the axis"),
         (
@@ -201,10 +203,10 @@ fn schedules_are_read_back_and_observed() {
                 parallel(x)\nvectorize(x.i, 16)\nunroll(x)\nbind(x, block.0)\nbind(y, thread.2)\n\
                 predicate(x, 4)\ncache_read(b, mm.m.o, mm.k, mm.n)\ncache_write(y)\npack(b, mm.n, mm.k)\n\
                 place(acc, register)\ntensorize(-, n, k, 16)\nskip(x)\nclip(conv.kh)\n\
-                peel(conv.w.o, 1, 2)\n";
+                peel(conv.w.o, 1, 2)\npermute(acc, 1, 0)\n";
     let schedule: Schedule = text.parse().unwrap();
     assert_eq!(schedule.to_string(), text);
-    assert_eq!(schedule.steps.len(), 18);
+    assert_eq!(schedule.steps.len(), 19);
     let mut seen = Vec::new();
     let two: Schedule = "# a comment\nsplit(mm.m, 6)\n\nsplit(mm.n, 4)".parse().unwrap();
     apply(&product(), &two, &mut |step, nest| seen.push((step.to_string(), nest.clone()))).unwrap();
@@ -226,6 +228,13 @@ fn bad_text_is_refused() {
         message("bind(a, warp.0)"),
         "not a schedule step: 'bind(a, warp.0)' (expected block.0 to thread.2)"
     );
+}
+
+#[test]
+fn temporaries_take_another_order() {
+    let nest = after(&product(), "permute(acc, 1, 0)");
+    assert_eq!(nest.buffers[3].dims, [Expr::from(30), Expr::from(20)]);
+    assert_eq!(sums(&nest.body)[0].index, at(&["mm.n", "mm.m"]));
 }
 
 /// `y[w] = combine over k of (x[w + k - 1] or outside) * f[k]`, of 20 outputs and 3 points.

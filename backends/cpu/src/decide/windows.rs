@@ -201,7 +201,7 @@ impl<'a> Windows<'a> {
             return None;
         }
         let padded = self.padded_reads();
-        let (first, last) = self.edges(&row, width, columns, pixels, &padded);
+        let (first, last) = self.edges(&row, width, columns, pixels);
         let (w, c) = (row.free.clone(), self.channel.clone());
         let (lanes, streams) = (self.lanes, self.streams());
         // The outer axes are merged before the others are split: ranges of split axes are less exact.
@@ -218,6 +218,7 @@ impl<'a> Windows<'a> {
         self.reorder(&[&blocks[..], &[pixel.clone(), lane.clone()]].concat())?;
         self.pack(constants, &c);
         self.merge(&blocks)?;
+        self.lanes_last(&lane)?;
         let acc = self.plan.nest.buffers[self.acc].name.clone();
         self.plan.step(Step::Place { buffer: acc, space: Space::Register }).ok()?;
         if channels % lanes != 0 {
@@ -229,8 +230,9 @@ impl<'a> Windows<'a> {
             self.plan.attempt(Step::Skip { buffer });
         }
         let (_, others) = self.pairs.split_last()?;
-        for pair in others.to_vec() {
-            self.plan.attempt(Step::Clip { axis: self.full(&pair.reduced) });
+        let rows: Vec<Name> = others.iter().map(|p| self.full(&p.reduced)).collect();
+        for axis in rows {
+            self.plan.attempt(Step::Clip { axis });
         }
         if first + last > 0 {
             self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last }).ok()?;
@@ -261,6 +263,27 @@ impl<'a> Windows<'a> {
         (width + blocks - 1) / blocks
     }
 
+    /// Makes the vectors' axis the contiguous one of the accumulator.
+    fn lanes_last(&mut self, lane: &str) -> Option<()> {
+        let (lane, acc) = (self.full(lane), self.acc);
+        let mut at = None;
+        self.plan.nest.visit(&mut |node| {
+            if let Node::Store(s) = node
+                && s.buffer == acc
+                && s.combine.is_some()
+            {
+                at = s.index.iter().position(|e| e.uses_axis(&lane));
+            }
+        });
+        let buffer = &self.plan.nest.buffers[acc];
+        let (at, count) = (at? as u32, buffer.dims.len() as u32);
+        if at + 1 == count {
+            return Some(());
+        }
+        let dims = (0..count).filter(|d| *d != at).chain([at]).collect();
+        self.plan.step(Step::Permute { buffer: buffer.name.clone(), dims }).ok()
+    }
+
     /// Buffers that the window reads out of bounds.
     fn padded_reads(&self) -> Vec<Name> {
         let Some(stage) = self.stage() else { return Vec::new() };
@@ -278,7 +301,7 @@ impl<'a> Windows<'a> {
 
     /// Blocks at the beginning and at the end of a row that need code of their own, because they see
     /// padding or are smaller; none if that would be too much code.
-    fn edges(&self, row: &Pair, width: i64, columns: i64, pixels: i64, padded: &[Name]) -> (i64, i64) {
+    fn edges(&self, row: &Pair, width: i64, columns: i64, pixels: i64) -> (i64, i64) {
         let blocks = (width + pixels - 1) / pixels;
         let smaller = i64::from(width % pixels != 0);
         let mut inside: Option<(i64, i64)> = None;
@@ -287,9 +310,6 @@ impl<'a> Windows<'a> {
         for (s, inst) in reads {
             let Inst::Read { tensor, index, outside: Some(_) } = inst else { continue };
             let buffer = &self.plan.nest.buffers[*tensor];
-            if !padded.contains(&buffer.name) {
-                continue;
-            }
             for (e, dim) in index.iter().zip(&buffer.dims) {
                 let (Some((_, rest)), Some(dim)) = (e.split_axis(&s.full(&row.free)), dim.as_const()) else {
                     continue;
@@ -419,17 +439,20 @@ fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) ->
 fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(Vec<Pair>, Vec<String>)> {
     let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
-        reduced.extent.as_const()?;
+        let extent = reduced.extent.as_const()?;
         let full = stage.full(&reduced.name);
         let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
             let Inst::Read { tensor, index, .. } = inst else { return None };
             let e = index.iter().find(|e| e.uses_axis(&full))?;
             let dilation = e.split_axis(&full)?.0.as_const().filter(|d| *d > 0)?;
-            // What moves along contiguous elements are the channels of a group.
-            stride(&nest.buffers[*tensor], index, &full).filter(|s| !s.is(1))?;
+            let contiguous = stride(&nest.buffers[*tensor], index, &full)?.is(1);
             free.iter().find_map(|f| {
                 let at = stage.full(f);
                 let step = e.split_axis(&at).and_then(|(s, _)| s.as_const()).filter(|s| *s > 0)?;
+                // Whole steps along contiguous elements are the channels of a group.
+                if contiguous && extent * dilation <= step {
+                    return None;
+                }
                 let distance = stride(&nest.buffers[*tensor], index, &at)?.as_const()?;
                 Some((distance, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
             })

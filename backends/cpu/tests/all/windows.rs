@@ -227,6 +227,36 @@ fn convolutions_of_groups_and_of_few_channels() {
 }
 
 #[test]
+fn accumulators_and_images_in_other_layouts() {
+    // The sums lie channels first, as does the image of a first layer.
+    let k = kernel("conv")
+        .input("x", "1;3;21;17")
+        .input("w", "32;3;3;3")
+        .output("y", "1;11;9;32")
+        .temporary("acc", "1;32;11;9")
+        .compute(
+            "conv",
+            "h=11 w=9 m=32 +c=3 +kh=3 +kw=3",
+            ("acc", "0;%m;%h;%w"),
+            binary(
+                BinaryOp::Mul,
+                read_or(0, "0;%c;%h * 2 + %kh - 1;%w * 2 + %kw - 1", 0.0),
+                read(1, "%m;%c;%kh;%kw"),
+            ),
+            Some(Combine::Add),
+        )
+        .compute(
+            "relu",
+            "h=11 w=9 m=32",
+            ("y", "0;%h;%w;%m"),
+            binary(BinaryOp::Max, read(3, "0;%m;%h;%w"), constant(0.0)),
+            None,
+        )
+        .done();
+    is_window(&k, &[1]);
+}
+
+#[test]
 fn convolutions_of_many_channels() {
     is_window(&convolution(Image::square(7, 3, 1, 40), 1, 33, true), &[1]);
     is_window(&convolution(Image::square(12, 5, 2, 70), 1, 20, true), &[1]);
