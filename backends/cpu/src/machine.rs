@@ -131,6 +131,15 @@ impl Machine {
         Machine::for_cpu("host", &features)
     }
 
+    /// Vector registers that a multiply-add's broadcast operand takes. On x86 one, since it is read from
+    /// memory or loaded just before its use. AArch64 loads it apart and some steps ahead, into lanes from which the
+    /// multiply-add takes it.
+    #[must_use]
+    pub fn broadcast_registers(&self) -> i64 {
+        // Only AArch64 has that many registers of that size.
+        if self.vector_bits == 128 && self.vector_registers == 32 { 4 } else { 1 }
+    }
+
     /// Elements of that many bytes in a vector register.
     #[must_use]
     pub fn lanes(&self, element_bytes: usize) -> u32 {

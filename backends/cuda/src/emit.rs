@@ -69,6 +69,11 @@ impl Platform for Gpu<'_> {
     fn vector_bits(&self) -> u32 {
         32
     }
+
+    fn has_masks(&self) -> bool {
+        // A thread has one lane; a mask of it is a predicate.
+        true
+    }
 }
 
 /// A pointer into any address space as one that all loads and stores take; LLVM infers the space again.

@@ -90,7 +90,7 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     let context = lowering::lowering_context();
     let mut module = Module::new(Location::unknown(&context));
     clock.end("set-up");
-    let cpu = Cpu { vector_bits: target.vector_bits() };
+    let cpu = Cpu { vector_bits: target.vector_bits(), masks: target.has_masks() };
     function::kernel(&Builder::new(&context), &module, nest, &symbol, &cpu)?;
     lowering::verify(&context, &module)?;
     clock.end("emission");

@@ -11,6 +11,7 @@ pub mod cast;
 pub mod function;
 mod index;
 mod loops;
+mod masked;
 mod memory;
 pub mod platform;
 mod reduction;

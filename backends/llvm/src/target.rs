@@ -144,6 +144,12 @@ impl Target {
         }
     }
 
+    /// Whether there are instructions that access only some lanes of a vector, as AVX2's and AVX-512's.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        self.architecture() == Some(Architecture::X86_64)
+    }
+
     /// The CPU by which LLVM selects instructions and schedules them.
     pub(crate) fn llvm_cpu(&self) -> &str {
         if self.cpu.starts_with("armv") { "generic" } else { &self.cpu }

@@ -37,8 +37,8 @@ pub(super) fn choose(
     for vectors in (1..=most_vectors).rev() {
         for rows in 1..=most_rows {
             let accumulators = rows * vectors;
-            // A vector of each column and one element of A are in registers too.
-            let registers = accumulators + vectors + 1;
+            // A vector of each column and elements of A are in registers too.
+            let registers = accumulators + vectors + machine.broadcast_registers();
             if registers > i64::from(machine.vector_registers) {
                 break;
             }
@@ -75,6 +75,9 @@ mod tests {
         let old = Machine::named("x86-64-v3").unwrap();
         let t = choose(&old, 8, (None, None), 0);
         assert!(t.rows * t.vectors <= 12);
+        let arm = Machine::named("neoverse-n1").unwrap();
+        let t = choose(&arm, 4, (None, None), 0);
+        assert!((21..=24).contains(&(t.rows * t.vectors)) && t.vectors >= 2, "{t:?}");
         assert!(choose(&zen, 16, (None, None), 4096).rows <= 6);
     }
 }

@@ -181,15 +181,25 @@ impl<'c> Emitter<'_, 'c> {
             }
             _ => {
                 let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
-                let whole = self.b.int(Kind::I1, lanes, 1);
-                let uniform = conditions.uniform.map(|c| self.b.broadcast(c, lanes));
-                let mask = self.both(self.both(mask, conditions.lanes), uniform).unwrap_or(whole);
+                let varying = self.both(mask, conditions.lanes);
                 let otherwise = otherwise(self, lanes);
-                match access {
-                    Access::Contiguous(at) => self.b.masked_load(at, mask, otherwise),
-                    Access::Uniform(at) | Access::Indexed(at) => {
-                        let at = self.b.broadcast(at, lanes);
-                        self.b.gather(at, mask, otherwise)
+                match (access, conditions.uniform) {
+                    (Access::Contiguous(at), Some(holds))
+                        if varying.is_none() && !self.platform.has_masks() =>
+                    {
+                        let [value] = self.b.choose(holds, || [self.b.load(at, kind, lanes)], || [otherwise]);
+                        value
+                    }
+                    (access, uniform) => {
+                        let uniform = uniform.map(|c| self.b.broadcast(c, lanes));
+                        let mask = self.both(varying, uniform);
+                        match (access, mask) {
+                            (Access::Contiguous(at), Some(mask)) => self.load_where(at, mask, otherwise),
+                            (Access::Contiguous(at), None) => self.b.load(at, kind, lanes),
+                            (Access::Uniform(at) | Access::Indexed(at), mask) => {
+                                self.gather_where(self.b.broadcast(at, lanes), mask, otherwise)
+                            }
+                        }
                     }
                 }
             }
@@ -211,7 +221,7 @@ impl<'c> Emitter<'_, 'c> {
             Access::Contiguous(at) => {
                 let value = self.b.broadcast(value, lanes);
                 match mask {
-                    Some(mask) if space != Space::Register => self.b.masked_store(value, at, mask),
+                    Some(mask) if space != Space::Register => self.store_where(value, at, mask),
                     _ => self.b.store(value, at),
                 }
             }

@@ -29,6 +29,9 @@ pub trait Platform {
 
     /// Bits of a vector register: how many accumulators a contraction has.
     fn vector_bits(&self) -> u32;
+
+    /// Whether there are instructions that access only some lanes of a vector.
+    fn has_masks(&self) -> bool;
 }
 
 /// A CPU with vectors of that many bits.
@@ -36,6 +39,8 @@ pub trait Platform {
 pub struct Cpu {
     /// 512, 256 or 128.
     pub vector_bits: u32,
+    /// Whether it has masked loads, stores and gathers.
+    pub masks: bool,
 }
 
 fn absent(what: &str) -> Diagnostic {
@@ -57,5 +62,9 @@ impl Platform for Cpu {
 
     fn vector_bits(&self) -> u32 {
         self.vector_bits
+    }
+
+    fn has_masks(&self) -> bool {
+        self.masks
     }
 }

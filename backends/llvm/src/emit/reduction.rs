@@ -150,7 +150,7 @@ impl<'c> Emitter<'_, 'c> {
                         } else {
                             self.b.int(kind, lanes, 0)
                         };
-                        self.b.masked_load(at, mask, nothing)
+                        self.load_where(at, mask, nothing)
                     }
                     _ => self.b.load(at, kind, lanes),
                 };

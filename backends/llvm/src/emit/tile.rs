@@ -257,7 +257,7 @@ impl<'c> Emitter<'_, 'c> {
         let raw = if stride.is(1) {
             match shape.masks[v] {
                 None => self.b.load(pointer, kind, shape.lanes),
-                Some(mask) => self.b.masked_load(pointer, mask, zeros()),
+                Some(mask) => self.load_where(pointer, mask, zeros()),
             }
         } else {
             let zeros = zeros();
@@ -265,8 +265,7 @@ impl<'c> Emitter<'_, 'c> {
             let iota = self.b.iota(Kind::I64, shape.lanes, 1);
             let offsets = self.b.mul(iota, by);
             let pointers = self.b.address(pointer, offsets, kind, false);
-            let mask = shape.masks[v].unwrap_or_else(|| self.b.int(Kind::I1, shape.lanes, 1));
-            self.b.gather(pointers, mask, zeros)
+            self.gather_where(pointers, shape.masks[v], zeros)
         };
         Ok(self.loaded(raw, dtype))
     }
