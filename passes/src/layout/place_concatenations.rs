@@ -150,7 +150,7 @@ fn existing(concat: &Concatenation, places: &BTreeMap<TensorId, Place>) -> Optio
             (p.whole, p.dim) == (first.whole, concat.dim) && p.offset == start.clone() + part.offset.clone()
         })
     });
-    fits.then(|| Place { whole: first.whole, dim: concat.dim, offset: start })
+    fits.then_some(Place { whole: first.whole, dim: concat.dim, offset: start })
 }
 
 /// Whether a tensor may lie there: one kernel writes it, every access stays within it, and no kernel would
