@@ -12,6 +12,7 @@
 //! | [`merge()`] | joins the loops of two stages (compute at); temporaries shrink |
 //! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
 //! | [`predicate()`] | a constant extent with guards |
+//! | [`remainder()`] | the iteration in which an inner loop is shorter apart |
 //! | [`cache_read()`] | an operand through a panel in scratch memory |
 //! | [`cache_region()`] | the part of an operand that windows read, each element once, in scratch memory |
 //! | [`cache_write()`] | an output through a temporary |
@@ -39,6 +40,7 @@ mod permute;
 mod place;
 mod predicate;
 mod ranges;
+mod remainder;
 mod reorder;
 mod shrink;
 mod skip;
@@ -62,6 +64,7 @@ pub use peel::{MAX_PEEL, peel};
 pub use permute::permute;
 pub use place::{MAX_REGISTER_ELEMENTS, place};
 pub use predicate::predicate;
+pub use remainder::remainder;
 pub use reorder::reorder;
 pub use skip::skip;
 pub use split::split;

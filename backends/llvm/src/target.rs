@@ -4,11 +4,15 @@ mod known;
 
 use inkwell::{
     OptimizationLevel,
+    llvm_sys::support::LLVMParseCommandLineOptions,
     targets::{self, CodeModel, InitializationConfig, RelocMode, TargetMachine, TargetTriple},
 };
 use known::{AARCH64, X86_64, X86_64_FEATURES};
 use mlcc_ir::diagnostic::{Diagnostic, Result};
-use std::sync::Once;
+use std::{
+    ffi::{CStr, c_int},
+    sync::Once,
+};
 
 /// A CPU and the features of it that code may use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +34,23 @@ pub enum Architecture {
     Aarch64,
 }
 
+/// Options of LLVM's code generator, for the whole process. Kernels come in an order that keeps what is live
+/// within the registers; the scheduler before register allocation moves a micro-kernel's loads up and makes
+/// it spill half of its accumulators.
+const OPTIONS: [&CStr; 2] = [c"mlcc", c"-enable-misched=0"];
+
 fn initialize() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         targets::Target::initialize_x86(&InitializationConfig::default());
         targets::Target::initialize_aarch64(&InitializationConfig::default());
+
+        let arguments = OPTIONS.map(CStr::as_ptr);
+        // SAFETY: `arguments` are pointers to as many strings that end with 0 and live as long as the program,
+        // and this runs once, before any code generator of this process exists.
+        unsafe {
+            LLVMParseCommandLineOptions(arguments.len() as c_int, arguments.as_ptr(), std::ptr::null());
+        }
     });
 }
 

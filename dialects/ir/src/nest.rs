@@ -105,11 +105,12 @@ pub struct TileOperand {
     pub k_stride: Expr,
 }
 
-/// `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of `rows` by `cols`: what `tensorize`
+/// `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of `rows` by `cols`, which may be the first
+/// ones of a larger accumulator: what `tensorize`
 /// leaves, emitted by a micro-kernel template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContractionTile {
-    /// Register buffer of `rows` by `cols` elements.
+    /// Register buffer of at least `rows` by `cols` elements.
     pub acc: usize,
     /// Rows; a constant of at most 14.
     pub rows: u32,

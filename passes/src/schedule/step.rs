@@ -13,6 +13,7 @@ use super::{
     permute::permute,
     place::place,
     predicate::predicate,
+    remainder::remainder,
     reorder::reorder,
     skip::skip,
     split::split,
@@ -47,6 +48,8 @@ pub enum Step {
     Bind { axis: Name, mapping: Mapping },
     /// A constant extent with guards, a multiple of a number; `predicate(conv.m.i, 1)`.
     Predicate { axis: Name, multiple: i64 },
+    /// The iteration in which an inner loop is shorter apart; `remainder(conv.m.o, conv.m.i)`.
+    Remainder { outer: Name, inner: Name },
     /// An operand through a panel in scratch memory; `cache_read(x, conv.h.o, conv.k, conv.w)`.
     CacheRead { buffer: Name, at: Name, axes: Vec<Name> },
     /// The part of an operand that is read inside a loop, in scratch memory, the last dimension `pad`
@@ -86,6 +89,7 @@ impl Step {
             Step::Unroll { axis } => unroll(nest, axis),
             Step::Bind { axis, mapping } => bind(nest, axis, *mapping),
             Step::Predicate { axis, multiple } => predicate(nest, axis, *multiple),
+            Step::Remainder { outer, inner } => remainder(nest, outer, inner),
             Step::CacheRead { buffer, at, axes } => cache_read(nest, buffer, at, axes),
             Step::CacheRegion { buffer, at, pad } => cache_region(nest, buffer, at, *pad),
             Step::CacheWrite { buffer } => cache_write(nest, buffer),
@@ -118,6 +122,7 @@ impl fmt::Display for Step {
                 other => write!(f, "bind({axis}, {})", super::map_axis::describe(*other)),
             },
             Step::Predicate { axis, multiple } => write!(f, "predicate({axis}, {multiple})"),
+            Step::Remainder { outer, inner } => write!(f, "remainder({outer}, {inner})"),
             Step::CacheRead { buffer, at, axes } => write!(f, "cache_read({buffer}, {at}, {})", list(axes)),
             Step::CacheRegion { buffer, at, pad } => write!(f, "cache_region({buffer}, {at}, {pad})"),
             Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
@@ -192,6 +197,7 @@ impl FromStr for Step {
                 count(2)?;
                 Ok(Step::Predicate { axis: word(0), multiple: i64::from(number(1)?) })
             }
+            "remainder" => count(2).map(|()| Step::Remainder { outer: word(0), inner: word(1) }),
             "cache_read" => {
                 at_least(3).map(|()| Step::CacheRead { buffer: word(0), at: word(1), axes: words(2) })
             }
@@ -226,7 +232,7 @@ impl FromStr for Step {
                 Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel and permute")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel and permute")),
         }
     }
 }

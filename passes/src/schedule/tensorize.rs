@@ -45,7 +45,7 @@ pub fn tensorize(nest: &LoopNest, m: &str, n: &str, k: &str, lanes: u32) -> Resu
     });
     let outermost =
         outermost.ok_or_else(|| Diagnostic::user(format!("'{m}', '{n}' and '{k}' are not nested")))?;
-    let mut size = None;
+    let mut size: Option<(usize, u32, u32)> = None;
     let mut tiled = rewrite_loops(nest, &outermost, &mut |l, ranges| {
         if !wanted.iter().all(|a| *a == &*l.axis || super::tree::find_loop(&l.body, a).is_some()) {
             return Ok(vec![Node::Loop(l)]);
@@ -69,7 +69,9 @@ pub fn tensorize(nest: &LoopNest, m: &str, n: &str, k: &str, lanes: u32) -> Resu
         let extent = |axis: &str| chain.iter().find(|l| *l.axis == *axis).map(|l| l.extent.clone());
         let tile =
             Shape { m, n, k, lanes, around: ranges, inside: &inside, extent: &extent }.tile(nest, &store)?;
-        size = Some((tile.acc, tile.rows, tile.cols));
+        // Tiles of several sizes share the accumulator.
+        let (rows, cols) = size.map_or((0, 0), |(_, rows, cols)| (rows, cols));
+        size = Some((tile.acc, tile.rows.max(rows), tile.cols.max(cols)));
         Ok(vec![Node::Tile(tile)])
     })?;
     if let Some((acc, rows, cols)) = size {
@@ -190,7 +192,8 @@ impl Shape<'_> {
         // A padded panel has the elements, whatever they are.
         let mut padded = self.inside.clone();
         padded.push_axis(axis.into(), Expr::from(size));
-        let covered = index.iter().zip(&nest.buffers[buffer].dims).all(|(e, d)| padded.in_bounds(e, d));
+        let mut dims = index.iter().zip(&nest.buffers[buffer].dims).filter(|(e, _)| e.uses_axis(axis));
+        let covered = dims.all(|(e, d)| padded.in_bounds(e, d));
         (!covered).then_some(extent)
     }
 }

@@ -320,3 +320,19 @@ fn peeled_iterations_leave_a_middle_without_guards() {
         .collect();
     assert_eq!(checked, [true, false, true]);
 }
+
+#[test]
+fn remainder_takes_the_shorter_block_out() {
+    let split = "split(twice.m, 6); split(twice.n, 8)";
+    let peeled = after(&product(), &format!("{split}; remainder(twice.m.o, twice.m.i)"));
+    assert_eq!(find(&peeled, "twice.m.o").extent, Expr::from(3));
+    assert_eq!(find(&peeled, "twice.m.i").extent, Expr::from(6));
+    let rest = find(&peeled, "twice.m.o.rest");
+    assert_eq!(rest.extent, Expr::from(1));
+    assert_eq!(tree::find_loop(&rest.body, "twice.m.i").unwrap().extent, Expr::from(2));
+
+    // Nothing is left over, or the loop is not the one that was split.
+    assert!(refusal("split(twice.m, 5); remainder(twice.m.o, twice.m.i)").contains("not what a split"));
+    assert!(refusal(&format!("{split}; remainder(twice.m.o, twice.n.i)")).contains("not what a split"));
+    assert!(refusal("split(twice.m, 6); parallel(twice.m.o)").contains("outermost"));
+}

@@ -16,12 +16,12 @@
 //! so that the copy stays in the second cache.
 
 mod panel;
+mod whole;
 mod window;
 
 use super::{
     operand::work,
     plan::{Plan, axis},
-    register_tile::choose,
     stages::{Stage, estimate, offset, shared_axes, stage_names, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
@@ -68,6 +68,8 @@ struct Contraction<'a> {
     /// Names of all stages in order, and of the one that multiplies.
     names: Vec<String>,
     product: String,
+    /// Stages that do too much per element to be repeated for every row of a tile.
+    heavy: Vec<String>,
     /// The accumulator.
     acc: usize,
     /// Buffer of the operand with the columns.
@@ -100,6 +102,8 @@ impl<'a> Contraction<'a> {
         let all = stages(&plan.nest, &names)?;
         let stage = all.iter().find(|s| s.name == product)?;
         let nest = &plan.nest;
+        let heavy = all.iter().filter(|s| s.name != product && work(s) > LIGHT_EPILOGUE);
+        let heavy = heavy.map(|s| s.name.clone()).collect();
         let acc = stage.store.buffer;
         let dtype = nest.buffers[acc].dtype;
         let ((x, x_index), (y, y_index)) = operands(&stage.store.body)?;
@@ -136,7 +140,7 @@ impl<'a> Contraction<'a> {
         let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
         let (m, n) = (with(true, false), with(false, true));
         let lanes = i64::from(machine.lanes(dtype.size()));
-        Some(Contraction { machine, plan, names, product, acc, right, batch, m, n, k, lanes })
+        Some(Contraction { machine, plan, names, product, heavy, acc, right, batch, m, n, k, lanes })
     }
 
     fn full(&self, name: &str) -> Name {
@@ -282,50 +286,10 @@ impl<'a> Contraction<'a> {
         (rows >= MIN_ROWS_OF_PANEL).then_some(Columns::Panel)
     }
 
-    /// Tiles over the operand itself, or packed at compile time.
-    fn whole_operand(&mut self, columns: Columns) -> Option<()> {
-        let n = self.n.first()?.clone();
-        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
-        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
-        let cols = tile.vectors * self.lanes;
-        let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
-        let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();
-        counts.push((self.count(&n) + cols - 1) / cols);
-        let m = self.m.first().cloned();
-        let rows = m.as_ref().map_or(1, |m| self.count(m));
-        let packed_axes = self.packed_axes(&n)?;
-        self.split(&n, cols)?;
-        let mut outer = self.batch.clone();
-        outer.push(format!("{n}.o"));
-        let mut inner = vec![format!("{n}.i")];
-        if let Some(m) = &m {
-            self.split(m, tile.rows)?;
-            outer.push(format!("{m}.o"));
-            counts.push((rows + tile.rows - 1) / tile.rows);
-            inner.insert(0, format!("{m}.i"));
-        }
-        self.reorder(&[&outer, &inner])?;
-        if columns == Columns::Packed {
-            let buffer = self.plan.nest.buffers[self.right].name.clone();
-            self.plan.step(Step::Pack { buffer, axes: packed_axes }).ok()?;
-        }
-        self.merge(&outer)?;
-        self.micro_kernel(m.as_deref(), &n)?;
-        let axes: Vec<_> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
-        self.plan.parallelize(&axes, tile.rows * cols * depth, TILE_WORK);
-        Some(())
-    }
-
-    /// Dimensions of the packed operand: batches, panels, the reduction, the panel's columns.
-    fn packed_axes(&self, n: &str) -> Option<Vec<Name>> {
-        let stage = self.stage()?;
-        let (index, _) = read_of(&stage.store.body, self.right)?;
-        let used = |a: &&String| index.iter().any(|e| e.uses_axis(&stage.full(a)));
-        let mut axes: Vec<Name> = self.batch.iter().filter(used).map(|a| self.full(a)).collect();
-        axes.push(self.full(&format!("{n}.o")));
-        axes.extend(self.k.iter().map(|a| self.full(a)));
-        axes.push(self.full(&format!("{n}.i")));
-        Some(axes)
+    /// Rows or columns that are left over get a micro-kernel of their own: `inner` is the tile's axis, `outer`
+    /// the one that counts tiles. All stages share the loops over `outer`.
+    fn peel(&mut self, outer: &str, inner: &str) {
+        self.plan.attempt(Step::Remainder { outer: self.full(outer), inner: self.full(inner) });
     }
 
     /// Turns the loops inside a register tile into the micro-kernel, and the others into vectors.
@@ -349,14 +313,13 @@ impl<'a> Contraction<'a> {
             lanes: self.lanes as u32,
         };
         self.plan.step(step).ok()?;
-        let heavy: Vec<bool> = self.epilogue_weights();
-        for (at, name) in self.names.clone().into_iter().enumerate() {
+        for name in self.names.clone() {
             if name == self.product {
                 continue;
             }
             if let Some(row) = &row {
                 self.plan.step(Step::Predicate { axis: axis(&name, row), multiple: 1 }).ok()?;
-                if !heavy[at] {
+                if !self.heavy.contains(&name) {
                     self.plan.attempt(Step::Unroll { axis: axis(&name, row) });
                 }
             }
@@ -366,29 +329,6 @@ impl<'a> Contraction<'a> {
             self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 }).ok()?;
         }
         Some(())
-    }
-
-    /// Which stages do too much per element to be repeated for every row of a tile.
-    fn epilogue_weights(&self) -> Vec<bool> {
-        let mut stores = Vec::new();
-        self.plan.nest.visit(&mut |node| {
-            if let mlcc_ir::nest::Node::Store(s) = node {
-                stores.push(s.clone());
-            }
-        });
-        // Stores of epilogues follow each other as the stages do; the product is a tile by now, and
-        // copies into panels come first.
-        let epilogues = self.names.len() - 1;
-        let mut own = stores.split_off(stores.len().saturating_sub(epilogues)).into_iter();
-        self.names
-            .iter()
-            .map(|name| {
-                *name != self.product
-                    && own.next().is_some_and(|store| {
-                        work(&Stage { name: name.clone(), axes: Vec::new(), store }) > LIGHT_EPILOGUE
-                    })
-            })
-            .collect()
     }
 }
 

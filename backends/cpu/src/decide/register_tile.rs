@@ -21,7 +21,7 @@ const MAX_VECTORS_OF_ROW: i64 = 8;
 ///
 /// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and
 /// vector, most of which hide behind the multiply-adds; too few accumulators wait for their latency.
-/// Rows and columns that do not fill the last tile are paid in full.
+/// Columns that do not fill the last vector are paid in full.
 /// `row_stride` is the distance of A's rows in bytes, 0 if it is not known.
 pub(super) fn choose(
     machine: &Machine,
@@ -34,7 +34,7 @@ pub(super) fn choose(
     let most_rows = machine.rows_at_stride(row_stride).min(MAX_ROWS).min(m);
     let mut best = RegisterTile { rows: 1, vectors: 1, cost: i64::MAX };
     let most_vectors = if m == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
-    for vectors in (1..=most_vectors).rev() {
+    for vectors in (1..=most_vectors.min((n + lanes - 1) / lanes)).rev() {
         for rows in 1..=most_rows {
             let accumulators = rows * vectors;
             // A vector of each column and elements of A are in registers too.
@@ -42,11 +42,14 @@ pub(super) fn choose(
             if registers > i64::from(machine.vector_registers) {
                 break;
             }
-            let step = 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors;
-            // A last tile with fewer rows needs clamped addresses and guards.
-            let step = if m % rows == 0 { step } else { step + step / 64 };
-            let tiles = (m + rows - 1) / rows * ((n + lanes * vectors - 1) / (lanes * vectors));
-            let cost = step.saturating_mul(tiles);
+            let step = |rows: i64, vectors: i64| match rows * vectors {
+                0 => 0,
+                accumulators => 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors,
+            };
+            // Rows and columns that are left over have tiles of their own.
+            let vectors_left = (n % (lanes * vectors) + lanes - 1) / lanes;
+            let across = |rows: i64| n / (lanes * vectors) * step(rows, vectors) + step(rows, vectors_left);
+            let cost = (m / rows).saturating_mul(across(rows)).saturating_add(across(m % rows));
             if cost < best.cost {
                 best = RegisterTile { rows, vectors, cost };
             }

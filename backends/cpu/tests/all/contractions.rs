@@ -18,7 +18,7 @@ fn count(nest: &LoopNest, wanted: &dyn Fn(&Node) -> bool) -> usize {
 }
 
 fn has_tile(nest: &LoopNest) -> bool {
-    count(nest, &|n| matches!(n, Node::Tile(_))) == 1
+    count(nest, &|n| matches!(n, Node::Tile(_))) > 0
 }
 
 fn is_parallel(nest: &LoopNest) -> bool {
@@ -135,6 +135,28 @@ fn narrower_vectors() {
         let (_, nest) = check_on(&machine, &k, &[1, 2], &[]);
         assert!(has_tile(&nest));
         assert_eq!(count(&nest, &|n| matches!(n, Node::Loop(l) if l.mapping == Mapping::Vector(16))), 0);
+    }
+}
+
+#[test]
+fn rows_and_columns_left_over_have_tiles_of_their_own() {
+    let tiles = |nest: &LoopNest| {
+        let mut sizes = Vec::new();
+        nest.visit(&mut |n| {
+            if let Node::Tile(t) = n {
+                assert!(t.a_rows.is_none() && t.b_cols.is_none(), "a masked tile");
+                sizes.push((t.rows, t.cols));
+            }
+        });
+        sizes
+    };
+    for (m, n, k) in [("197", "65", "33"), ("29", "70", "31"), ("15", "80", "9"), ("199", "129", "100")] {
+        let (_, nest) = check(&matmul(m, n, k, false, true), &[1], &[]);
+        assert!(tiles(&nest).len() > 1, "{m} {n} {k}: {:?}", tiles(&nest));
+    }
+    // Also where the number of rows is known only at run time.
+    for rows in [1, 13, 14, 15, 197] {
+        check(&matmul("a", "65", "33", false, true), &[1], &[("a", rows)]);
     }
 }
 

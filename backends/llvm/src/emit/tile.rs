@@ -14,9 +14,9 @@ use mlcc_ir::{
     nest::{ContractionTile, Space, TileOperand},
 };
 
-/// Multiply-adds in the body of the loop over the reduction, about; beyond it the instruction cache and
-/// LLVM's scheduler suffer.
-const BODY: usize = 96;
+/// Multiply-adds in the body of the loop over the reduction, about. Beyond it LLVM mixes the steps of the
+/// reduction, which takes more registers than a large tile leaves.
+const BODY: usize = 48;
 
 /// The parts of a micro-kernel that do not change while the reduction runs.
 struct Shape<'c> {

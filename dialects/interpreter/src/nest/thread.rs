@@ -169,12 +169,14 @@ impl State {
         let (from_a, from_b) = (at(&tile.a, &self.axes)?, at(&tile.b, &self.axes)?);
         let mut access = Access { state: self, machine };
         let dtype = access.memory(tile.acc).dtype;
+        // A tile may be smaller than the accumulator.
+        let row_stride = access.memory(tile.acc).dims.last().copied().unwrap_or(tile.cols);
         let wide = if dtype.is_float() { DType::F64 } else { dtype };
         let undefined = || Diagnostic::internal(format!("a contraction is not defined on {dtype}"));
         for r in 0..tile.rows {
             let row = r.min(a_rows - 1).max(0);
             for c in 0..tile.cols {
-                let offset = r * tile.cols + c;
+                let offset = r * row_stride + c;
                 let mut sum = cast(access.load(tile.acc, offset)?, wide);
                 for k in 0..depth {
                     let x = access.load(tile.a.buffer, place(from_a, row, k)?)?;

@@ -81,12 +81,15 @@ impl Contraction<'_> {
         middle.push(format!("{n}.o"));
         self.reorder(&[&middle, &innermost])?;
         self.merge(&middle)?;
-        self.micro_kernel(m_inner.as_deref(), &n)?;
         let columns = block.columns.unwrap_or(block.size * 64);
         let inside = rows.saturating_mul(columns).saturating_mul(depth);
         let parts = if m_inner == m { 1 } else { counts[counts.len() - 1].max(1) };
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside / parts, TILE_WORK);
+        for axis in &middle {
+            self.peel(axis, &format!("{}.i", axis.strip_suffix(".o")?));
+        }
+        self.micro_kernel(m_inner.as_deref(), &n)?;
         Some(())
     }
 

@@ -163,13 +163,15 @@ impl Contraction<'_> {
             self.stage_lines(&image, &outer, if conflict { self.lanes } else { 0 })?;
         }
         self.merge(&middle)?;
-        self.m = vec![row.clone()];
-        self.micro_kernel(Some(&row), &n)?;
         for name in &outer {
             if !self.plan.attempt(Step::Parallel { axis: self.full(name) }) {
                 break;
             }
         }
+        self.peel(&middle[0], &format!("{n}.i"));
+        self.peel(&middle[2], &format!("{row}.i"));
+        self.m = vec![row.clone()];
+        self.micro_kernel(Some(&row), &n)?;
         Some(())
     }
 
