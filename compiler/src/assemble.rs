@@ -291,7 +291,7 @@ impl Assembler<'_> {
                     instructions.push(Instruction::Alloc(self.buffer(id)?));
                 }
             }
-            instructions.push(self.instruction(step)?);
+            push(&mut instructions, self.instruction(step)?);
             for &id in &heap {
                 if self.parts.arena.lifetimes[id].is_some_and(|life| life.1 == at) {
                     instructions.push(Instruction::Free(self.buffer(id)?));
@@ -384,6 +384,14 @@ impl Assembler<'_> {
             flags: self.parts.flags.clone(),
             machine_hash: self.parts.machine_hash.clone(),
         })
+    }
+}
+
+/// Appends an instruction; launches that follow each other are one region, which costs one fork.
+fn push(instructions: &mut Vec<Instruction>, instruction: Instruction) {
+    match (instructions.last_mut(), instruction) {
+        (Some(Instruction::Region(region)), Instruction::Region(launches)) => region.extend(launches),
+        (_, instruction) => instructions.push(instruction),
     }
 }
 

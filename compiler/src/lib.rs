@@ -14,6 +14,7 @@ pub mod cli;
 pub mod codegen;
 pub mod dump;
 pub mod inputs;
+pub mod measure;
 pub mod npy;
 mod packing;
 pub mod phase;

@@ -1,6 +1,10 @@
 //! `mlcc bench FILE`: times runs from inputs in memory to outputs in memory.
 
+mod profile;
+mod trace;
+
 use super::{Outcome, load, one, output, runtime_error};
+use crate::measure::Roofline;
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_runtime::{Context, Model, Tensor, TensorMut};
 use std::{
@@ -23,12 +27,18 @@ pub(super) struct Args {
     /// How long to measure, in seconds.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Measure that many runs, however long they take.
+    #[arg(long, conflicts_with = "seconds")]
+    runs: Option<usize>,
     /// Print one JSON object with `median_ms` and more.
     #[arg(long)]
     json: bool,
-    /// Show the time of each kernel.
+    /// Show each kernel's time, and its rates beside what the machine is measured to do.
     #[arg(long)]
     profile: bool,
+    /// Write what each thread did in one run as a Chrome trace, for Perfetto.
+    #[arg(long, value_name = "FILE")]
+    export_profile: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -42,7 +52,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let start = Instant::now();
     let mut outputs = context.run_owned(&inputs).map_err(|e| runtime_error(&e))?;
     let first = start.elapsed();
-    let times = measure(&mut context, &inputs, &mut outputs, Duration::from_secs_f64(args.seconds))?;
+    let seconds = Duration::from_secs_f64(args.seconds);
+    let until = |share| args.runs.map_or(Until::Time(seconds / share), Until::Runs);
+    let mut times = measure(&mut context, &inputs, &mut outputs, until(1))?;
+    times.sort();
     let ms = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
     if args.json {
         let json = serde_json::json!({
@@ -62,10 +75,16 @@ pub(super) fn run(args: &Args) -> Outcome {
             first.as_secs_f64() * 1e3
         )?;
     }
-    if args.profile {
+    if args.profile || args.export_profile.is_some() {
+        let roofline = Roofline::measure(model.pool().threads());
         context.start_profile();
-        measure(&mut context, &inputs, &mut outputs, Duration::from_secs_f64(args.seconds / 2.0))?;
-        print_profile(&model, &context)?;
+        let runs = measure(&mut context, &inputs, &mut outputs, until(2))?;
+        if args.profile {
+            profile::print(&model, &context, &roofline, &runs)?;
+        }
+        if let Some(path) = &args.export_profile {
+            trace::write(path, &model, &context, &roofline)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -87,65 +106,40 @@ fn given_or_zeros(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<Di
         .collect()
 }
 
-/// Times runs for `time`, at least three; sorted.
+/// When to stop measuring.
+enum Until {
+    /// After that time, and at least three runs.
+    Time(Duration),
+    /// After that many runs.
+    Runs(usize),
+}
+
+/// Times runs, in order.
 fn measure(
     context: &mut Context,
     inputs: &[mlcc_runtime::TensorRef<'_>],
     outputs: &mut [Tensor],
-    time: Duration,
+    until: Until,
 ) -> Result<Vec<Duration>, Vec<Diagnostic>> {
     let mut times = Vec::new();
-    let end = Instant::now() + time;
-    while times.len() < 3 || Instant::now() < end {
+    let began = Instant::now();
+    loop {
+        let over = match until {
+            Until::Time(time) => times.len() >= 3 && began.elapsed() >= time,
+            Until::Runs(runs) => times.len() >= runs.max(1),
+        };
+        if over {
+            break;
+        }
         let start = Instant::now();
         let mut targets: Vec<TensorMut<'_>> = outputs.iter_mut().map(Tensor::as_mut).collect();
         context.run(inputs, &mut targets).map_err(|e| runtime_error(&e))?;
         times.push(start.elapsed());
     }
-    times.sort();
     Ok(times)
 }
 
-/// Per kernel: time, share, rates, nodes; the slowest first.
-fn print_profile(model: &Model, context: &Context) -> Result<(), Vec<Diagnostic>> {
-    struct Row {
-        kernel: u32,
-        ms: f64,
-        launches: u64,
-        flops: f64,
-        bytes: f64,
-    }
-    let mut rows: Vec<Row> = Vec::new();
-    let known = |e: &mlcc_format::Expr| e.as_const().unwrap_or(0) as f64;
-    for (profile, launch) in context.profile().iter().zip(model.plan().launches()) {
-        let ms = profile.nanoseconds as f64 / 1e6 / profile.calls.max(1) as f64;
-        let (flops, bytes) = (known(&launch.flops), known(&launch.bytes));
-        match rows.iter_mut().find(|r| r.kernel == launch.kernel) {
-            Some(row) => {
-                row.ms += ms;
-                row.launches += 1;
-                row.flops += flops;
-                row.bytes += bytes;
-            }
-            None => rows.push(Row { kernel: launch.kernel, ms, launches: 1, flops, bytes }),
-        }
-    }
-    rows.sort_by(|a, b| b.ms.total_cmp(&a.ms));
-    let total: f64 = rows.iter().map(|r| r.ms).sum();
-    output::line!("{:>9} {:>6} {:>5} {:>8} {:>7}  kernel", "ms", "share", "runs", "GFLOP/s", "GB/s")?;
-    for row in &rows {
-        let info = &model.manifest().kernels[row.kernel as usize];
-        output::line!(
-            "{:9.3} {:5.1}% {:5} {:8.1} {:7.1}  {}  [{}]  {}",
-            row.ms,
-            row.ms / total * 100.0,
-            row.launches,
-            row.flops / row.ms / 1e6,
-            row.bytes / row.ms / 1e6,
-            info.name,
-            info.decision.split(':').next().unwrap_or_default(),
-            info.nodes.first().map_or("", String::as_str),
-        )?;
-    }
-    Ok(())
+/// The variant of a kernel's decision.
+fn variant(decision: &str) -> &str {
+    decision.split(':').next().unwrap_or_default()
 }

@@ -19,6 +19,27 @@ pub(crate) struct Access {
     pub(crate) combines: bool,
     /// Ranges of the axes around, within the nodes that were searched.
     pub(crate) ranges: Ranges,
+    /// `a < b` wherever the access happens.
+    pub(crate) guards: Vec<(Expr, Expr)>,
+}
+
+impl Access {
+    /// The range of an expression where the access happens: what the axes around allow, and no more than
+    /// a guard or the end of a shorter last block leaves. Of `o * 48 + i` with `o` to 7 and `i` to 48 the
+    /// axes say less than 336; `i < 333 - o * 48` says less than 333.
+    fn range_of(&self, e: &Expr) -> Interval {
+        let mut range = self.ranges.of(e);
+        let ends = self.ranges.ends();
+        for (a, b) in self.guards.iter().chain(&ends) {
+            // e = (e - a + b) + (a - b), of which the latter is at most -1.
+            let bound = self.ranges.of(&(e.clone() - a.clone() + b.clone())).high.map(|high| high - 1);
+            range.high = match (range.high, bound) {
+                (Some(high), Some(bound)) => Some(high.min(bound)),
+                (high, bound) => high.or(bound),
+            };
+        }
+        range
+    }
 }
 
 /// All accesses in the nodes, in program order; a store's reads come before its write.
@@ -40,6 +61,7 @@ pub(crate) fn accesses(nodes: &[Node]) -> Vec<Access> {
                                 write: false,
                                 combines: false,
                                 ranges: ranges.clone(),
+                                guards: s.guards.clone(),
                             });
                         }
                     }
@@ -49,12 +71,14 @@ pub(crate) fn accesses(nodes: &[Node]) -> Vec<Access> {
                         write: true,
                         combines: s.combine.is_some(),
                         ranges: ranges.clone(),
+                        guards: s.guards.clone(),
                     });
                 }
                 Node::Tile(t) => {
                     for (buffer, write) in [(t.a.buffer, false), (t.b.buffer, false), (t.acc, true)] {
                         let ranges = ranges.clone();
-                        out.push(Access { buffer, index: None, write, combines: write, ranges });
+                        let guards = Vec::new();
+                        out.push(Access { buffer, index: None, write, combines: write, ranges, guards });
                     }
                 }
                 Node::Barrier => {}
@@ -78,24 +102,24 @@ pub(crate) fn linear(buffer: &Buffer, index: &[Expr]) -> Expr {
 pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
     let indices: Option<Vec<&[Expr]>> = accesses.iter().map(|a| a.index.as_deref()).collect();
     let Some(indices) = indices else { return false };
-    let inner: Vec<&Ranges> = accesses.iter().map(|a| &a.ranges).collect();
     let dims = buffer.dims.len();
     (0..dims).any(|d| {
         let at: Vec<Expr> = indices.iter().map(|i| i[d].clone()).collect();
-        one_to_one(axis, &at, &inner)
+        one_to_one(axis, &at, accesses)
     }) || dims > 1 && {
         let at: Vec<Expr> = indices.iter().map(|i| linear(buffer, i)).collect();
-        one_to_one(axis, &at, &inner)
+        one_to_one(axis, &at, accesses)
     }
 }
 
 /// Whether all expressions are `c * axis + common + rest` with one coefficient `c` and `rest` varying by
 /// less than `c`, so that equal values mean equal iterations.
-fn one_to_one(axis: &str, exprs: &[Expr], inner: &[&Ranges]) -> bool {
+fn one_to_one(axis: &str, exprs: &[Expr], accesses: &[&Access]) -> bool {
     let mut coefficient: Option<Expr> = None;
     let mut common: Option<Expr> = None;
     let mut spread = Interval { low: None, high: None };
-    for (at, (e, ranges)) in exprs.iter().zip(inner).enumerate() {
+    for (at, (e, access)) in exprs.iter().zip(accesses).enumerate() {
+        let ranges = &access.ranges;
         let Some((c, rest)) = e.split_axis(axis) else { return false };
         if c.is(0) || e.uses_values() || coefficient.as_ref().is_some_and(|k| *k != c) {
             return false;
@@ -107,7 +131,7 @@ fn one_to_one(axis: &str, exprs: &[Expr], inner: &[&Ranges]) -> bool {
             fixed = fixed.replace_axis(name, &Expr::from(0));
         }
         let base = common.get_or_insert(fixed);
-        let varying = ranges.of(&(rest - base.clone()));
+        let varying = access.range_of(&(rest - base.clone()));
         spread = match (at, varying.low, varying.high) {
             (_, None, _) | (_, _, None) => return false,
             (0, ..) => varying,

@@ -40,6 +40,20 @@ impl Ranges {
         self.axes.iter().rev().find(|(n, ..)| **n == *axis).map(|(_, e, _)| e.clone())
     }
 
+    /// `(axis, end)` with `axis < end`, for the axes whose extent is the smaller of two, as a split leaves
+    /// it.
+    pub(crate) fn ends(&self) -> Vec<(Expr, Expr)> {
+        let mut ends = Vec::new();
+        for (axis, extent, _) in &self.axes {
+            if let ([(product, 1)], 0) = (extent.terms(), extent.constant())
+                && let [Atom::Min(sides)] = &product[..]
+            {
+                ends.extend([&sides.0, &sides.1].map(|end| (Expr::axis(axis), end.clone())));
+            }
+        }
+        ends
+    }
+
     /// Names of the axes around, outermost first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
         self.axes.iter().map(|(n, ..)| n)

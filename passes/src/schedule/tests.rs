@@ -178,6 +178,28 @@ fn a_split_that_does_not_divide_ends_early() {
 }
 
 #[test]
+fn blocks_whose_last_part_is_shorter_are_parallel() {
+    let mut alone = product();
+    alone.body.drain(..2);
+    let steps = "fuse(twice.m, twice.n); split(twice.m_n, 200); split(twice.m_n.i, 48)";
+    let nest = after(&alone, steps);
+    // The end is the loop's extent, or a guard: 5 blocks of 48 are no more than 200 either way.
+    let ends = after(&nest, "parallel(twice.m_n.o)");
+    assert_eq!(ends.tiles(), Expr::from(3));
+    let guarded = after(&nest, "predicate(twice.m_n.i.i, 16); parallel(twice.m_n.o)");
+    assert_eq!(guarded.tiles(), Expr::from(3));
+    // Without the guard the blocks do overlap.
+    let mut wide = after(&nest, "predicate(twice.m_n.i.i, 16)");
+    tree::each_store(&mut wide.body, &mut |s| s.guards.clear());
+    let parallel: Step = "parallel(twice.m_n.o)".parse().unwrap();
+    let message = parallel.apply(&wide).unwrap_err().message;
+    assert_eq!(
+        message,
+        "parallel(twice.m_n.o): iterations over 'twice.m_n.o' meet in the same elements of 'y'"
+    );
+}
+
+#[test]
 fn fusing_flattens_what_only_the_pair_indexes() {
     let nest = after(&product(), "fuse(twice.m, twice.n); fuse(mm.init.m, mm.init.n)");
     assert_eq!(nest.buffers[2].dims, [Expr::from(600)]);

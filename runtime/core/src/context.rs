@@ -4,9 +4,10 @@ use crate::bind::{self, Side};
 use crate::execute::{Outputs, Run};
 use crate::memory::HeapStatistics;
 use crate::model::Inner;
+use crate::profile::Recorder;
 use crate::state::State;
 use crate::tensor::{Tensor, TensorMut, TensorRef};
-use crate::{Error, LaunchProfile};
+use crate::{Error, LaunchProfile, Span};
 use std::sync::Arc;
 
 /// A model together with the memory of a call: arena, scratch, heap and the sizes of the last shapes.
@@ -65,6 +66,9 @@ impl Context {
                 self.state.move_to(model, id, inputs[input as usize].data.as_ptr().cast_mut());
             }
         }
+        if let Some(profile) = &mut self.state.profile {
+            profile.begin_run();
+        }
         let result = Run { model, state: &mut self.state, outputs }.execute();
         self.state.free_all();
         result
@@ -74,13 +78,19 @@ impl Context {
     pub fn start_profile(&mut self) {
         let entry =
             |launch: &mlcc_format::Launch| LaunchProfile { kernel: launch.kernel, ..Default::default() };
-        self.state.profile = Some(self.model.plan.launches().map(entry).collect());
+        let launches = self.model.plan.launches().map(entry).collect();
+        self.state.profile = Some(Recorder::new(launches, self.model.pool.threads()));
     }
 
     /// What the launches cost since [`Context::start_profile`], in the order of
     /// [`mlcc_format::Plan::launches`]; empty where nothing was measured.
     pub fn profile(&self) -> &[LaunchProfile] {
-        self.state.profile.as_deref().unwrap_or_default()
+        self.state.profile.as_ref().map_or(&[], |profile| &profile.launches)
+    }
+
+    /// What the threads did in the last run, by begin; empty where nothing was measured.
+    pub fn spans(&self) -> &[Span] {
+        self.state.profile.as_ref().map_or(&[], |profile| &profile.spans)
     }
 
     /// What the heap did so far.

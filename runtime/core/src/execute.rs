@@ -6,7 +6,6 @@ use crate::state::{Slot, State};
 use crate::tensor::{Tensor, TensorMut};
 use crate::{Error, bind};
 use mlcc_format::{BlockId, BufferId, DType, Instruction, Launch, Loop, Place};
-use std::time::Instant;
 
 /// Copies above this size are shared among the threads, in pieces of this size.
 const COPY_PIECE: u64 = 256 << 10;
@@ -134,16 +133,14 @@ impl Run<'_, '_> {
         };
         let steps = &state.steps[first..first + launches.len()];
         match &mut state.profile {
-            None => model.pool.run(steps, &body, &mut |_| {}),
+            None => model.pool.run(steps, &body),
             Some(profile) => {
-                let mut last = Instant::now();
-                model.pool.run(steps, &body, &mut |step| {
-                    let entry = &mut profile[first + step];
-                    let now = Instant::now();
-                    entry.calls += 1;
-                    entry.nanoseconds += now.duration_since(last).as_nanos() as u64;
-                    last = now;
-                });
+                let timed = |step: usize, participant: usize, begin: i64, end: i64| {
+                    let run = || body(step, participant, begin, end);
+                    profile.record(first + step, participant, (begin, end), run);
+                };
+                model.pool.run(steps, &timed);
+                profile.collect();
             }
         }
         Ok(())
@@ -161,7 +158,7 @@ impl Run<'_, '_> {
         let (to, from) = (Shared(to.address), Shared(from.address));
         // Pieces of an overlapping copy would overwrite each other's source.
         let piece = if apart { COPY_PIECE } else { bytes.max(1) };
-        let step = crate::pool::Step { tiles: bytes.div_ceil(piece) as i64, grain: 1 };
+        let step = crate::pool::Step { tiles: bytes.div_ceil(piece) as i64, grain: 1, waits: true };
         let body = |_: usize, _: usize, begin: i64, end: i64| {
             let at = begin as u64 * piece;
             let len = (end as u64 * piece).min(bytes) - at;
@@ -169,7 +166,7 @@ impl Run<'_, '_> {
             // disjoint; `copy` allows that the two overlap.
             unsafe { std::ptr::copy(from.at(at as usize), to.at(at as usize), len as usize) };
         };
-        self.model.pool.run(&[step], &body, &mut |_| {});
+        self.model.pool.run(&[step], &body);
         Ok(())
     }
 

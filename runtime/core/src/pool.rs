@@ -1,11 +1,15 @@
 //! A fork-join pool of threads.
 //!
-//! Kernels are short, so a fork must cost less than a microsecond: threads wait for work by spinning
-//! for a bounded time and only then sleep. A fork publishes a *job* of several *steps*, one after
-//! the other with a barrier between. The tiles of a step are partitioned statically, one range for
-//! each thread, so that a thread meets the same data from step to step; who is done with its range
-//! takes what is left of the others'. The barrier counts finished tiles, not threads: a thread that
-//! comes late, or was asleep, delays nobody, for its range is taken by the others.
+//! Kernels are short, so a fork must cost less than a microsecond and what lies between two kernels
+//! much less: threads wait for work by spinning for a bounded time and only then sleep, and a fork
+//! publishes a *job* of many *steps*, which the threads go through together. A step waits for all
+//! before it, or, where it is independent of them, for none since the last that waited: threads that
+//! find no tile left go on to it while the others finish theirs. Steps that are not worth sharing
+//! and follow each other are executed by one thread at a stretch. How tiles are shared out is
+//! [`share`]'s matter.
+//!
+//! The barrier counts finished tiles, not threads: a thread that comes late, or was asleep, delays
+//! nobody, for its tiles are taken by the others.
 //!
 //! **Gate.** An even value is closed, an odd one is open for the job of that number. A worker enters
 //! by writing the number to its slot and then reading the gate again; the caller leaves by closing
@@ -13,15 +17,16 @@
 //! sees the gate closed and turns back, or the caller sees the worker and waits for it. Hence
 //! nobody looks at a job after its `run` returned.
 
+mod share;
+
 use crate::Error;
+use share::{Share, Unit};
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How many steps a job has at most; longer ones are cut into several.
-const MAX_STEPS: usize = 16;
 /// How long a worker spins before it sleeps, where the caller does not say.
 const SPIN: Duration = Duration::from_micros(200);
 
@@ -30,6 +35,8 @@ const SPIN: Duration = Duration::from_micros(200);
 pub(crate) struct Step {
     pub(crate) tiles: i64,
     pub(crate) grain: i64,
+    /// Whether all steps before must have ended; otherwise those since the last that waited need not.
+    pub(crate) waits: bool,
 }
 
 /// What is executed: `(step, participant, begin, end)`.
@@ -46,12 +53,6 @@ pub struct Pool {
 #[derive(Default)]
 struct Padded<T>(T);
 
-#[derive(Default)]
-struct Cursor {
-    next: AtomicI64,
-    end: AtomicI64,
-}
-
 /// The job of an open gate; its pointers outlive the gate's closing and no more.
 struct Job {
     body: *const Body<'static>,
@@ -62,10 +63,7 @@ struct Shared {
     gate: Padded<AtomicU64>,
     /// For each worker the job that it is in, or 0.
     slots: Box<[Padded<AtomicU64>]>,
-    /// For each step and participant its range.
-    cursors: Box<[Padded<Cursor>]>,
-    /// For each step the number of finished tiles.
-    done: Box<[Padded<AtomicI64>]>,
+    share: Share,
     job: UnsafeCell<Job>,
     sleepers: Padded<AtomicUsize>,
     busy: AtomicBool,
@@ -92,27 +90,25 @@ impl Pool {
         Pool::with_spin(threads, SPIN)
     }
 
-    /// As [`Pool::new`], with the time that idle threads spin before they sleep.
+    /// As [`Pool::new`], with the time that idle threads spin before they sleep. Threads beyond the
+    /// CPUs that the process may use never spin: that would take the time of those that work.
     ///
     /// # Errors
     /// Where the system starts no more threads.
     pub fn with_spin(threads: usize, spin: Duration) -> Result<Pool, Error> {
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if threads == 0 { cpus } else { threads };
         let shared = Arc::new(Shared {
             gate: Padded::default(),
-            slots: padded(threads - 1),
-            cursors: padded(threads * MAX_STEPS),
-            done: padded(MAX_STEPS),
+            slots: (1..threads).map(|_| Padded::default()).collect(),
+            share: Share::new(threads),
             job: UnsafeCell::new(Job { body: &|_, _, _, _| {}, steps: &[] }),
             sleepers: Padded::default(),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             sleep: Mutex::new(()),
             wake: Condvar::new(),
-            spin,
+            spin: if threads > cpus { Duration::ZERO } else { spin },
         });
         let mut pool = Pool { shared, workers: Vec::with_capacity(threads - 1) };
         for worker in 0..threads - 1 {
@@ -129,31 +125,35 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Executes the steps in order, each one's tiles in any order on any of the threads, and calls
-    /// `finished` after each. Where another run holds the threads, the caller works alone.
+    /// A fork and join without work, for those who want to know what it costs.
+    pub fn fork_nothing(&self) {
+        let tiles = self.threads() as i64;
+        self.run(&[Step { tiles, grain: 1, waits: true }], &|_, _, _, _| {});
+    }
+
+    /// Executes the steps, each one's tiles in any order on any of the threads, and one that waits
+    /// after all before it. Where another run holds the threads, the caller works alone.
     ///
     /// The body must not unwind: the process aborts where it does.
-    pub(crate) fn run(&self, steps: &[Step], body: &Body<'_>, finished: &mut dyn FnMut(usize)) {
-        let shareable = |step: &Step| step.tiles > step.grain.max(1);
+    pub(crate) fn run(&self, steps: &[Step], body: &Body<'_>) {
         let alone = self.workers.is_empty()
-            || !steps.iter().any(shareable)
+            || !steps.iter().enumerate().any(|(i, step)| step.is_shared() || i > 0 && !step.waits)
             || self.shared.busy.swap(true, Ordering::Acquire);
         if alone {
             for (i, step) in steps.iter().enumerate() {
                 if step.tiles > 0 {
                     body(i, 0, 0, step.tiles);
                 }
-                finished(i);
             }
             return;
         }
         let guard = AbortOnUnwind;
-        for (i, steps) in steps.chunks(MAX_STEPS).enumerate() {
-            let first = i * MAX_STEPS;
+        for (i, steps) in steps.chunks(Share::MAX_STEPS).enumerate() {
+            let first = i * Share::MAX_STEPS;
             let body = |step: usize, participant: usize, begin: i64, end: i64| {
                 body(first + step, participant, begin, end);
             };
-            self.shared.fork(steps, &body, &mut |step| finished(first + step));
+            self.shared.fork(steps, &body);
         }
         std::mem::forget(guard);
         self.shared.busy.store(false, Ordering::Release);
@@ -173,21 +173,17 @@ impl Drop for Pool {
     }
 }
 
+impl Step {
+    /// Whether more than one thread may take part.
+    fn is_shared(&self) -> bool {
+        self.tiles > self.grain.max(1)
+    }
+}
+
 impl Shared {
-    /// Executes up to `MAX_STEPS` steps on all threads. The caller holds `busy`.
-    fn fork(&self, steps: &[Step], body: &Body<'_>, finished: &mut dyn FnMut(usize)) {
-        let participants = self.slots.len() + 1;
-        for (i, step) in steps.iter().enumerate() {
-            self.done[i].0.store(0, Ordering::Relaxed);
-            let tiles = step.tiles.max(0);
-            let parts = (tiles / step.grain.max(1)).clamp(1, participants as i64);
-            for (p, cursor) in self.cursors[i * participants..][..participants].iter().enumerate() {
-                let bound =
-                    |p: i64| (i128::from(tiles) * i128::from(p.min(parts)) / i128::from(parts)) as i64;
-                cursor.0.next.store(bound(p as i64), Ordering::Relaxed);
-                cursor.0.end.store(bound(p as i64 + 1), Ordering::Relaxed);
-            }
-        }
+    /// Executes up to [`Share::MAX_STEPS`] steps on all threads. The caller holds `busy`.
+    fn fork(&self, steps: &[Step], body: &Body<'_>) {
+        self.share.begin(steps.len());
         // SAFETY: the gate is closed and no worker is inside, so nobody else looks at the job; the
         // lifetimes that are erased here end after this function, which leaves no worker inside.
         unsafe {
@@ -200,36 +196,49 @@ impl Shared {
             drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
             self.wake.notify_all();
         }
-        self.participate(steps, body, 0, finished);
+        let all = self.participate(steps, body, 0);
+        wait_until(|| self.share.finished(all));
         self.gate.0.store(number + 1, Ordering::SeqCst);
         for slot in &self.slots {
             wait_until(|| slot.0.load(Ordering::SeqCst) != number);
         }
     }
 
-    /// Takes tiles of each step until none are left, then waits until all are done.
-    fn participate(
-        &self,
-        steps: &[Step],
-        body: &Body<'_>,
-        participant: usize,
-        finished: &mut dyn FnMut(usize),
-    ) {
-        let participants = self.slots.len() + 1;
-        for (i, step) in steps.iter().enumerate() {
-            let cursors = &self.cursors[i * participants..][..participants];
-            let done = &self.done[i].0;
-            // Its own range first, then those of the others.
-            for offset in 0..participants {
-                let cursor = &cursors[(participant + offset) % participants].0;
-                while let Some((begin, end)) = cursor.take(step.grain) {
-                    body(i, participant, begin, end);
-                    done.fetch_add(end - begin, Ordering::Release);
-                }
+    /// Goes through the steps and executes what tiles there are to take. Returns how many tiles must
+    /// be finished for the job to be.
+    fn participate(&self, steps: &[Step], body: &Body<'_>, participant: usize) -> u64 {
+        let mut before = 0;
+        // Finished here and not yet known to the others.
+        let mut finished = 0;
+        // One who comes late passes what is over without looking for tiles.
+        let mut late = participant != 0;
+        let mut at = 0;
+        while at < steps.len() {
+            let unit = Unit::at(steps, at);
+            if steps[at].waits && at > 0 {
+                self.share.add_finished(std::mem::take(&mut finished));
+                wait_until(|| self.share.finished(before));
             }
-            wait_until(|| done.load(Ordering::Acquire) >= step.tiles);
-            finished(i);
+            late = late && self.share.finished(before + unit.tiles);
+            if !late {
+                self.share.take_all(&unit, participant, &mut |begin, end| {
+                    if unit.whole {
+                        for (i, step) in steps.iter().enumerate().skip(at).take(unit.steps) {
+                            if step.tiles > 0 {
+                                body(i, participant, 0, step.tiles);
+                            }
+                        }
+                    } else {
+                        body(at, participant, begin, end);
+                    }
+                    finished += (end - begin) as u64;
+                });
+            }
+            before += unit.tiles;
+            at += unit.steps;
         }
+        self.share.add_finished(finished);
+        before
     }
 
     fn work(&self, worker: usize) {
@@ -246,7 +255,7 @@ impl Shared {
                     (&*job.body, &*job.steps)
                 };
                 let guard = AbortOnUnwind;
-                self.participate(steps, body, worker + 1, &mut |_| {});
+                self.participate(steps, body, worker + 1);
                 std::mem::forget(guard);
             }
             slot.store(0, Ordering::Release);
@@ -287,24 +296,6 @@ impl Shared {
     }
 }
 
-impl Cursor {
-    /// Takes half of what is left, at least `grain`: large pieces first, small ones at the end,
-    /// where they even out the load.
-    fn take(&self, grain: i64) -> Option<(i64, i64)> {
-        let end = self.end.load(Ordering::Relaxed);
-        let mut next = self.next.load(Ordering::Relaxed);
-        while next < end {
-            let left = end - next;
-            let taken = (left / 2).max(grain.max(1)).min(left);
-            match self.next.compare_exchange_weak(next, next + taken, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Some((next, next + taken)),
-                Err(now) => next = now,
-            }
-        }
-        None
-    }
-}
-
 /// Spins, and yields to other processes where that lasts long.
 fn wait_until(condition: impl Fn() -> bool) {
     let mut spins = 0u32;
@@ -315,10 +306,6 @@ fn wait_until(condition: impl Fn() -> bool) {
             false => std::hint::spin_loop(),
         }
     }
-}
-
-fn padded<T: Default>(len: usize) -> Box<[Padded<T>]> {
-    (0..len).map(|_| Padded::default()).collect()
 }
 
 /// Ends the process where it is dropped by a panic: the other threads would wait forever for tiles

@@ -1,6 +1,7 @@
 //! What is known of a plan when it is loaded: which sizes wait for data, which views follow which
 //! buffer, where each launch keeps its arguments.
 
+use crate::dependences;
 use mlcc_format::{BufferId, Expr, Instruction, Place, Plan};
 
 /// The analysis of a plan.
@@ -30,6 +31,8 @@ pub(crate) struct LaunchInfo {
     pub(crate) sizes: usize,
     /// Whether a size waits for data.
     pub(crate) late: bool,
+    /// Whether all launches of its region before it must have ended.
+    pub(crate) waits: bool,
 }
 
 impl Program {
@@ -61,10 +64,10 @@ impl Program {
             for instruction in &block.instructions {
                 firsts.push(launches.len() as u32);
                 let Instruction::Region(region) = instruction else { continue };
-                for launch in region {
+                for (launch, waits_for) in region.iter().zip(dependences::waits(plan, region)) {
                     let own = [&launch.tiles, &launch.scratch_bytes, &launch.flops, &launch.bytes];
                     let late = launch.sizes.iter().chain(own).any(waits);
-                    launches.push(LaunchInfo { arguments, sizes, late });
+                    launches.push(LaunchInfo { arguments, sizes, late, waits: waits_for });
                     arguments += launch.buffers.len();
                     sizes += launch.sizes.len();
                 }

@@ -1,11 +1,12 @@
 //! What a running call has of its own: symbol values, buffer addresses, sizes of launches, memory.
 
+use crate::Error;
 use crate::bind::{self, evaluate};
 use crate::memory::{Block, Heap};
 use crate::model::Inner;
 use crate::pool::Step;
+use crate::profile::Recorder;
 use crate::tensor::byte_size;
-use crate::{Error, LaunchProfile};
 use mlcc_format::{BufferId, Expr, Launch, Place, SymbolDef};
 
 /// Work below this estimate is not worth a fork: the caller does it alone.
@@ -48,7 +49,7 @@ pub(crate) struct State {
     pub(crate) heap: Heap,
     /// For each buffer its block of the heap.
     blocks: Vec<Option<Block>>,
-    pub(crate) profile: Option<Vec<LaunchProfile>>,
+    pub(crate) profile: Option<Recorder>,
 }
 
 // SAFETY: the addresses are to memory that the state owns (arena, heap, scratch), that its model
@@ -64,7 +65,7 @@ impl State {
             symbols: Vec::new(),
             defined: Vec::new(),
             slots: vec![NOWHERE; buffers],
-            steps: vec![Step { tiles: 0, grain: 1 }; program.launches.len()],
+            steps: vec![Step { tiles: 0, grain: 1, waits: true }; program.launches.len()],
             sizes: vec![0; program.sizes],
             arguments: vec![std::ptr::null_mut(); program.arguments],
             arena: Block::new(model.plan.arena_bytes, "the arena")?,
@@ -208,7 +209,8 @@ impl State {
         let scratch = size(&launch.scratch_bytes, symbols, what)?;
         let flops = evaluate(&launch.flops, symbols, what)?;
         let bytes = evaluate(&launch.bytes, symbols, what)?;
-        self.steps[number] = Step { tiles, grain: grain(tiles, flops, bytes) };
+        let waits = model.program.launches[number].waits;
+        self.steps[number] = Step { tiles, grain: grain(tiles, flops, bytes), waits };
         let stride = scratch.checked_next_multiple_of(SCRATCH_ALIGNMENT).unwrap_or(u64::MAX);
         if stride > self.scratch_stride {
             let all = stride.saturating_mul(model.pool.threads() as u64);

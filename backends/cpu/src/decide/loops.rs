@@ -180,7 +180,7 @@ impl Loops {
         counts.truncate(merged);
         let points = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
         let axes: Vec<_> = shared.iter().map(|s| self.in_heavy(s)).zip(counts).collect();
-        self.plan.parallelize(&axes, (total / points).max(1), TILE_WORK);
+        self.plan.parallelize(&axes, (total / points).max(1), 4 * TILE_WORK);
         self.vectorize_stages(&shared);
         self.place_small();
     }

@@ -4,7 +4,7 @@ use super::{Pool, Step};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Runs `steps` and checks that each tile ran once, after all tiles of the steps before.
+/// Runs `steps` and checks that each tile ran once, after all tiles of the steps that it waits for.
 fn check(pool: &Pool, steps: &[Step]) {
     let total: i64 = steps.iter().map(|step| step.tiles).sum();
     let firsts: Vec<i64> = steps
@@ -16,23 +16,36 @@ fn check(pool: &Pool, steps: &[Step]) {
         })
         .collect();
     let ran: Vec<AtomicU32> = (0..total).map(|_| AtomicU32::new(0)).collect();
+    // For each step the tiles before the last one that waited.
+    let needed: Vec<u64> = steps
+        .iter()
+        .zip(&firsts)
+        .scan(0, |needed, (step, first)| {
+            if step.waits {
+                *needed = *first as u64;
+            }
+            Some(*needed)
+        })
+        .collect();
     let count = AtomicU64::new(0);
-    let mut finished = Vec::new();
     let body = |step: usize, participant: usize, begin: i64, end: i64| {
         assert!(participant < pool.threads() && begin < end);
-        assert!(count.load(Ordering::Relaxed) >= firsts[step] as u64, "a step began before the last ended");
+        assert!(count.load(Ordering::Relaxed) >= needed[step], "a step began before the last ended");
         for tile in begin..end {
             ran[(firsts[step] + tile) as usize].fetch_add(1, Ordering::Relaxed);
         }
         count.fetch_add((end - begin) as u64, Ordering::Relaxed);
     };
-    pool.run(steps, &body, &mut |step| finished.push(step));
+    pool.run(steps, &body);
     assert!(ran.iter().all(|ran| ran.load(Ordering::Relaxed) == 1));
-    assert_eq!(finished, (0..steps.len()).collect::<Vec<_>>());
 }
 
 fn step(tiles: i64, grain: i64) -> Step {
-    Step { tiles, grain }
+    Step { tiles, grain, waits: true }
+}
+
+fn independent(tiles: i64, grain: i64) -> Step {
+    Step { tiles, grain, waits: false }
 }
 
 #[test]
@@ -47,6 +60,11 @@ fn each_tile_runs_once_and_steps_are_in_order() {
         }
         let many: Vec<Step> = (0..53).map(|i| step(i % 11, 1 + i % 3)).collect();
         check(&pool, &many);
+        for round in 0..300 {
+            let waits = |i: i64| (i * 7 + round) % 3 != 0;
+            let of = |i| if waits(i) { step(i % 13, 1 + i % 5) } else { independent(i % 13, 1 + i % 5) };
+            check(&pool, &(0..40).map(of).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -69,14 +87,31 @@ fn callers_share_a_pool() {
     });
 }
 
-/// Not a check but a figure, of work that is empty and of work that takes 5 us on each of two threads:
+#[test]
+fn independent_steps_run_at_once() {
+    // Each of two steps for one thread waits until the other has begun.
+    let pool = Pool::with_spin(2, Duration::from_secs(1)).expect("threads");
+    let begun = AtomicU32::new(0);
+    let body = |_: usize, _: usize, _: i64, _: i64| {
+        begun.fetch_add(1, Ordering::SeqCst);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(20) && begun.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    };
+    pool.run(&[step(1, 1), independent(1, 1)], &body);
+}
+
+/// Not a check but figures: what a fork and join cost, with work that is empty and that takes 5 us on each
+/// of two threads; and what each further kernel of a region costs, shared or for one thread.
 /// `cargo test --release -p mlcc-runtime fork_join -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures; run it on an idle machine"]
 #[expect(clippy::print_stderr, reason = "its output is what it is for")]
 fn fork_join_latency() {
     let pool = Pool::new(2).expect("threads");
-    for work in [Duration::ZERO, Duration::from_micros(5)] {
+    let median = |steps: &[Step], work: Duration| {
         let body = |_: usize, _: usize, begin: i64, end: i64| {
             let began = Instant::now();
             while began.elapsed() < work * (end - begin) as u32 {
@@ -86,11 +121,21 @@ fn fork_join_latency() {
         let mut times: Vec<u64> = (0..20_000)
             .map(|_| {
                 let began = Instant::now();
-                pool.run(&[step(2, 1)], &body, &mut |_| {});
-                (began.elapsed() - work).as_nanos() as u64
+                pool.run(steps, &body);
+                (began.elapsed().saturating_sub(work * steps.len() as u32)).as_nanos() as u64
             })
             .collect();
         times.sort_unstable();
-        eprintln!("fork-join beside {work:?}: median {} ns, p99 {} ns", times[10_000], times[19_800]);
+        (times[10_000], times[19_800])
+    };
+    for work in [Duration::ZERO, Duration::from_micros(5)] {
+        let (half, most) = median(&[step(2, 1)], work);
+        eprintln!("fork-join beside {work:?}: median {half} ns, p99 {most} ns");
+        for (name, kernel) in [("shared", step(2, 1)), ("for one thread", step(1, 1))] {
+            let mut steps = vec![kernel; 101];
+            steps[0] = step(2, 1);
+            let (all, _) = median(&steps, work);
+            eprintln!("  each further kernel, {name}: {:.0} ns", (all as f64 - half as f64) / 100.0);
+        }
     }
 }

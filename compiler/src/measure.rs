@@ -1,0 +1,96 @@
+//! What this machine can do at most, measured: multiply-add peak, memory bandwidth, the cost of a fork.
+//!
+//! No decision of the compiler measures anything by itself; these numbers are what kernels are compared
+//! with (`mlcc bench --profile`) and what `mlcc machine measure` writes into a profile.
+
+mod memory;
+mod peak;
+
+use mlcc_runtime::Pool;
+use std::{
+    fmt,
+    sync::Barrier,
+    time::{Duration, Instant},
+};
+
+/// Rates that no kernel exceeds on that many threads, unless its data stay in the caches.
+#[derive(Clone, Copy, Debug)]
+pub struct Roofline {
+    /// How many threads.
+    pub threads: usize,
+    /// In single precision; a multiply-add counts twice.
+    pub flops_per_second: f64,
+    /// Of a copy far larger than the caches, bytes read and written together.
+    pub bytes_per_second: f64,
+}
+
+impl Roofline {
+    /// Measures for some tenths of a second.
+    #[must_use]
+    pub fn measure(threads: usize) -> Roofline {
+        let threads = threads.max(1);
+        Roofline {
+            threads,
+            flops_per_second: together(threads, &|start| peak::flops_per_second(start)),
+            bytes_per_second: together(threads, &|start| memory::copied_bytes_per_second(start)),
+        }
+    }
+
+    /// Which share of what is attainable that many operations on that many bytes reach in a time: 1 where
+    /// the peak, or the memory, is all that limits them.
+    #[must_use]
+    pub fn share(&self, flops: f64, bytes: f64, seconds: f64) -> f64 {
+        (flops / self.flops_per_second).max(bytes / self.bytes_per_second) / seconds
+    }
+}
+
+impl fmt::Display for Roofline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flops, bytes) = (self.flops_per_second / 1e9, self.bytes_per_second / 1e9);
+        write!(f, "{flops:.0} GFLOP/s and {bytes:.1} GB/s on {} threads", self.threads)
+    }
+}
+
+/// The sum of the rates that threads reach which do the same at the same time. Each is told how to wait
+/// for the others once it is prepared.
+fn together(threads: usize, rate: &(dyn Fn(&dyn Fn()) -> f64 + Sync)) -> f64 {
+    let barrier = Barrier::new(threads);
+    let one = || {
+        rate(&|| {
+            barrier.wait();
+        })
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one)).collect();
+        let own = one();
+        others.into_iter().filter_map(|thread| thread.join().ok()).fold(own, |sum, rate| sum + rate)
+    })
+}
+
+/// The median time of a fork and join of empty work on all threads of a pool.
+#[must_use]
+pub fn fork_join(pool: &Pool) -> Duration {
+    let mut times: Vec<Duration> = (0..5000)
+        .map(|_| {
+            let start = Instant::now();
+            pool.fork_nothing();
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_this_world() {
+        let one = Roofline::measure(1);
+        assert!((1e8..1e13).contains(&one.flops_per_second), "{one}");
+        assert!((1e8..1e13).contains(&one.bytes_per_second), "{one}");
+        let same = one.share(one.flops_per_second, 0.0, 1.0);
+        assert!((0.999..1.001).contains(&same), "{same}");
+    }
+}
