@@ -35,6 +35,8 @@ pub struct Parts<'a> {
     pub arena: &'a ArenaPlan,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: &'a BTreeMap<Name, (i64, i64)>,
+    /// What the model needs where its nodes run one by one in the order of its file.
+    pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
     pub target: Target,
     /// The flags that the model was compiled with.
@@ -381,6 +383,10 @@ impl Assembler<'_> {
             symbols: names.clone(),
             kernels: kernels.collect(),
             counts: self.counts.clone(),
+            file_order_peak_bytes: self
+                .parts
+                .file_order_peak_bytes
+                .and_then(|bytes| u64::try_from(bytes).ok()),
             flags: self.parts.flags.clone(),
             machine_hash: self.parts.machine_hash.clone(),
         })

@@ -113,6 +113,8 @@ pub struct Scheduled {
     pub machine: Machine,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: BTreeMap<Name, (i64, i64)>,
+    /// [`plan::graph_peak`] of the model as imported.
+    pub file_order_peak_bytes: Option<i64>,
 }
 
 /// The file to the graph level.
@@ -257,7 +259,15 @@ pub fn run_loop(
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
     observer.after_phase(Phase::Loop, start.elapsed());
-    Ok(Scheduled { program, unique, kernels, arena, machine: machine.clone(), ranges: BTreeMap::new() })
+    Ok(Scheduled {
+        program,
+        unique,
+        kernels,
+        arena,
+        machine: machine.clone(),
+        ranges: BTreeMap::new(),
+        file_order_peak_bytes: None,
+    })
 }
 
 /// Compiles a model file to an artifact for a CPU.
@@ -274,10 +284,15 @@ pub fn compile(
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target);
     let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
+    let file_order_peak_bytes = plan::graph_peak(&graph);
     run_graph(&mut graph, options, observer).map_err(one)?;
     let program = run_tensor(&graph, options, observer).map_err(one)?;
     drop(graph);
-    let scheduled = Scheduled { ranges, ..run_loop(program, &machine, options, observer).map_err(one)? };
+    let scheduled = Scheduled {
+        ranges,
+        file_order_peak_bytes,
+        ..run_loop(program, &machine, options, observer).map_err(one)?
+    };
     finish(&scheduled, &target, output, options, observer).map_err(one)
 }
 
@@ -310,6 +325,7 @@ pub fn finish(
         code: &code,
         arena: &scheduled.arena,
         ranges: &scheduled.ranges,
+        file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,
             triple: target.triple.clone(),

@@ -158,6 +158,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
+    let mut file_order_peak_bytes = None;
     let program = match args.from {
         None if args.model.extension().is_some_and(|e| e == "mlir") => {
             let message = format!("'{}' is a dump, not a model", args.model.display());
@@ -175,6 +176,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             if last == Phase::Import {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
+            file_order_peak_bytes = mlcc_passes::plan::graph_peak(&graph);
             pipeline::run_graph(&mut graph, options, recorder).map_err(one)?;
             if last == Phase::Graph {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
@@ -201,6 +203,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target);
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
     scheduled.ranges = ranges;
+    scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
         (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),

@@ -54,7 +54,15 @@ pub(super) fn run(args: &Args) -> Outcome {
         counts.views,
         counts.runtime_calls
     )?;
-    output::line!("arena     {} bytes", artifact.plan().arena_bytes)?;
+    let memory = artifact.plan().memory_use();
+    output::line!("arena     {} bytes, and {} of scratch for each thread", memory.arena, memory.scratch)?;
+    output::line!(
+        "          {} alive at most in this order, scratch included{}",
+        memory.peak_live,
+        manifest
+            .file_order_peak_bytes
+            .map_or(String::new(), |bytes| format!("; {bytes} in the order of the model's file"))
+    )?;
     output::line!(
         "weights   {} bytes{}",
         artifact.weights().len(),

@@ -76,6 +76,7 @@ fn write(path: &Path) {
         kernels: vec![KernelInfo { name: "add".into(), nodes: vec![], decision: String::new() }],
         counts: Counts::default(),
         flags: vec![],
+        file_order_peak_bytes: None,
         machine_hash: String::new(),
     };
     writer.finish(&manifest, &plan, ADD_ROWS).expect("finishes");

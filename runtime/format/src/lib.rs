@@ -19,6 +19,7 @@ mod error;
 mod expr;
 mod header;
 mod manifest;
+mod memory;
 mod plan;
 mod read;
 mod verify;
@@ -29,6 +30,7 @@ pub use error::FormatError;
 pub use expr::{BinaryOp, EvalError, Expr, ExprDisplay, MAX_EXPR_DEPTH};
 pub use header::{FORMAT_VERSION, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT};
 pub use manifest::{Counts, Dim, KernelInfo, Manifest, Signature, Target, TargetKind, ValueInfo};
+pub use memory::MemoryUse;
 pub use plan::{
     Block, BlockId, BufferDef, BufferId, Call, Check, Condition, Instruction, KernelEntry, Launch, Loop,
     Place, Plan, RuntimeFunction, SymbolDef, SymbolId,

@@ -20,6 +20,10 @@ pub struct Manifest {
     pub kernels: Vec<KernelInfo>,
     /// How many ops of each kind the plan has.
     pub counts: Counts,
+    /// The most bytes of intermediate results alive at the same time where the model's nodes run one by one
+    /// in the order of its file; none where a size is symbolic.
+    #[serde(default)]
+    pub file_order_peak_bytes: Option<u64>,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
     /// The hash of the machine description that schedules were chosen by.

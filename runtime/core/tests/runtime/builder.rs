@@ -34,6 +34,7 @@ impl Builder {
             kernels: vec![],
             counts: Counts::default(),
             flags: vec![],
+            file_order_peak_bytes: None,
             machine_hash: String::new(),
         };
         let plan = Plan { blocks: vec![Block::default()], ..Plan::default() };
