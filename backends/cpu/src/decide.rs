@@ -2,7 +2,7 @@
 //!
 //! | Template | Kernels | Variant |
 //! |---|---|---|
-//! | [`windows`] | windows over contiguous channels: depthwise convolution, pooling | `sliding` |
+//! | [`windows`] | windows that give contiguous channels: convolution of all kinds, pooling | `sliding` |
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
 //! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |

@@ -1,10 +1,11 @@
-//! Windows that slide over an image whose channels lie contiguous (depthwise convolution, pooling), with
-//! an elementwise epilogue.
+//! Windows that slide over an image and give contiguous channels, with an elementwise epilogue: pooling and
+//! convolution, depthwise, of groups, or of all channels.
 //!
 //! ```text
 //! parallel over images, rows and vectors of channels
 //!   for blocks of pixels along the row          the first and the last ones peeled: no padding inside
 //!     for the window's rows                     clipped to those inside the image
+//!      for the input channels that are summed
 //!       for the window's columns, unrolled
 //!         for pixels of the block, unrolled
 //!           acc[pixel] += x[pixel * stride + column] * w[row, column]
@@ -16,10 +17,12 @@
 //! of 3 and a block of 8 pixels, 13 loads for 24 multiply-adds. Constant weights are packed so that those
 //! of one vector of channels lie together.
 
+mod shape;
+
 use super::{
     operand::widest,
     plan::{Plan, axis},
-    stages::{Stage, estimate, shared_axes, stage_names, stages, stride},
+    stages::{Stage, estimate, shared_axes, stage_names, stages},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -30,6 +33,7 @@ use mlcc_ir::{
     scalar::Inst,
 };
 use mlcc_passes::schedule::{MAX_PEEL, MAX_UNROLL, Step};
+use shape::{Pair, contiguous, pairs};
 
 /// Most pixels of a block: more accumulators than the latency of an addition asks for.
 const MAX_PIXELS: i64 = 8;
@@ -52,16 +56,6 @@ pub(super) fn plan(
     let mut template = Windows::recognise(kernel, naive, constants, machine)?;
     template.decide(constants)?;
     Some(("sliding", template.plan))
-}
-
-/// A spatial axis and the axis of the window that moves with it.
-#[derive(Clone, Debug)]
-struct Pair {
-    free: String,
-    reduced: String,
-    /// Distance in the image of neighbouring points of either axis.
-    step: i64,
-    dilation: i64,
 }
 
 struct Windows<'a> {
@@ -401,69 +395,4 @@ impl<'a> Windows<'a> {
         let target = (total / TILES).clamp(TILE_WORK.0, TILE_WORK.1);
         self.plan.parallelize(&axes, inside, target);
     }
-}
-
-/// Whether all stages access memory along an axis contiguously, or not at all.
-fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) -> bool {
-    let mut reads = false;
-    all.iter().all(|s| {
-        let full = s.full(name);
-        let steps = |buffer: usize, index: &[Expr]| stride(&nest.buffers[buffer], index, &full);
-        let written = &nest.buffers[s.store.buffer];
-        let target =
-            written.role == Role::Temporary || steps(s.store.buffer, &s.store.index).is_some_and(|x| x.is(1));
-        target
-            && s.store.body.insts.iter().all(|(inst, _)| match inst {
-                Inst::Read { tensor, index, .. } if nest.buffers[*tensor].role == Role::Input => {
-                    match steps(*tensor, index).and_then(|x| x.as_const()) {
-                        Some(1) => {
-                            reads = true;
-                            true
-                        }
-                        Some(0) => true,
-                        // Constant weights are packed.
-                        _ => {
-                            reads = true;
-                            constants.contains(&nest.buffers[*tensor].name)
-                                && s.axes.iter().any(|a| a.reduced)
-                        }
-                    }
-                }
-                _ => true,
-            })
-    }) && reads
-}
-
-/// The window's axes with the spatial axes that they move with, the one along rows last, and the other
-/// axes that are summed; `None` if some axis has no constant extent or there is no window.
-fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(Vec<Pair>, Vec<String>)> {
-    let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
-    for reduced in stage.axes.iter().filter(|a| a.reduced) {
-        let extent = reduced.extent.as_const()?;
-        let full = stage.full(&reduced.name);
-        let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
-            let Inst::Read { tensor, index, .. } = inst else { return None };
-            let e = index.iter().find(|e| e.uses_axis(&full))?;
-            let dilation = e.split_axis(&full)?.0.as_const().filter(|d| *d > 0)?;
-            let contiguous = stride(&nest.buffers[*tensor], index, &full)?.is(1);
-            free.iter().find_map(|f| {
-                let at = stage.full(f);
-                let step = e.split_axis(&at).and_then(|(s, _)| s.as_const()).filter(|s| *s > 0)?;
-                // Whole steps along contiguous elements are the channels of a group.
-                if contiguous && extent * dilation <= step {
-                    return None;
-                }
-                let distance = stride(&nest.buffers[*tensor], index, &at)?.as_const()?;
-                Some((distance, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
-            })
-        });
-        match moving {
-            Some(pair) => found.push(pair),
-            None => deep.push(reduced.name.clone()),
-        }
-    }
-    // Rows are what lies closest in memory.
-    found.sort_by_key(|(distance, pair)| (-distance, pair.reduced.clone()));
-    let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
-    (distinct && !found.is_empty()).then(|| (found.into_iter().map(|(_, p)| p).collect(), deep))
 }

@@ -307,6 +307,26 @@ fn pooling_that_rounds_up() {
 }
 
 #[test]
+fn any_number_of_images_and_rows() {
+    let k = kernel("depthwise")
+        .input("x", "n;h;13;20")
+        .input("w", "3;3;20")
+        .output("y", "n;h;13;20")
+        .compute(
+            "dw",
+            "n=n h=h w=13 c=20 +kh=3 +kw=3",
+            ("y", POINT),
+            binary(BinaryOp::Mul, read_or(0, "%n;%h + %kh - 1;%w + %kw - 1;%c", 0.0), read(1, "%kh;%kw;%c")),
+            Some(Combine::Add),
+        )
+        .done();
+    for (n, h) in [(1, 1), (2, 2), (3, 9)] {
+        let (decision, _) = check(&k, &[1], &[("n", n), ("h", h)]);
+        assert_eq!(&*decision.variant, "sliding", "{}", decision.schedule);
+    }
+}
+
+#[test]
 fn few_channels_keep_the_general_template() {
     let (decision, _) = check(&max_pool(Image::square(12, 3, 2, 3)), &[], &[]);
     assert_ne!(&*decision.variant, "sliding");

@@ -1,0 +1,79 @@
+//! What a kernel's window looks like: which axes slide along which, and along which axis vectors run.
+
+use super::super::stages::{Stage, stride};
+use mlcc_ir::{Name, expr::Expr, kernel::Role, nest::LoopNest, scalar::Inst};
+
+/// A spatial axis and the axis of the window that moves with it.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub(super) free: String,
+    pub(super) reduced: String,
+    /// Distance in the image of neighbouring points of either axis.
+    pub(super) step: i64,
+    pub(super) dilation: i64,
+}
+
+/// Whether all stages access memory along an axis contiguously, or not at all.
+pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) -> bool {
+    let mut reads = false;
+    all.iter().all(|s| {
+        let full = s.full(name);
+        let steps = |buffer: usize, index: &[Expr]| stride(&nest.buffers[buffer], index, &full);
+        let written = &nest.buffers[s.store.buffer];
+        let target =
+            written.role == Role::Temporary || steps(s.store.buffer, &s.store.index).is_some_and(|x| x.is(1));
+        target
+            && s.store.body.insts.iter().all(|(inst, _)| match inst {
+                Inst::Read { tensor, index, .. } if nest.buffers[*tensor].role == Role::Input => {
+                    match steps(*tensor, index).and_then(|x| x.as_const()) {
+                        Some(1) => {
+                            reads = true;
+                            true
+                        }
+                        Some(0) => true,
+                        // Constant weights are packed.
+                        _ => {
+                            reads = true;
+                            constants.contains(&nest.buffers[*tensor].name)
+                                && s.axes.iter().any(|a| a.reduced)
+                        }
+                    }
+                }
+                _ => true,
+            })
+    }) && reads
+}
+
+/// The window's axes with the spatial axes that they move with, the one along rows last, and the other
+/// axes that are summed; `None` if some axis has no constant extent or there is no window.
+pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(Vec<Pair>, Vec<String>)> {
+    let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
+    for reduced in stage.axes.iter().filter(|a| a.reduced) {
+        let extent = reduced.extent.as_const()?;
+        let full = stage.full(&reduced.name);
+        let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
+            let Inst::Read { tensor, index, .. } = inst else { return None };
+            let e = index.iter().find(|e| e.uses_axis(&full))?;
+            let dilation = e.split_axis(&full)?.0.as_const().filter(|d| *d > 0)?;
+            let contiguous = stride(&nest.buffers[*tensor], index, &full)?.is(1);
+            free.iter().find_map(|f| {
+                let at = stage.full(f);
+                let step = e.split_axis(&at).and_then(|(s, _)| s.as_const()).filter(|s| *s > 0)?;
+                // Whole steps along contiguous elements are the channels of a group.
+                if contiguous && extent * dilation <= step {
+                    return None;
+                }
+                let distance = stride(&nest.buffers[*tensor], index, &at)?.as_const()?;
+                Some((distance, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
+            })
+        });
+        match moving {
+            Some(pair) => found.push(pair),
+            None => deep.push(reduced.name.clone()),
+        }
+    }
+    // Rows are what lies closest in memory.
+    found.sort_by_key(|(distance, pair)| (-distance, pair.reduced.clone()));
+    let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
+    (distinct && !found.is_empty()).then(|| (found.into_iter().map(|(_, p)| p).collect(), deep))
+}
