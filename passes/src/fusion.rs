@@ -9,8 +9,10 @@
 //! | [`inline_movement`] | a kernel that only moves elements into the index expressions of its reader |
 //! | [`inline_elementwise`] | an elementwise kernel into its only reader, elementwise too |
 //! | [`fuse_epilogue`] | an elementwise reader behind the kernel that produces its operand |
+//! | [`fuse_attention`] | two products with a softmax between them |
 //! | [`fuse_prologue`] | an elementwise producer as a stage in front of a reduction over rows |
 
+pub mod fuse_attention;
 pub mod fuse_epilogue;
 pub mod fuse_prologue;
 pub mod inline_elementwise;

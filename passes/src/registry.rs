@@ -52,6 +52,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::inline_elementwise::SPEC,
     fusion::fuse_epilogue::SPEC,
     fusion::fuse_prologue::SPEC,
+    fusion::fuse_attention::SPEC,
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
     layout::place_concatenations::SPEC,

@@ -17,6 +17,8 @@
 //! | [`cache_region()`] | the part of an operand that windows read, each element once, in scratch memory |
 //! | [`cache_write()`] | an output through a temporary |
 //! | [`pack()`] | a constant operand packed at compile time |
+//! | [`alias()`] | a temporary in the memory of another |
+//! | [`stream()`] | an output written around the caches |
 //! | [`place()`] | a temporary in registers, scratch or shared memory |
 //! | [`tensorize()`] | a register tile becomes a contraction micro-kernel |
 //! | [`skip()`] | guards in place of reads out of bounds, where these change nothing |
@@ -25,6 +27,7 @@
 //! | [`permute()`] | the dimensions of a temporary in another order |
 
 mod access;
+mod alias;
 mod cache_read;
 mod cache_region;
 mod cache_write;
@@ -46,11 +49,13 @@ mod shrink;
 mod skip;
 mod split;
 mod step;
+mod stream;
 mod tensorize;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use alias::alias;
 pub use cache_read::cache_read;
 pub use cache_region::cache_region;
 pub use cache_write::cache_write;
@@ -69,6 +74,7 @@ pub use reorder::reorder;
 pub use skip::skip;
 pub use split::split;
 pub use step::Step;
+pub use stream::stream;
 pub use tensorize::{MAX_ROWS, tensorize};
 
 use mlcc_ir::{

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program that talks")]
 
+mod bench;
 mod bless;
 mod compare;
 mod conformance;
@@ -52,6 +53,8 @@ enum Command {
     ConformanceData(conformance::DataArgs),
     /// Time mlcc against ONNX Runtime and OpenVINO
     Compare(compare::Args),
+    /// Time single kernels against ONNX Runtime, OpenVINO and the memory's bandwidth
+    Bench(bench::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,
     /// Accept all changed snapshots and regenerate the reference pages
@@ -81,6 +84,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Zoo(args) => zoo::run(&workspace, &args),
         Command::ConformanceData(args) => conformance::write_data(&workspace, &args),
         Command::Compare(args) => compare::run(&workspace, &args),
+        Command::Bench(args) => bench::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),

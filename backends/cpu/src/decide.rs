@@ -3,6 +3,7 @@
 //! | Template | Kernels | Variant |
 //! |---|---|---|
 //! | [`windows`] | windows that give contiguous channels: convolution of all kinds, pooling | `sliding` |
+//! | [`attention`] | two products with a softmax between them | `attention` |
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
 //! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |
@@ -10,6 +11,7 @@
 //! A template tries steps and keeps those that are legal, so that a decision is right by construction
 //! on any kernel, also with symbolic sizes.
 
+mod attention;
 mod contraction;
 mod loops;
 mod operand;
@@ -20,9 +22,17 @@ mod transform;
 mod windows;
 
 use crate::machine::Machine;
-use mlcc_ir::{Name, diagnostic::Result, kernel::Kernel, nest::LoopNest};
-use mlcc_passes::schedule::{self, Schedule};
+use mlcc_ir::{
+    Name,
+    diagnostic::Result,
+    kernel::{Kernel, Role},
+    nest::{Buffer, LoopNest},
+};
+use mlcc_passes::schedule::{self, Schedule, Step};
 use plan::Plan;
+
+/// What the last cache of most machines holds at most, in bytes.
+const LAST_CACHE: i64 = 32 << 20;
 
 /// What was decided for a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +70,28 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
     if let Some((variant, plan)) = windows::plan(kernel, &naive, &constants, machine) {
         return Ok((variant.into(), plan));
     }
+    if let Some(plan) = attention::plan(kernel, &naive, machine) {
+        return Ok(("attention".into(), plan));
+    }
     if let Some((variant, plan)) = contraction::plan(kernel, &naive, &constants, machine) {
         return Ok((variant.into(), plan));
     }
     if let Some(plan) = transform::plan(kernel, &naive, machine) {
         return Ok(("transform".into(), plan));
     }
-    let (variant, plan) = loops::plan(kernel, naive, machine);
+    let (variant, mut plan) = loops::plan(kernel, naive, machine);
+    stream_large(&mut plan);
     Ok((variant.into(), plan))
+}
+
+/// Writes outputs around the caches that do not fit them.
+fn stream_large(plan: &mut Plan) {
+    let bytes = |b: &Buffer| {
+        b.dims.iter().try_fold(b.dtype.size() as i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(0)
+    };
+    let large = |b: &&Buffer| b.role == Role::Output && bytes(b) > LAST_CACHE;
+    let names: Vec<Name> = plan.nest.buffers.iter().filter(large).map(|b| b.name.clone()).collect();
+    for buffer in names {
+        plan.attempt(Step::Stream { buffer });
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     emit::{builder::Builder, function, platform::Cpu},
-    target::Target,
+    target::{Architecture, Target},
 };
 use inkwell::{
     attributes::{Attribute, AttributeLoc},
@@ -91,7 +91,11 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     let mut module = Module::new(Location::unknown(&context));
     clock.end("set-up");
     let cpu = Cpu { vector_bits: target.vector_bits(), masks: target.has_masks() };
-    function::kernel(&Builder::new(&context), &module, nest, &symbol, &cpu)?;
+    let mut builder = Builder::new(&context);
+    if target.architecture() == Some(Architecture::X86_64) {
+        builder = builder.for_x86(target.has("avx512f"));
+    }
+    function::kernel(&builder, &module, nest, &symbol, &cpu)?;
     lowering::verify(&context, &module)?;
     clock.end("emission");
     match &mut texts {

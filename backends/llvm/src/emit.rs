@@ -17,6 +17,7 @@ pub mod platform;
 mod reduction;
 mod scalar;
 mod tile;
+mod transpose;
 
 pub use memory::memory_kind;
 
@@ -95,6 +96,8 @@ pub struct Emitter<'e, 'c> {
     reductions: Vec<reduction::Scope<'c>>,
     /// Scalar expressions already emitted, per open block.
     memo: Vec<BTreeMap<Expr, Val<'c>>>,
+    /// Whether the store that is being emitted combines.
+    combining: bool,
     /// Values of the body that is being evaluated.
     values: Vec<(Val<'c>, DType)>,
 }
@@ -120,6 +123,7 @@ pub fn emit<'c>(
         vector: None,
         reductions: Vec::new(),
         memo: vec![BTreeMap::new()],
+        combining: false,
         values: Vec::new(),
     };
     emitter.place_buffers(inputs)?;

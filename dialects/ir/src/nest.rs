@@ -170,6 +170,8 @@ pub struct LoopNest {
     pub body: Vec<Node>,
     /// Operands packed at compile time.
     pub packings: Vec<Packing>,
+    /// Outputs that are larger than the caches, ascending: written around them where the machine can.
+    pub streamed: Vec<usize>,
 }
 
 impl LoopNest {

@@ -23,14 +23,14 @@ def Loop_BufferOp : Loop_Op<"buffer"> {
   let description = [{
     Lives in the caller's memory (`global`), in memory of the thread (`scratch`), in registers (`register`), or in
     memory shared by a block of GPU threads (`shared`). A `packed` buffer comes from the caller in the layout
-    that `loop.pack` describes.
+    that `loop.pack` describes. A `streamed` one is larger than the caches and written around them.
 
     Example: `%w = loop.buffer "w" input global packed [8, 64, 16] : f32`
   }];
-  let arguments = (ins StrAttr:$name, Te_Role:$role, Loop_Space:$space, UnitAttr:$packed, ArrayAttr:$dims,
+  let arguments = (ins StrAttr:$name, Te_Role:$role, Loop_Space:$space, UnitAttr:$packed, UnitAttr:$streamed, ArrayAttr:$dims,
                        TypeAttr:$dtype);
   let results = (outs Te_Tensor:$result);
-  let assemblyFormat = "$name $role $space (`packed` $packed^)? custom<Index>($dims) attr-dict `:` $dtype";
+  let assemblyFormat = "$name $role $space (`packed` $packed^)? (`streamed` $streamed^)? custom<Index>($dims) attr-dict `:` $dtype";
 }
 
 def Loop_PackOp : Loop_Op<"pack"> {

@@ -49,17 +49,18 @@ pub(crate) fn write(nest: &LoopNest) -> Result<String> {
         strings(&nest.symbols)
     );
     let writer = Writer { nest, buffers: (0..nest.buffers.len()).map(|i| format!("%t{i}")).collect() };
-    for (buffer, ssa) in nest.buffers.iter().zip(&writer.buffers) {
+    for (at, (buffer, ssa)) in nest.buffers.iter().zip(&writer.buffers).enumerate() {
         let label = quote(&buffer.name);
         writeln!(
             text,
-            "{ssa} = \"loop.buffer\"() <{{name = {label}, role = {}, space = {}, dims = [{}], dtype = {}{}}}> \
+            "{ssa} = \"loop.buffer\"() <{{name = {label}, role = {}, space = {}, dims = [{}], dtype = {}{}{}}}> \
              : () -> {TENSOR} loc({label})",
             case(&ROLES, &buffer.role),
             case(&SPACES, &buffer.space),
             text::exprs(&buffer.dims)?,
             buffer.dtype,
             if buffer.packed { ", packed" } else { "" },
+            if nest.streamed.contains(&at) { ", streamed" } else { "" },
         )
         .expect("strings grow");
     }
@@ -173,6 +174,7 @@ pub(crate) fn read(op: Op<'_>) -> Result<LoopNest> {
         buffers: Vec::new(),
         body: Vec::new(),
         packings: Vec::new(),
+        streamed: Vec::new(),
     };
     let mut tensors = HashMap::new();
     let mut rest = Vec::new();
@@ -184,6 +186,9 @@ pub(crate) fn read(op: Op<'_>) -> Result<LoopNest> {
                     return Err(error(op, format!("a second buffer is named '{}'", buffer.name)));
                 }
                 tensors.extend(op.results().map(|r| (r.key(), (nest.buffers.len(), buffer.dims.len()))));
+                if op.attribute("streamed").is_some() {
+                    nest.streamed.push(nest.buffers.len());
+                }
                 nest.buffers.push(buffer);
             }
             "loop.pack" => {

@@ -1,4 +1,6 @@
-//! Softmax and its logarithm: maximum, exponentials of the differences, their sum, the quotients.
+//! Softmax and its logarithm: maximum, exponentials of the differences, their sum and its inverse, the products.
+//!
+//! The sum is at least 1, so that its inverse is as good as a quotient for every element, and cheaper.
 
 use super::{
     kernels::{KernelBuilder, axes_over, indices},
@@ -52,21 +54,31 @@ fn lower_softmax(op: &mut Lowering<'_, '_>, logarithm: bool) -> Result<()> {
     let v = s.unary(UnaryOp::Exp, v);
     k.map("exp", all.clone(), exp, s.yields(v));
 
-    let sum = k.temporary("sum", computed, outer_dims);
+    let sum = k.temporary("sum", computed, outer_dims.clone());
     let mut s = Scalars::default();
     let v = s.read_raw(&k, exp, at.clone());
     k.reduce("sum", reduced(), sum, s.yields(v).combined(Combine::Add));
 
+    let inverse = (!logarithm).then(|| {
+        let inverse = k.temporary("inverse", computed, outer_dims);
+        let mut s = Scalars::default();
+        let total = s.read_raw(&k, sum, outer_at.clone());
+        let one = s.float_like(total, 1.0);
+        let v = s.div(one, total);
+        k.map("inverse", outer.clone(), inverse, s.yields(v));
+        inverse
+    });
+
     let mut s = Scalars::default();
-    let v = if logarithm {
+    let v = if let Some(inverse) = inverse {
+        let v = s.read_raw(&k, exp, at.clone());
+        let inverse = s.read_raw(&k, inverse, outer_at.clone());
+        s.mul(v, inverse)
+    } else {
         let v = shifted(&k, &mut s);
         let total = s.read_raw(&k, sum, outer_at.clone());
         let log = s.unary(UnaryOp::Log, total);
         s.sub(v, log)
-    } else {
-        let v = s.read_raw(&k, exp, at.clone());
-        let total = s.read_raw(&k, sum, outer_at.clone());
-        s.div(v, total)
     };
     let target = k.output(op, result, "y");
     k.map(op.name(), all, target, s.yields(v));

@@ -1,5 +1,5 @@
-//! `cache_write(buffer)`: an output is computed in a temporary of the nest and stored at the end, by a
-//! stage of its own called `buffer.store`.
+//! `cache_write(buffer)`: an output, or a temporary that later stages read, is computed in a temporary of its own
+//! and stored at the end, by a stage called `buffer.store`.
 //!
 //! ```text
 //! for c.init.i: y[c.init.i] = 0              for c.init.i: y.acc[c.init.i] = 0
@@ -16,17 +16,17 @@ use mlcc_ir::{
     expr::Expr,
     kernel::Role,
     nest::{Buffer, Loop, LoopNest, Node, Space, Store},
-    scalar::{Body, Inst},
+    scalar::Body,
 };
 
-/// Computes the output `buffer` in a temporary.
+/// Computes `buffer` in a temporary.
 ///
 /// # Errors
-/// If it is no output, or not written by one unmerged reduction.
+/// If it is not written by the kernel alone, or not written by one unmerged reduction.
 pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     let id = buffer_named(nest, buffer)?;
-    if nest.buffers[id].role != Role::Output {
-        return Err(Diagnostic::user(format!("'{buffer}' is not an output of this kernel")));
+    if !matches!(nest.buffers[id].role, Role::Output | Role::Temporary) {
+        return Err(Diagnostic::user(format!("'{buffer}' is not written by this kernel alone")));
     }
     let writers: Vec<usize> = (0..nest.body.len()).filter(|&at| writes(&nest.body[at], id)).collect();
     let &[init, last] = &writers[..] else {
@@ -41,13 +41,6 @@ pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     each_store(&mut out.body, &mut |s| {
         if s.buffer == id {
             s.buffer = acc;
-        }
-        for (inst, _) in &mut s.body.insts {
-            if let Inst::Read { tensor, .. } = inst
-                && *tensor == id
-            {
-                *tensor = acc;
-            }
         }
     });
     out.body.insert(last + 1, store);

@@ -51,6 +51,7 @@ pub fn naive(kernel: &Kernel) -> Result<LoopNest> {
         buffers,
         body: Vec::new(),
         packings: Vec::new(),
+        streamed: Vec::new(),
     };
     for compute in &kernel.computes {
         let nodes = stages(compute, &nest, &position).map_err(|what| {

@@ -8,6 +8,8 @@
 //!
 //! A store into a register buffer needs no guard if everything it reads exists beyond the end too (a
 //! constant, a padded panel, what does not depend on the axis): these elements are never used.
+//! Nor does a store that makes an element of a temporary from other temporaries, if one of its dimensions is
+//! the axis: temporaries grow by the elements beyond the end.
 
 use super::{
     ranges::Ranges,
@@ -16,6 +18,7 @@ use super::{
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
+    kernel::Role,
     nest::{Loop, LoopNest, Node, Space, Store},
     scalar::Inst,
 };
@@ -28,7 +31,8 @@ pub fn predicate(nest: &LoopNest, axis: &str, multiple: i64) -> Result<LoopNest>
     if multiple < 1 {
         return Err(Diagnostic::user(format!("an extent cannot be a multiple of {multiple}")));
     }
-    rewrite_loops(nest, axis, &mut |l, ranges| {
+    let mut grown = Vec::new();
+    let mut predicated = rewrite_loops(nest, axis, &mut |l, ranges| {
         if l.extent.as_const().is_some_and(|e| e % multiple == 0) {
             return Ok(vec![Node::Loop(l)]);
         }
@@ -42,9 +46,74 @@ pub fn predicate(nest: &LoopNest, axis: &str, multiple: i64) -> Result<LoopNest>
         let limits = limits(&l.extent, bound);
         let mut inside = ranges.clone();
         inside.push_axis(l.axis.clone(), Expr::from(bound));
-        let body = guarded(nest, &l.body, &mut inside, &Expr::axis(axis), &limits)?;
+        let mut temporaries =
+            Temporaries { nest, axis: Expr::axis(axis), name: axis, bound, grown: Vec::new() };
+        let body = guarded(&mut temporaries, &l.body, &mut inside, &limits)?;
+        grown.append(&mut temporaries.grown);
         let l = Loop { extent: Expr::from(bound), body, ..l };
         Ok(simplify(&[Node::Loop(l)], &mut ranges.clone()))
+    })?;
+    for (buffer, d, size) in grown {
+        let dim = &mut predicated.buffers[buffer].dims[d];
+        *dim = Expr::from(dim.as_const().map_or(size, |dim| dim.max(size)));
+    }
+    Ok(predicated)
+}
+
+/// The temporaries around a loop that gets more iterations than there are elements.
+struct Temporaries<'a> {
+    nest: &'a LoopNest,
+    name: &'a str,
+    axis: Expr,
+    bound: i64,
+    /// Buffers, dimensions and the sizes that they need.
+    grown: Vec<(usize, usize, i64)>,
+}
+
+impl Temporaries<'_> {
+    /// Whether the store makes an element of a temporary, of which the axis is a dimension, from others;
+    /// notes how they grow.
+    fn padded(&mut self, s: &Store) -> bool {
+        let mut grown = Vec::new();
+        let mut within = |buffer: usize, index: &[Expr], written: bool| {
+            let b = &self.nest.buffers[buffer];
+            if b.role != Role::Temporary || index.iter().any(Expr::uses_values) {
+                return false;
+            }
+            let using: Vec<usize> = (0..index.len()).filter(|&d| index[d].uses_axis(self.name)).collect();
+            match using[..] {
+                [] => !written,
+                // Strides inside tiles are fixed already.
+                [d] if index[d] == self.axis => {
+                    let fits = b.dims[d].as_const().is_some_and(|dim| dim >= self.bound);
+                    let free = b.dims[d].as_const().is_some() && !in_tile(&self.nest.body, buffer);
+                    if !fits {
+                        grown.push((buffer, d, self.bound));
+                    }
+                    fits || free
+                }
+                _ => false,
+            }
+        };
+        let harmless = !s.checked
+            && within(s.buffer, &s.index, true)
+            && s.body.insts.iter().all(|(inst, _)| match inst {
+                Inst::Read { tensor, index, .. } => within(*tensor, index, false),
+                _ => true,
+            });
+        if harmless {
+            self.grown.append(&mut grown);
+        }
+        harmless
+    }
+}
+
+/// Whether a tile uses a buffer.
+fn in_tile(nodes: &[Node], buffer: usize) -> bool {
+    nodes.iter().any(|node| match node {
+        Node::Loop(l) => in_tile(&l.body, buffer),
+        Node::Tile(t) => [t.acc, t.a.buffer, t.b.buffer].contains(&buffer),
+        Node::Store(_) | Node::Barrier => false,
     })
 }
 
@@ -59,10 +128,9 @@ fn limits(extent: &Expr, bound: i64) -> Vec<Expr> {
 }
 
 fn guarded(
-    nest: &LoopNest,
+    temporaries: &mut Temporaries<'_>,
     nodes: &[Node],
     ranges: &mut Ranges,
-    axis: &Expr,
     limits: &[Expr],
 ) -> Result<Vec<Node>> {
     nodes
@@ -70,14 +138,18 @@ fn guarded(
         .map(|node| match node {
             Node::Loop(l) => {
                 ranges.push(l);
-                let body = guarded(nest, &l.body, ranges, axis, limits);
+                let body = guarded(temporaries, &l.body, ranges, limits);
                 ranges.pop();
                 Ok(Node::Loop(Loop { body: body?, ..l.clone() }))
             }
-            Node::Store(s) if harmless(nest, s, ranges, axis) => Ok(node.clone()),
+            Node::Store(s)
+                if harmless(temporaries.nest, s, ranges, &temporaries.axis) || temporaries.padded(s) =>
+            {
+                Ok(node.clone())
+            }
             Node::Store(s) => {
                 let mut s = s.clone();
-                s.guards.extend(limits.iter().map(|limit| (axis.clone(), limit.clone())));
+                s.guards.extend(limits.iter().map(|limit| (temporaries.axis.clone(), limit.clone())));
                 Ok(Node::Store(s))
             }
             Node::Tile(_) => Err(Diagnostic::user("a contraction tile cannot be guarded")),

@@ -1,6 +1,7 @@
 //! Steps of a schedule: primitives with their arguments, as data and as text.
 
 use super::{
+    alias::alias,
     cache_read::cache_read,
     cache_region::cache_region,
     cache_write::cache_write,
@@ -17,6 +18,7 @@ use super::{
     reorder::reorder,
     skip::skip,
     split::split,
+    stream::stream,
     tensorize::tensorize,
 };
 use mlcc_ir::{
@@ -59,6 +61,10 @@ pub enum Step {
     CacheWrite { buffer: Name },
     /// A constant operand packed at compile time; `pack(w, conv.n.o, conv.k, conv.n.i)`.
     Pack { buffer: Name, axes: Vec<Name> },
+    /// A temporary in the memory of another; `alias(exp, scores)`.
+    Alias { buffer: Name, into: Name },
+    /// An output written around the caches; `stream(y)`.
+    Stream { buffer: Name },
     /// Where a temporary lives; `place(acc, register)`.
     Place { buffer: Name, space: Space },
     /// A contraction micro-kernel; `tensorize(conv.m.i, conv.n.i, conv.k, 16)`.
@@ -94,6 +100,8 @@ impl Step {
             Step::CacheRegion { buffer, at, pad } => cache_region(nest, buffer, at, *pad),
             Step::CacheWrite { buffer } => cache_write(nest, buffer),
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
+            Step::Alias { buffer, into } => alias(nest, buffer, into),
+            Step::Stream { buffer } => stream(nest, buffer),
             Step::Place { buffer, space } => place(nest, buffer, *space),
             Step::Tensorize { m, n, k, lanes } => tensorize(nest, m, n, k, *lanes),
             Step::Skip { buffer } => skip(nest, buffer),
@@ -127,6 +135,8 @@ impl fmt::Display for Step {
             Step::CacheRegion { buffer, at, pad } => write!(f, "cache_region({buffer}, {at}, {pad})"),
             Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
+            Step::Alias { buffer, into } => write!(f, "alias({buffer}, {into})"),
+            Step::Stream { buffer } => write!(f, "stream({buffer})"),
             Step::Place { buffer, space } => write!(f, "place({buffer}, {})", space_name(*space)),
             Step::Tensorize { m, n, k, lanes } => write!(f, "tensorize({m}, {n}, {k}, {lanes})"),
             Step::Skip { buffer } => write!(f, "skip({buffer})"),
@@ -207,6 +217,8 @@ impl FromStr for Step {
             }
             "cache_write" => count(1).map(|()| Step::CacheWrite { buffer: word(0) }),
             "pack" => at_least(2).map(|()| Step::Pack { buffer: word(0), axes: words(1) }),
+            "alias" => count(2).map(|()| Step::Alias { buffer: word(0), into: word(1) }),
+            "stream" => count(1).map(|()| Step::Stream { buffer: word(0) }),
             "place" => {
                 count(2)?;
                 let space = match args[1] {
@@ -232,7 +244,7 @@ impl FromStr for Step {
                 Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel and permute")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias and stream")),
         }
     }
 }

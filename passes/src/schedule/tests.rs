@@ -122,7 +122,7 @@ fn refusals_say_why() {
             "cache_read(b, mm.m, mm.n)",
             "cache_read(b, mm.m, mm.n): 'b' is read at elements that depend on 'mm.k'",
         ),
-        ("cache_write(acc)", "cache_write(acc): 'acc' is not an output of this kernel"),
+        ("cache_write(a)", "cache_write(a): 'a' is not written by this kernel alone"),
         ("cache_write(y)", "cache_write(y): 'y' is not written by one reduction"),
         ("pack(y, mm.n)", "pack(y, mm.n): 'y' is not an operand that can be packed"),
         ("place(b, register)", "place(b, register): 'b' is in the caller's memory"),
@@ -357,4 +357,69 @@ fn remainder_takes_the_shorter_block_out() {
     assert!(refusal("split(twice.m, 5); remainder(twice.m.o, twice.m.i)").contains("not what a split"));
     assert!(refusal(&format!("{split}; remainder(twice.m.o, twice.n.i)")).contains("not what a split"));
     assert!(refusal("split(twice.m, 6); parallel(twice.m.o)").contains("outermost"));
+}
+
+/// `t = x + x; e = t + t; y = e + e` of 20 elements; the second stage may read elsewhere.
+fn chain(second: &str) -> LoopNest {
+    let doubled = |tensor, index: Expr| {
+        let mut body = Body::default();
+        let v = body.read(tensor, vec![index], DType::F32);
+        body.binary(BinaryOp::Add, v, v);
+        body
+    };
+    let stage = |name: &str, target, body| Compute {
+        name: name.into(),
+        axes: axes(&[("i", 20, AxisKind::Parallel)]),
+        target,
+        write: at(&["i"]),
+        body,
+        combine: None,
+    };
+    naive(&Kernel {
+        name: "chain".into(),
+        nodes: vec![],
+        tensors: vec![
+            tensor("x", &[20], Role::Input),
+            tensor("y", &[20], Role::Output),
+            tensor("t", &[20], Role::Temporary),
+            tensor("e", &[20], Role::Temporary),
+        ],
+        computes: vec![
+            stage("a", 2, doubled(0, Expr::axis("i"))),
+            stage("b", 3, doubled(2, second.parse().unwrap())),
+            stage("c", 1, doubled(3, Expr::axis("i"))),
+        ],
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_temporary_takes_the_place_of_what_it_is_made_of() {
+    let aliased = alias(&chain("%i"), "e", "t").unwrap();
+    assert_eq!(aliased.buffers.len(), 3);
+    let refused = |nest: &LoopNest, a: &str, b: &str, why: &str| {
+        let message = alias(nest, a, b).unwrap_err().message;
+        assert!(message.contains(why), "{message}");
+    };
+    refused(&chain("19 - %i"), "e", "t", "not made from the element whose place it takes");
+    refused(&chain("%i"), "t", "e", "");
+    refused(&chain("%i"), "e", "x", "not two temporaries");
+}
+
+#[test]
+fn temporaries_grow_by_what_lies_beyond_the_end() {
+    let nest = predicate(&chain("%i"), "b.i", 16).unwrap();
+    let size = |name: &str| nest.buffers.iter().find(|b| &*b.name == name).unwrap().dims[0].clone();
+    assert_eq!((size("t"), size("e"), size("x")), (Expr::from(32), Expr::from(32), Expr::from(20)));
+    let guards = |axis: &str| match super::tree::find_loop(&nest.body, axis).unwrap().body[..] {
+        [Node::Store(ref s)] => s.guards.len(),
+        _ => panic!("a store"),
+    };
+    assert_eq!((guards("b.i"), guards("c.i")), (0, 0));
+    // What reads the caller's memory is guarded.
+    let nest = predicate(&chain("%i"), "a.i", 16).unwrap();
+    match super::tree::find_loop(&nest.body, "a.i").unwrap().body[..] {
+        [Node::Store(ref s)] => assert_eq!(s.guards.len(), 1),
+        _ => panic!("a store"),
+    }
 }

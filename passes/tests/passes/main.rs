@@ -5,6 +5,7 @@ mod canonicalise;
 mod eliminate_common;
 mod eliminate_dead;
 mod fold_constants;
+mod fuse_attention;
 mod fuse_epilogue;
 mod fuse_prologue;
 mod graph_builder;

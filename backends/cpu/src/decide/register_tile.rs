@@ -58,6 +58,15 @@ pub(super) fn choose(
     best
 }
 
+/// Rows of a tile that is that many vectors wide, for `m` rows in all.
+pub(super) fn rows_for(machine: &Machine, vectors: i64, m: i64) -> i64 {
+    let most =
+        ((i64::from(machine.vector_registers) - 1 - vectors) / vectors).clamp(1, MAX_ROWS.min(m.max(1)));
+    // Few tiles, and among those the one that fills the last.
+    let cost = |rows: i64| (m + rows - 1) / rows * (20 * rows * vectors + 3 * rows + 6 * vectors);
+    (1..=most).rev().min_by_key(|&rows| cost(rows)).unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

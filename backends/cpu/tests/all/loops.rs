@@ -4,6 +4,7 @@ use crate::{
     check::check,
     kernels::{binary, kernel, read, read_or, softmax, unary},
 };
+use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
@@ -175,4 +176,13 @@ fn a_scatter_stays_in_order() {
         .done();
     let (decision, nest) = check(&k, &[], &[]);
     assert!(!mappings(&nest).contains(&Mapping::Parallel), "{}", decision.schedule);
+}
+
+#[test]
+fn only_outputs_beyond_the_caches_are_streamed() {
+    let machine = Machine::named("znver4").unwrap();
+    for (rows, streamed) in [("100", vec![]), ("12000", vec![1])] {
+        let (_, nest) = mlcc_cpu::schedule(&softmax(rows, "1000"), &[], &machine).unwrap();
+        assert_eq!(nest.streamed, streamed, "{rows} rows");
+    }
 }

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+mod attention;
 mod check;
 mod contractions;
 mod kernels;

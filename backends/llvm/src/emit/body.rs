@@ -26,6 +26,7 @@ impl<'c> Emitter<'_, 'c> {
                 _ => None,
             };
             e.when(some, |e| {
+                e.combining = store.combine.is_some();
                 let outer = std::mem::take(&mut e.values);
                 let result = e.body(&store.body, mask).and_then(|value| e.put(store, value, mask));
                 e.values = outer;
@@ -149,6 +150,12 @@ impl<'c> Emitter<'_, 'c> {
                     let lanes = mask.lanes;
                     let at = e.b.broadcast(at, lanes);
                     e.write(store.buffer, Access::Indexed(at), value, Some(mask));
+                } else if let (Access::Contiguous(at), None, true) =
+                    (access, mask, e.streams(store.buffer, &offset))
+                {
+                    let lanes = e.vector.as_ref().map_or(1, |v| v.lanes);
+                    let value = e.b.broadcast(e.stored(value, e.storage[store.buffer].dtype), lanes);
+                    e.b.stream(value, at);
                 } else {
                     e.write(store.buffer, access, value, mask);
                 }

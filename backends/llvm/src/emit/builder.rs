@@ -127,6 +127,10 @@ pub struct Builder<'c> {
     blocks: RefCell<Vec<Block<'c>>>,
     contract: Attribute<'c>,
     contract_nsz: Attribute<'c>,
+    /// Whether the machine is an x86, whose minima and maxima know nothing of NaN.
+    x86: bool,
+    /// Whether it has AVX-512's instructions on vectors of 512 bits.
+    avx512: bool,
     reassoc: Attribute<'c>,
 }
 
@@ -143,8 +147,16 @@ impl<'c> Builder<'c> {
             blocks: RefCell::default(),
             contract: flags("contract"),
             contract_nsz: flags("nsz,contract"),
-            reassoc: flags("reassoc,contract"),
+            x86: false,
+            avx512: false,
+            reassoc: flags("reassoc,nsz,contract"),
         }
+    }
+
+    /// The builder for an x86 with or without AVX-512.
+    #[must_use]
+    pub fn for_x86(self, avx512: bool) -> Builder<'c> {
+        Builder { x86: true, avx512, ..self }
     }
 
     /// Opens a block with arguments; what follows goes there.

@@ -3,7 +3,7 @@
 
 use super::{
     Inputs,
-    builder::{Builder, Kind, Val},
+    builder::{Builder, Cmp, Kind, Val},
     memory::memory_kind,
     platform::Platform,
 };
@@ -22,6 +22,14 @@ use mlcc_ir::{
 
 /// Alignment of scratch buffers, in bytes.
 const SCRATCH_ALIGNMENT: i64 = 64;
+
+/// Bytes of a cache line.
+const LINE: i64 = 64;
+
+/// Whether a nest has stores around the caches on this machine.
+fn streams(b: &Builder<'_>, nest: &LoopNest) -> bool {
+    b.streams() && !nest.streamed.is_empty()
+}
 
 /// Offset of each `Scratch` buffer of a nest in the scratch memory, and the memory's size, in bytes.
 #[must_use]
@@ -70,24 +78,36 @@ pub fn kernel<'c>(
     let none = Attribute::parse(b.context, "{}").expect("an empty dictionary");
     attributes.resize(types.len(), none);
 
-    let arguments = b.open(&types);
     let value = |raw: &Value<'c, 'c>, kind| Val { raw: *raw, kind, lanes: 1 };
-    let (pointers, integers) = arguments.split_at(operands.len() + scratch.len());
-    let (symbols, range) = integers.split_at(nest.symbols.len());
-    let pointers: Vec<_> = pointers.iter().map(|p| value(p, Kind::Pointer)).collect();
-    let inputs = Inputs {
-        operands: pointers[..operands.len()].to_vec(),
-        scratch: pointers[operands.len()..].to_vec(),
-        symbols: symbols.iter().map(|s| value(s, Kind::I64)).collect(),
-        range: Some([value(&range[0], Kind::I64), value(&range[1], Kind::I64)]),
+    let emit_body = |nest: &LoopNest, name: &str| -> Result<()> {
+        let arguments = b.open(&types);
+        let (pointers, integers) = arguments.split_at(operands.len() + scratch.len());
+        let (symbols, range) = integers.split_at(nest.symbols.len());
+        let pointers: Vec<_> = pointers.iter().map(|p| value(p, Kind::Pointer)).collect();
+        let inputs = Inputs {
+            operands: pointers[..operands.len()].to_vec(),
+            scratch: pointers[operands.len()..].to_vec(),
+            symbols: symbols.iter().map(|s| value(s, Kind::I64)).collect(),
+            range: Some([value(&range[0], Kind::I64), value(&range[1], Kind::I64)]),
+        };
+        let emitted = super::emit(b, nest, platform, &inputs);
+        if streams(b, nest) {
+            b.fence();
+        }
+        b.op("llvm.return", &[], &[], &[], Vec::new());
+        let region = b.close();
+        emitted?;
+        let attributes = [("arg_attrs", b.array(&attributes))];
+        append(b, module, (name, "internal"), (&types, &attributes), region);
+        Ok(())
     };
-    let emitted = super::emit(b, nest, platform, &inputs);
-    b.op("llvm.return", &[], &[], &[], Vec::new());
-    let region = b.close();
-    emitted?;
     let body = format!("{symbol}.body");
-    let attributes = [("arg_attrs", b.array(&attributes))];
-    append(b, module, (&body, "internal"), (&types, &attributes), region);
+    emit_body(nest, &body)?;
+    // Where an output to be streamed does not begin at a line.
+    let unaligned = format!("{symbol}.unaligned");
+    if streams(b, nest) {
+        emit_body(&LoopNest { streamed: Vec::new(), ..nest.clone() }, &unaligned)?;
+    }
 
     // The entry.
     let entry_types = [pointer, pointer, pointer, integer, integer];
@@ -105,14 +125,37 @@ pub fn kernel<'c>(
     }
     let call: Vec<_> =
         call.iter().chain(&symbols).map(|v| v.raw).chain(arguments[3..].iter().copied()).collect();
-    let segments = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[call.len() as i32, 0]);
-    let bundles = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[]);
-    let attributes = [
-        ("callee", b.symbol(&body)),
-        ("operandSegmentSizes", segments.into()),
-        ("op_bundle_sizes", bundles.into()),
-    ];
-    b.op("llvm.call", &call, &[], &attributes, Vec::new());
+    let calling = |name: &str| {
+        let segments = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[call.len() as i32, 0]);
+        let bundles = melior::ir::attribute::DenseI32ArrayAttribute::new(b.context, &[]);
+        let attributes = [
+            ("callee", b.symbol(name)),
+            ("operandSegmentSizes", segments.into()),
+            ("op_bundle_sizes", bundles.into()),
+        ];
+        b.op("llvm.call", &call, &[], &attributes, Vec::new());
+    };
+    if streams(b, nest) {
+        let globals = (0..nest.buffers.len()).filter(|&id| nest.buffers[id].space == Space::Global);
+        let streamed = globals.enumerate().filter(|(_, id)| nest.streamed.contains(id));
+        let addresses = streamed.map(|(operand, _)| {
+            let raw = b.op("llvm.ptrtoint", &[call[operand]], &[integer], &[], Vec::new())[0];
+            value(&raw, Kind::I64)
+        });
+        let all = addresses.fold(b.int(Kind::I64, 1, 0), |all, address| b.or(all, address));
+        let beyond = b.and(all, b.int(Kind::I64, 1, LINE - 1));
+        let aligned = b.compare(Cmp::Eq, beyond, b.int(Kind::I64, 1, 0));
+        let branch = |name: &str| {
+            b.open(&[]);
+            calling(name);
+            b.yields(&[]);
+            b.close()
+        };
+        let regions = vec![branch(&body), branch(&unaligned)];
+        b.op("scf.if", &[aligned.raw], &[], &[], regions);
+    } else {
+        calling(&body);
+    }
     b.op("llvm.return", &[], &[], &[], Vec::new());
     let region = b.close();
     append(b, module, (symbol, "external"), (&entry_types, &[]), region);

@@ -95,6 +95,7 @@ impl<'c> Emitter<'_, 'c> {
                 l.axis,
                 n.map_or("its extent is not a constant".into(), |n| format!("{n} copies are too many"))
             ))),
+            _ if self.transposing(l, &extent, range)? => Ok(()),
             _ => {
                 let low = self.b.int(super::Kind::I64, 1, 0);
                 let one = self.b.int(super::Kind::I64, 1, 1);

@@ -176,6 +176,7 @@ impl<'c> Emitter<'_, 'c> {
                 }
             },
             Access::Contiguous(at) if free => {
+                self.fetch_ahead(buffer, &offset, at)?;
                 let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
                 self.b.load(at, kind, lanes)
             }
@@ -205,6 +206,42 @@ impl<'c> Emitter<'_, 'c> {
             }
         };
         Ok(self.loaded(raw, dtype))
+    }
+
+    /// Fetches what the next row needs, where operands come from memory and rows are read more than once: their
+    /// first reading would wait for each line.
+    fn fetch_ahead(&mut self, buffer: usize, offset: &Expr, at: Val<'c>) -> Result<()> {
+        let same = |&id: &usize| self.storage[id].dims == self.storage[buffer].dims;
+        if !self.b.streams() || self.combining || !self.nest.streamed.iter().any(same) {
+            return Ok(());
+        }
+        let vector = self.vector.as_ref().map(|v| v.axis.clone());
+        let distance = self.axes.iter().rev().filter(|a| Some(&a.name) != vector.as_ref()).find_map(|a| {
+            let (distance, _) = offset.split_axis(&a.name)?;
+            distance.as_const().filter(|d| *d != 0)
+        });
+        if let Some(distance) = distance {
+            let kind = memory_kind(self.storage[buffer].dtype);
+            let next = self.element(at, kind, &Expr::from(distance), false)?;
+            self.b.prefetch(next);
+        }
+        Ok(())
+    }
+
+    /// Whether a whole vector at a resolved offset goes around the caches: its place is a multiple of its size,
+    /// since vectors begin at whole ones along their axis, and the buffer at a line.
+    pub(super) fn streams(&self, buffer: usize, offset: &Expr) -> bool {
+        let Some(step) = &self.vector else { return false };
+        let bytes = memory_kind(self.storage[buffer].dtype).bits() / 8 * step.lanes;
+        let lanes = i64::from(step.lanes);
+        let whole = |rest: Expr| {
+            rest.constant() % lanes == 0
+                && rest.terms().iter().all(|(_, coefficient)| coefficient % lanes == 0)
+        };
+        self.b.streams()
+            && self.nest.streamed.contains(&buffer)
+            && matches!(bytes, 16 | 32 | 64)
+            && offset.split_axis(&step.axis).is_some_and(|(stride, rest)| stride.is(1) && whole(rest))
     }
 
     /// Stores a value where `mask`.

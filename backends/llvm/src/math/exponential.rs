@@ -54,15 +54,23 @@ fn scale<'c>(b: &Builder<'c>, x: Val<'c>, n: Val<'c>) -> Val<'c> {
     b.mul(b.mul(x, power_of_two(b, half, x.kind)), power_of_two(b, other, x.kind))
 }
 
-/// `x` within the range outside which the result is 0 or infinite anyway.
+/// `x` within the range outside which the result is 0 or infinite anyway; NaN stays.
 fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     let (low, high) = if x.kind == Kind::F32 { (-105.0, 89.0) } else { (-747.0, 710.5) };
-    let x = b.float_extremum(false, x, b.like(x, high));
-    b.float_extremum(true, x, b.like(x, low))
+    b.clamp(x, low, high)
 }
 
 /// e^x.
 pub(super) fn exp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
+    if b.scales_by_powers(x) {
+        let x = clamp(b, x);
+        let n = b.math("math.roundeven", b.mul(x, b.like(x, LOG2_E)));
+        let r = b.fma(n, b.like(x, -LN2_SINGLE.0), x);
+        let r = b.fma(n, b.like(x, -LN2_SINGLE.1), r);
+        let p = polynomial(b, r, &SINGLE);
+        let e = b.fma(b.fma(p, r, b.like(r, 1.0)), r, b.like(r, 1.0));
+        return b.scale_by_power(e, n);
+    }
     exp_scaled(b, x, 0)
 }
 

@@ -79,13 +79,10 @@ const ERFC_SCALED: [f64; 17] = [
 
 /// `x P(x^2) / Q(x^2)`, constant beyond `limit` and within -1..1.
 fn saturating<'c>(b: &Builder<'c>, x: Val<'c>, (p, q): (&[f64], &[f64]), limit: f64) -> Val<'c> {
-    let clamp = |x: Val<'c>, limit: f64| {
-        b.float_extremum(true, b.float_extremum(false, x, b.like(x, limit)), b.like(x, -limit))
-    };
-    let x = clamp(x, limit);
+    let x = b.clamp(x, -limit, limit);
     let z = b.mul(x, x);
     let quotient = b.div(b.mul(x, polynomial(b, z, p)), polynomial(b, z, q));
-    clamp(quotient, 1.0)
+    b.clamp(quotient, -1.0, 1.0)
 }
 
 /// tanh of an `f32`.

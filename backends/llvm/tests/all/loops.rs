@@ -358,3 +358,43 @@ fn random_nests_agree_with_the_interpreter() {
         agrees_on(&Target::named("x86-64-v3").unwrap(), &random_nest(&mut seeds), &[], &[]);
     }
 }
+
+#[test]
+fn copies_that_turn_rows_into_columns() {
+    for (rows, columns) in [("16", "16"), ("7", "40"), ("33", "19"), ("64", "5"), ("49", "50")] {
+        let copied = |r: &str, c: &str, index: &str| {
+            let buffers = vec![
+                buffer("x", DType::F32, &[rows, columns], Role::Input),
+                buffer("y", DType::F32, &[columns, rows], Role::Output),
+            ];
+            let store = put(1, &["%c", "%r"], read(0, &[index, "%c"], DType::F32));
+            let inner = axis("c", c, Mapping::Serial, vec![store]);
+            nest("transposed", &[], buffers, vec![axis("r", r, VECTOR, vec![inner])])
+        };
+        agrees(&copied(rows, columns, "%r"), &[]);
+        agrees(&copied(rows, columns, &format!("{rows} - 1 - %r")), &[]);
+        for lanes in [4, 8] {
+            let mut narrow = copied(rows, columns, "%r");
+            let Node::Loop(l) = &mut narrow.body[0] else { panic!("a loop") };
+            l.mapping = Mapping::Vector(lanes);
+            agrees(&narrow, &[]);
+        }
+    }
+}
+
+#[test]
+fn outputs_written_around_the_caches() {
+    // Lines that begin at whole vectors, and lines that do not.
+    for n in ["64", "70"] {
+        let buffers = vec![
+            buffer("x", DType::F32, &["6", n], Role::Input),
+            buffer("y", DType::F32, &["6", n], Role::Output),
+        ];
+        let store = put(1, &["%r", "%i"], read(0, &["%r", "%i"], DType::F32));
+        let inner = axis("i", n, VECTOR, vec![store]);
+        let mut streamed =
+            nest("streamed", &[], buffers, vec![axis("r", "6", Mapping::Parallel, vec![inner])]);
+        streamed.streamed = vec![1];
+        agrees(&streamed, &[]);
+    }
+}

@@ -52,6 +52,7 @@ pub fn nest(name: &str, symbols: &[&str], buffers: Vec<Buffer>, body: Vec<Node>)
         symbols: symbols.iter().map(|s| (*s).into()).collect(),
         buffers,
         body,
+        streamed: vec![],
         packings: Vec::new(),
     }
 }

@@ -56,7 +56,15 @@ fn copy(tensor: usize, index: &[&str]) -> Body {
 }
 
 fn nest(buffers: Vec<Buffer>, body: Vec<Node>) -> LoopNest {
-    LoopNest { name: "test".into(), nodes: vec![], symbols: vec![], buffers, body, packings: vec![] }
+    LoopNest {
+        name: "test".into(),
+        nodes: vec![],
+        symbols: vec![],
+        buffers,
+        body,
+        packings: vec![],
+        streamed: vec![],
+    }
 }
 
 fn run_on(nest: &LoopNest, inputs: &[Tensor]) -> Result<Vec<Tensor>> {

@@ -154,7 +154,7 @@ impl State {
     fn store(&mut self, machine: &mut Machine<'_>, store: &StoreCode) -> Result<()> {
         let mut values = std::mem::take(&mut self.values);
         let axes = std::mem::take(&mut self.axes);
-        let result = Access { state: self, machine }.store(store, &axes, &mut values);
+        let result = Access::new(self, machine, store.buffer).store(store, &axes, &mut values);
         (self.values, self.axes) = (values, axes);
         result
     }
@@ -167,7 +167,7 @@ impl State {
         let (a_rows, b_cols) = (limit(&tile.a_rows, tile.rows)?, limit(&tile.b_cols, tile.cols)?);
         let depth = tile.k.evaluate(&self.axes, &[])?;
         let (from_a, from_b) = (at(&tile.a, &self.axes)?, at(&tile.b, &self.axes)?);
-        let mut access = Access { state: self, machine };
+        let mut access = Access::new(self, machine, tile.acc);
         let dtype = access.memory(tile.acc).dtype;
         // A tile may be smaller than the accumulator.
         let row_stride = access.memory(tile.acc).dims.last().copied().unwrap_or(tile.cols);
@@ -177,6 +177,7 @@ impl State {
             let row = r.min(a_rows - 1).max(0);
             for c in 0..tile.cols {
                 let offset = r * row_stride + c;
+                access.undefined = false;
                 let mut sum = cast(access.load(tile.acc, offset)?, wide);
                 for k in 0..depth {
                     let x = access.load(tile.a.buffer, place(from_a, row, k)?)?;
@@ -207,6 +208,19 @@ fn place([base, stride, k_stride]: [i64; 3], i: i64, k: i64) -> Result<i64> {
 struct Access<'s, 'm, 'p> {
     state: &'s mut State,
     machine: &'m mut Machine<'p>,
+    /// Whether what is written may be made of elements that were never written: in private memory it is
+    /// then as good as never written itself, which counts where it leaves.
+    lenient: bool,
+    /// Whether it is.
+    undefined: bool,
+}
+
+impl<'s, 'm, 'p> Access<'s, 'm, 'p> {
+    /// For a store into `target`.
+    fn new(state: &'s mut State, machine: &'m mut Machine<'p>, target: usize) -> Access<'s, 'm, 'p> {
+        let lenient = machine.private[target];
+        Access { state, machine, lenient, undefined: false }
+    }
 }
 
 impl Access<'_, '_, '_> {
@@ -233,7 +247,13 @@ impl Access<'_, '_, '_> {
         {
             tracker.read(Cell { buffer, memory: &self.machine.memories[buffer], offset }, stamp)?;
         }
-        self.memory(buffer).load(offset)
+        let memory = self.memory(buffer);
+        if self.lenient && memory.elements[offset].is_none() {
+            let nothing = cast(Element::Int(0), memory.dtype);
+            self.undefined = true;
+            return Ok(nothing);
+        }
+        memory.load(offset)
     }
 
     /// The element at an offset into the buffer.
@@ -263,11 +283,13 @@ impl Access<'_, '_, '_> {
                 memory
             }
         };
-        memory.elements[offset] = Some(value);
+        memory.elements[offset] = (!self.undefined).then_some(value);
         Ok(())
     }
 
     fn store(&mut self, store: &StoreCode, axes: &[i64], values: &mut Vec<Element>) -> Result<()> {
+        // An index must be known.
+        self.lenient &= !store.checked;
         let mut value = store.body.run(axes, values, self)?;
         let at = store.index.iter().map(|e| e.evaluate(axes, values)).collect::<Result<Vec<_>>>()?;
         let memory = self.memory(store.buffer);
@@ -277,7 +299,13 @@ impl Access<'_, '_, '_> {
         };
         if let Some(combine) = store.combine {
             // The read is part of the atomic combination, so only the write is tracked.
-            let old = memory.load(offset)?;
+            let old = match memory.elements[offset] {
+                None if self.lenient => {
+                    self.undefined = true;
+                    value
+                }
+                _ => memory.load(offset)?,
+            };
             value = binary(combine_op(combine), dtype, old, value)
                 .ok_or_else(|| Diagnostic::internal(format!("{combine:?} is not defined on {dtype}")))?;
         }

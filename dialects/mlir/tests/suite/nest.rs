@@ -98,6 +98,7 @@ fn random_nest(random: &mut Random) -> LoopNest {
         nodes: vec![random.name().into()],
         symbols: (0..random.below(3)).map(|_| random.name().into()).collect(),
         body: random_nodes(random, &ranks, &mut Vec::new(), 3),
+        streamed: (0..ranks.len()).filter(|_| random.below(4) == 0).collect(),
         buffers,
         packings,
     }
@@ -197,6 +198,7 @@ fn a_nest_reads_well() {
                 ],
             )],
         )],
+        streamed: vec![2],
         packings: vec![Packing {
             target: 1,
             source_dims: vec![256.into(), n],

@@ -70,6 +70,17 @@ impl<'c> Builder<'c> {
         self.binary(name, a, b, &[("fastmath", self.contract_nsz)])
     }
 
+    /// `x` moved into `low..=high`; NaN stays.
+    pub fn clamp(&self, x: Val<'c>, low: f64, high: f64) -> Val<'c> {
+        let (low, high) = (self.like(x, low), self.like(x, high));
+        if !self.x86 {
+            return self.float_extremum(true, self.float_extremum(false, x, high), low);
+        }
+        // Choices that are one instruction each, of which the second operand is the result for NaN.
+        let x = self.select(self.compare(Cmp::Lt, high, x), high, x);
+        self.select(self.compare(Cmp::Gt, low, x), low, x)
+    }
+
     /// `a * b + c`, rounded once.
     pub fn fma(&self, a: Val<'c>, b: Val<'c>, c: Val<'c>) -> Val<'c> {
         let lanes = a.lanes.max(b.lanes).max(c.lanes);
@@ -171,15 +182,36 @@ impl<'c> Builder<'c> {
             kind.intrinsic_name(),
             a.kind.intrinsic_name()
         );
-        let segments = DenseI32ArrayAttribute::new(self.context, &[1, 0]).into();
+        self.intrinsic(&name, &[a], (kind, a.lanes))
+    }
+
+    /// Whether the machine has [`Builder::scale_by_power`] for vectors like `x`.
+    pub fn scales_by_powers(&self, x: Val<'c>) -> bool {
+        self.avx512 && (x.kind, x.lanes) == (Kind::F32, 16)
+    }
+
+    /// `x * 2^n` for whole `n`, rounded once.
+    pub fn scale_by_power(&self, x: Val<'c>, n: Val<'c>) -> Val<'c> {
+        const ROUND_AS_SET: i64 = 4;
+        let (all, rounding) = (self.int(Kind::I16, 1, -1), self.int(Kind::I32, 1, ROUND_AS_SET));
+        self.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", &[x, n, x, all, rounding], (x.kind, x.lanes))
+    }
+
+    /// Calls an intrinsic without operands and result.
+    pub(super) fn effect(&self, name: &str) {
+        let segments = DenseI32ArrayAttribute::new(self.context, &[0, 0]).into();
         let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
-        let name = StringAttribute::new(self.context, &name).into();
-        self.one(
-            "llvm.call_intrinsic",
-            &[a],
-            (kind, a.lanes),
-            &[("intrin", name), ("operandSegmentSizes", segments), ("op_bundle_sizes", bundles)],
-        )
+        let name = StringAttribute::new(self.context, name).into();
+        let attributes = [("intrin", name), ("operandSegmentSizes", segments), ("op_bundle_sizes", bundles)];
+        self.op("llvm.call_intrinsic", &[], &[], &attributes, Vec::new());
+    }
+
+    fn intrinsic(&self, name: &str, operands: &[Val<'c>], shape: (Kind, u32)) -> Val<'c> {
+        let segments = DenseI32ArrayAttribute::new(self.context, &[operands.len() as i32, 0]).into();
+        let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
+        let name = StringAttribute::new(self.context, name).into();
+        let attributes = [("intrin", name), ("operandSegmentSizes", segments), ("op_bundle_sizes", bundles)];
+        self.one("llvm.call_intrinsic", operands, shape, &attributes)
     }
 
     /// Combines the lanes of a vector; `kind` is a `vector.kind`. Floats may be reassociated.

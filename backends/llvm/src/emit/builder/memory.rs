@@ -2,7 +2,7 @@
 
 use super::{Builder, Kind, Val};
 use melior::ir::{
-    Identifier,
+    Attribute, Identifier,
     attribute::{DenseI32ArrayAttribute, TypeAttribute},
     block::BlockLike,
     operation::OperationBuilder,
@@ -59,6 +59,30 @@ impl<'c> Builder<'c> {
     pub fn store(&self, value: Val<'c>, pointer: Val<'c>) {
         let align = self.int_attr(64, i64::from(value.kind.bits().div_ceil(8)));
         self.op("llvm.store", &[value.raw, pointer.raw], &[], &[("alignment", align)], Vec::new());
+    }
+
+    /// A store of consecutive elements around the caches; the address is a multiple of the vector's size.
+    pub fn stream(&self, value: Val<'c>, pointer: Val<'c>) {
+        let align = self.int_attr(64, i64::from(value.kind.bits() / 8 * value.lanes));
+        let past = Attribute::unit(self.context);
+        let attributes = [("alignment", align), ("nontemporal", past)];
+        self.op("llvm.store", &[value.raw, pointer.raw], &[], &attributes, Vec::new());
+    }
+
+    /// Whether the machine has stores around the caches, which [`Builder::fence`] must follow.
+    pub fn streams(&self) -> bool {
+        self.avx512
+    }
+
+    /// Fetches the line of an address into the second cache; the address need not exist.
+    pub fn prefetch(&self, pointer: Val<'c>) {
+        let attributes = [("rw", 0), ("hint", 2), ("cache", 1)].map(|(n, v)| (n, self.int_attr(32, v)));
+        self.op("llvm.intr.prefetch", &[pointer.raw], &[], &attributes, Vec::new());
+    }
+
+    /// Makes stores around the caches visible to other threads in order.
+    pub fn fence(&self) {
+        self.effect("llvm.x86.sse.sfence");
     }
 
     /// A load of consecutive elements where `mask`, `otherwise` elsewhere.

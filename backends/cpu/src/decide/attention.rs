@@ -1,0 +1,470 @@
+//! Attention: scores, softmax over the keys and the weighted sum of values, as one nest.
+//!
+//! A block of queries runs through all stages while its scores lie in scratch memory, which the second
+//! cache holds for some thousand keys; nothing of size queries by keys is ever in main memory. Lanes are
+//! queries throughout: scores are computed as keys times queries, from the keys where they lie and a small
+//! panel of transposed queries, so that maximum, exponentials and sum over the keys are vertical, and the
+//! second product reads the weights of a key for neighbouring queries as broadcast scalars.
+//!
+//! ```text
+//! parallel batch, heads, blocks of queries
+//!   panel[k, q] = queries[q, k]
+//!   for blocks of keys: tile scores[key, q] += keys[key, k] * panel[k, q]; scale, mask
+//!   max[q], exp[key, q] in the place of the scores, sum[q]
+//!   for rows of queries: tile values[q, d] += exp[key, q] * v[key, d]; times 1 / sum[q]
+//! ```
+//!
+//! Source: the blocking over queries of Dao et al., "FlashAttention"; without its blocks of keys and their
+//! corrections, since a row of scores fits the cache of a CPU.
+
+use super::{
+    operand::work,
+    plan::{Plan, axis},
+    register_tile::{choose, rows_for},
+    stages::{Stage, estimate, shared_axes, stage_names, stages, stride},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    Name,
+    expr::Expr,
+    kernel::{Combine, Kernel, Role},
+    nest::{LoopNest, Space},
+    scalar::{BinaryOp, Body, Inst},
+};
+use mlcc_passes::schedule::Step;
+
+/// Multiply-adds of a parallel tile: some tens of microseconds.
+const TILE_WORK: i64 = 1 << 21;
+/// Most vectors of queries in a block.
+const MAX_VECTORS: i64 = 4;
+/// Work of an epilogue per element up to which it is unrolled over a tile's rows.
+const LIGHT: i64 = 12;
+
+/// The plan; `None` if the kernel is no attention.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
+    let mut template = Attention::recognise(kernel, naive, machine)?;
+    template.decide()?;
+    Some(template.plan)
+}
+
+struct Attention<'a> {
+    machine: &'a Machine,
+    plan: Plan,
+    names: Vec<String>,
+    /// The two products' positions in `names`.
+    scores: usize,
+    values: usize,
+    /// Number of stages from the first that make the scores, epilogue included.
+    scored: usize,
+    batch: Vec<String>,
+    query: String,
+    key: String,
+    /// Reduction of the first product, columns of the second.
+    depth: String,
+    feature: String,
+    /// Buffer of the queries.
+    queries: Name,
+    lanes: i64,
+}
+
+/// The two reads whose product a body is.
+fn factors(body: &Body) -> Option<[(usize, &[Expr]); 2]> {
+    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
+        Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
+        _ => None,
+    };
+    match body.insts.get(body.result as usize)?.0 {
+        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some([read(a)?, read(b)?]),
+        _ => None,
+    }
+}
+
+/// The only string of a list.
+fn only(mut list: Vec<String>) -> Option<String> {
+    if list.len() == 1 { list.pop() } else { None }
+}
+
+impl<'a> Attention<'a> {
+    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Attention<'a>> {
+        let mut names = stage_names(kernel);
+        let mut plan = Plan::new(naive.clone());
+        // Scores that nothing is done with are summed in a tile of their own and stored all the same.
+        if names.get(2).is_some_and(|third| third.ends_with(".init")) {
+            let target = kernel.tensors[kernel.computes[0].target].name.clone();
+            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
+            names.insert(2, format!("{target}.store"));
+        }
+        let all = stages(&plan.nest, &names)?;
+        let is_product = |s: &Stage| {
+            s.store.combine == Some(Combine::Add)
+                && factors(&s.store.body).is_some()
+                && plan.nest.buffers[s.store.buffer].role == Role::Temporary
+        };
+        let products: Vec<usize> = (0..all.len()).filter(|&s| is_product(&all[s])).collect();
+        let &[scores, values] = &products[..] else { return None };
+        // The initialisation of the first product is the first stage, that of the second right before it.
+        if scores != 1 || values < 3 {
+            return None;
+        }
+        let dtype = plan.nest.buffers[all[scores].store.buffer].dtype;
+        let reduced = |s: &Stage| s.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
+        let (depth, key) = (only(reduced(&all[scores]))?, only(reduced(&all[values]))?);
+        let shared = shared_axes(&all);
+        let own = |s: &Stage| -> Vec<String> {
+            let free = s.axes.iter().filter(|a| !a.reduced && !shared.contains(&a.name));
+            free.map(|a| a.name.clone()).collect()
+        };
+        let feature = only(own(&all[values]))?;
+        if only(own(&all[scores]))? != key {
+            return None;
+        }
+        // Queries do not depend on the key, keys do.
+        let uses = |s: &Stage, index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&s.full(a)));
+        let s = &all[scores];
+        let [x, y] = factors(&s.store.body)?;
+        let (q, k) = match (uses(s, x.1, &key), uses(s, y.1, &key)) {
+            (false, true) => (x, y),
+            (true, false) => (y, x),
+            _ => return None,
+        };
+        let query = shared.iter().rfind(|a| uses(s, q.1, a) && !uses(s, k.1, a))?.clone();
+        let v = &all[values];
+        let [x, y] = factors(&v.store.body)?;
+        let (p, w) = if uses(v, x.1, &feature) { (y, x) } else { (x, y) };
+        let fits = plan.nest.buffers[p.0].role == Role::Temporary
+            && uses(v, p.1, &query)
+            && !uses(v, w.1, &query)
+            && stride(&plan.nest.buffers[w.0], w.1, &v.full(&feature)).is_some_and(|s| s.is(1))
+            && [q.0, k.0, w.0].iter().all(|&b| plan.nest.buffers[b].role == Role::Input)
+            && [k.0, w.0].iter().all(|&b| b != q.0)
+            && [q.0, k.0, w.0, p.0].iter().all(|&b| plan.nest.buffers[b].dtype == dtype);
+        if !fits {
+            return None;
+        }
+        let scored = (scores + 1..all.len()).find(|&s| names[s].ends_with(".init"))?;
+        let batch = shared.iter().filter(|a| **a != query).cloned().collect();
+        let queries = plan.nest.buffers[q.0].name.clone();
+        let lanes = i64::from(machine.lanes(dtype.size()));
+        Some(Attention {
+            machine,
+            plan,
+            names,
+            scores,
+            values,
+            scored,
+            batch,
+            query,
+            key,
+            depth,
+            feature,
+            queries,
+            lanes,
+        })
+    }
+
+    fn stages(&self) -> Option<Vec<Stage>> {
+        stages(&self.plan.nest, &self.names)
+    }
+
+    fn full(&self, stage: usize, name: &str) -> Name {
+        axis(&self.names[stage], name)
+    }
+
+    fn count(&self, all: &[Stage], stage: usize, name: &str) -> (i64, bool) {
+        let extent = all[stage].axes.iter().find(|a| a.name == name).map(|a| &a.extent);
+        extent.map_or((1, true), |e| (estimate(e), e.as_const().is_some()))
+    }
+
+    fn step(&mut self, step: Step) -> Option<()> {
+        self.plan.step(step).map_err(|why| tracing::trace!("not taken: {why}")).ok()
+    }
+
+    /// Vectors of queries in a block: few lanes beyond the last query, and wide tiles.
+    fn vectors(&self, queries: i64, fixed: bool) -> i64 {
+        if !fixed {
+            return MAX_VECTORS;
+        }
+        let cost = |v: i64| {
+            let block = v * self.lanes;
+            (queries + block - 1) / block * block * (16 * v + 1) / v
+        };
+        (1..=MAX_VECTORS).min_by_key(|&v| (cost(v), -v)).unwrap_or(MAX_VECTORS)
+    }
+
+    fn decide(&mut self) -> Option<()> {
+        let all = self.stages()?;
+        let (queries, fixed) = self.count(&all, self.scores, &self.query);
+        let (keys, _) = self.count(&all, self.scores, &self.key);
+        let (depth, _) = self.count(&all, self.scores, &self.depth);
+        let (features, _) = self.count(&all, self.values, &self.feature);
+        let vectors = self.vectors(queries, fixed);
+        let block = vectors * self.lanes;
+        let counts: Vec<i64> = self.batch.iter().map(|b| self.count(&all, self.scores, b).0).collect();
+
+        self.queries_innermost(&all)?;
+        self.block_queries(block)?;
+        self.panels()?;
+        self.score_tiles(vectors, keys)?;
+        self.rows()?;
+        self.value_tiles(block.min(queries), features)?;
+        let mut axes: Vec<(Name, i64)> =
+            self.batch.iter().map(|b| self.full(self.scores, b)).zip(counts).collect();
+        let blocks = (queries + block - 1) / block;
+        axes.push((self.full(self.scores, &format!("{}.o", self.query)), blocks));
+        self.plan.parallelize(&axes, block * keys * (depth + features), TILE_WORK);
+        Some(())
+    }
+
+    /// The last dimension of everything up to the weights is the query.
+    fn queries_innermost(&mut self, all: &[Stage]) -> Option<()> {
+        let values_sum = all[self.values].store.buffer;
+        let mut done = vec![values_sum];
+        for stage in &all[..self.values] {
+            let buffer = stage.store.buffer;
+            if done.contains(&buffer) {
+                continue;
+            }
+            done.push(buffer);
+            let query = stage.full(&self.query);
+            let at = stage.store.index.iter().position(|e| e.as_axis() == Some(&query))?;
+            let rank = stage.store.index.len();
+            if at + 1 < rank {
+                let order = (0..rank).filter(|d| *d != at).chain([at]).map(|d| d as u32).collect();
+                let buffer = self.plan.nest.buffers[buffer].name.clone();
+                self.step(Step::Permute { buffer, dims: order })?;
+            }
+        }
+        Some(())
+    }
+
+    /// Blocks of queries outside of all stages.
+    fn block_queries(&mut self, block: i64) -> Option<()> {
+        for s in 0..self.names.len() {
+            let step = Step::Split { axis: self.full(s, &self.query), factor: block };
+            self.step(step)?;
+        }
+        let (outer, inner) = (format!("{}.o", self.query), format!("{}.i", self.query));
+        for (s, stage) in self.stages()?.iter().enumerate() {
+            let mut order = self.batch.clone();
+            order.push(outer.clone());
+            let rest: Vec<String> = stage
+                .axes
+                .iter()
+                .map(|a| a.name.clone())
+                .filter(|a| !order.contains(a) && *a != inner)
+                .collect();
+            // Up to the weights lanes are queries; in the second product they are features.
+            let lanes_inside = s + 1 < self.values;
+            let (before, after): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|a| lanes_inside && *a != self.depth);
+            order.extend(before);
+            order.push(inner.clone());
+            order.extend(after);
+            if order.len() > 1 {
+                self.step(Step::Reorder { axes: order.iter().map(|a| stage.full(a)).collect() })?;
+            }
+        }
+        let mut shared = self.batch.clone();
+        shared.push(outer);
+        for name in shared {
+            self.merge(&name, 0, self.names.len(), self.scores)?;
+        }
+        Some(())
+    }
+
+    /// Merges the stages' loops over an axis into that of the stage `into`.
+    fn merge(&mut self, name: &str, from: usize, to: usize, into: usize) -> Option<()> {
+        for s in (from..into).rev().chain(into + 1..to) {
+            let step = Step::Merge { into: self.full(into, name), from: self.full(s, name) };
+            self.step(step)?;
+        }
+        Some(())
+    }
+
+    /// Operands that lie across the lanes are copied into panels once a block.
+    fn panels(&mut self) -> Option<()> {
+        let at = self.full(self.scores, &format!("{}.o", self.query));
+        let inner = format!("{}.i", self.query);
+        let axes = vec![self.full(self.scores, &self.depth), self.full(self.scores, &inner)];
+        self.panel(self.queries.clone(), at.clone(), axes)?;
+        // Masks: what the stages before the second product read along the lanes.
+        let mut reads: Vec<(String, Name)> = Vec::new();
+        let all = inner_stores(&self.plan.nest, &self.names);
+        for (stage, store) in all.iter().filter(|(s, _)| self.names[..self.values].contains(s)) {
+            for (inst, _) in &store.body.insts {
+                if let Inst::Read { tensor, index, outside: None } = inst {
+                    let buffer = &self.plan.nest.buffers[*tensor];
+                    let across = stride(buffer, index, &axis(stage, &inner));
+                    let uses_key = index.iter().any(|e| e.uses_axis(&axis(stage, &self.key)));
+                    let apart = across.is_none_or(|s| !s.is(0) && !s.is(1));
+                    if buffer.role == Role::Input && *stage != self.names[self.scores] && apart && uses_key {
+                        reads.push((stage.clone(), buffer.name.clone()));
+                    }
+                }
+            }
+        }
+        for (stage, buffer) in reads {
+            let axes = vec![axis(&stage, &self.key), axis(&stage, &inner)];
+            // Where it is read in several ways it stays where it is.
+            let mut trial = self.plan.clone();
+            std::mem::swap(&mut trial, &mut self.plan);
+            if self.panel(buffer, at.clone(), axes).is_none() {
+                self.plan = trial;
+            }
+        }
+        Some(())
+    }
+
+    /// Copies an operand into a panel, neighbouring elements of it into neighbouring rows.
+    fn panel(&mut self, buffer: Name, at: Name, axes: Vec<Name>) -> Option<()> {
+        let [row, column] = [axes[0].clone(), axes[1].clone()];
+        self.step(Step::CacheRead { buffer, at, axes })?;
+        let panel = self.plan.nest.buffers.last()?.name.clone();
+        let [row, column] = [format!("{panel}:{row}"), format!("{panel}:{column}")].map(Name::from);
+        self.step(Step::Reorder { axes: vec![column.clone(), row] })?;
+        self.step(Step::Vectorize { axis: column, lanes: self.lanes as u32 })
+    }
+
+    /// Tiles of keys by queries, and what is done with the scores.
+    fn score_tiles(&mut self, vectors: i64, keys: i64) -> Option<()> {
+        let rows = rows_for(self.machine, vectors, keys);
+        for s in 0..self.scored {
+            self.step(Step::Split { axis: self.full(s, &self.key), factor: rows })?;
+        }
+        let (outer, row) = (format!("{}.o", self.key), format!("{}.i", self.key));
+        self.merge(&outer, 0, self.scored, self.scores)?;
+        let lane = format!("{}.i", self.query);
+        self.tile(self.scores, (&row, &lane, &self.depth.clone()), (0, self.scored))
+    }
+
+    /// Turns a product into a micro-kernel, and the stages around it into vectors.
+    fn tile(
+        &mut self,
+        product: usize,
+        (m, n, k): (&str, &str, &str),
+        (from, to): (usize, usize),
+    ) -> Option<()> {
+        let stores = inner_stores(&self.plan.nest, &self.names);
+        let acc = stores.iter().find(|(s, _)| *s == self.names[product])?.1.buffer;
+        let buffer = self.plan.nest.buffers[acc].name.clone();
+        self.step(Step::Place { buffer, space: Space::Register })?;
+        let [m_axis, n_axis, k_axis] = [m, n, k].map(|a| self.full(product, a));
+        let lanes = self.lanes as u32;
+        self.step(Step::Reorder { axes: vec![m_axis.clone(), n_axis.clone(), k_axis.clone()] })?;
+        self.step(Step::Tensorize { m: m_axis, n: n_axis, k: k_axis, lanes })?;
+        for s in (from..to).filter(|s| *s != product) {
+            let name = &self.names[s];
+            let heavy = stores.iter().find(|(n, _)| n == name).is_some_and(|(_, store)| {
+                work(&Stage { name: name.clone(), axes: Vec::new(), store: store.clone() }) > LIGHT
+            });
+            let initial = name.ends_with(".init");
+            self.step(Step::Predicate { axis: self.full(s, m), multiple: 1 })?;
+            if !heavy {
+                self.plan.attempt(Step::Unroll { axis: self.full(s, m) });
+            }
+            let multiple = if initial { self.lanes } else { 1 };
+            self.step(Step::Predicate { axis: self.full(s, n), multiple })?;
+            self.step(Step::Vectorize { axis: self.full(s, n), lanes })?;
+        }
+        Some(())
+    }
+
+    /// Maximum, exponentials, sum: vectors of queries, the weights in the place of the scores.
+    fn rows(&mut self) -> Option<()> {
+        let lane = format!("{}.i", self.query);
+        for s in self.scored..self.values - 1 {
+            self.step(Step::Predicate { axis: self.full(s, &lane), multiple: self.lanes })?;
+            self.step(Step::Vectorize { axis: self.full(s, &lane), lanes: self.lanes as u32 })?;
+        }
+        let stores = inner_stores(&self.plan.nest, &self.names);
+        let rows = &stores
+            .iter()
+            .filter(|(s, _)| self.names[self.scored..self.values - 1].contains(s))
+            .map(|(_, store)| store.clone())
+            .collect::<Vec<_>>();
+        let read_later = |id: usize| {
+            stores.iter().any(|(s, store)| {
+                !self.names[self.scored..self.values - 1].contains(s)
+                    && store
+                        .body
+                        .insts
+                        .iter()
+                        .any(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == id))
+            })
+        };
+        let mut registers: Vec<Name> = Vec::new();
+        let mut aliases: Vec<(Name, Name)> = Vec::new();
+        for store in rows {
+            let buffer = &self.plan.nest.buffers[store.buffer];
+            if buffer.dims.len() == 1 && !read_later(store.buffer) && !registers.contains(&buffer.name) {
+                registers.push(buffer.name.clone());
+            }
+            for (inst, _) in &store.body.insts {
+                if let Inst::Read { tensor, .. } = inst
+                    && self.plan.nest.buffers[*tensor].dims == buffer.dims
+                    && buffer.dims.len() > 1
+                {
+                    aliases.push((buffer.name.clone(), self.plan.nest.buffers[*tensor].name.clone()));
+                }
+            }
+        }
+        for buffer in registers {
+            self.plan.attempt(Step::Place { buffer, space: Space::Register });
+        }
+        for (buffer, into) in aliases {
+            self.plan.attempt(Step::Alias { buffer, into });
+        }
+        Some(())
+    }
+
+    /// Tiles of queries by features.
+    fn value_tiles(&mut self, block: i64, features: i64) -> Option<()> {
+        let tile = choose(self.machine, self.lanes, (Some(block), Some(features)), 0);
+        let columns = tile.vectors * self.lanes;
+        let lane = format!("{}.i", self.query);
+        let (from, to) = (self.values - 1, self.names.len());
+        let (row, column) = (format!("{lane}.i"), format!("{}.i", self.feature));
+        let outer = [format!("{lane}.o"), format!("{}.o", self.feature)];
+        for s in from..to {
+            self.step(Step::Split { axis: self.full(s, &lane), factor: tile.rows })?;
+            self.step(Step::Split { axis: self.full(s, &self.feature), factor: columns })?;
+            let order = [&outer[1], &outer[0], &row, &column];
+            self.step(Step::Reorder { axes: order.iter().map(|a| self.full(s, a)).collect() })?;
+        }
+        for name in [&outer[1], &outer[0]] {
+            self.merge(name, from, to, self.values)?;
+        }
+        self.tile(self.values, (&row, &column, &self.key.clone()), (from, to))
+    }
+}
+
+/// The stores of a nest with the stage each belongs to, which is told by the innermost loop around it.
+fn inner_stores(nest: &LoopNest, names: &[String]) -> Vec<(String, mlcc_ir::nest::Store)> {
+    use mlcc_ir::nest::Node;
+    fn go(
+        nodes: &[Node],
+        names: &[String],
+        around: Option<&Name>,
+        found: &mut Vec<(String, mlcc_ir::nest::Store)>,
+    ) {
+        for node in nodes {
+            match node {
+                Node::Loop(l) => go(&l.body, names, Some(&l.axis), found),
+                Node::Store(s) => {
+                    let of = |n: &&String| {
+                        around.is_some_and(|a| {
+                            a.strip_prefix(n.as_str()).is_some_and(|rest| rest.starts_with('.'))
+                        })
+                    };
+                    if let Some(name) = names.iter().filter(of).max_by_key(|n| n.len()) {
+                        found.push((name.clone(), s.clone()));
+                    }
+                }
+                Node::Tile(_) | Node::Barrier => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    go(&nest.body, names, None, &mut found);
+    found
+}

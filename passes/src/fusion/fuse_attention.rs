@@ -1,0 +1,350 @@
+//! Fuses a product, a softmax of it and a second product with the result into one kernel, attention, so
+//! that the scores never exist as a whole.
+//!
+//! ```text
+//! kernel { s[b, q, j] = sum k: x[b, q, k] * y[b, j, k]; .. scale, mask .. }
+//! kernel { m = max j: s; e = exp(s - m); z = 1 / sum j: e; p = e * z }            =>  one kernel, in which
+//! kernel { o[b, q, d] = sum j: p[b, q, j] * v[b, j, d]; .. }          o = (sum j: e * v[b, j, d]) * z
+//! ```
+//!
+//! The factor moves behind the second product, where there are fewer elements. Nothing is known by name:
+//! the kernel in the middle is any over rows that ends in a product of a tensor by a factor for each row, and the
+//! third any that sums its products along the rows.
+
+use super::{
+    merge::{Bound, concatenate, drop_removed_steps, rename_axes, replace_steps},
+    uses::{Uses, bound_tensor, is_contraction, is_elementwise, kernel_of},
+};
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{
+    Name,
+    dtype::DType,
+    expr::Expr,
+    kernel::{AxisKind, Compute, Kernel, KernelTensor, Role},
+    program::{Program, TensorId},
+    scalar::{BinaryOp, Body, Inst},
+    types::TensorType,
+};
+use std::collections::BTreeMap;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "fuse-attention",
+    summary: "fuse two products with a softmax between them into one kernel",
+    run: Run::Tensor(|program| Ok(run(program))),
+};
+
+/// Queries below which the products are better off alone: lanes of the fused kernel are queries.
+const MIN_QUERIES: i64 = 8;
+/// Longest rows of queries, keys and values: a block of queries is kept in the first cache.
+const MAX_DEPTH: i64 = 512;
+
+/// Three kernels that become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// The tensors between them.
+    pub scores: TensorId,
+    /// What the second product reads.
+    pub weights: TensorId,
+    /// Indices of the three steps.
+    pub steps: [usize; 3],
+}
+
+/// Runs the pass; returns the number of kernels merged away.
+pub fn run(program: &mut Program) -> usize {
+    let mut merged = 0;
+    for attention in decide(program) {
+        if apply(program, &attention) {
+            merged += 2;
+        }
+    }
+    drop_removed_steps(program);
+    merged
+}
+
+/// Every product whose softmax a second product reads.
+#[must_use]
+pub fn decide(program: &Program) -> Vec<Attention> {
+    let uses = Uses::of(program);
+    (0..program.tensors.len())
+        .filter_map(|weights| {
+            let (softmax, consumer) = uses.only_edge(weights)?;
+            let (rows, rows_operands) = kernel_of(program, softmax)?;
+            let normalised = Normalised::of(rows, bound_tensor(rows, rows_operands, weights)?)?;
+            let (second, second_operands) = kernel_of(program, consumer)?;
+            let product =
+                second_product(second, bound_tensor(second, second_operands, weights)?, &normalised)?;
+            let mut found = rows_operands.iter().filter_map(|&scores| {
+                let (producer, reader) = uses.only_edge(scores)?;
+                let (first, first_operands) = kernel_of(program, producer)?;
+                let read = bound_tensor(rows, rows_operands, scores)?;
+                let written = bound_tensor(first, first_operands, scores)?;
+                let whole = rows.tensors[read].ty.dims == rows.tensors[normalised.weights].ty.dims;
+                (reader == softmax && whole && first_product(first, written, &normalised)).then_some(())?;
+                let operands =
+                    [product_operands(first, 0, first_operands)?, product.operands(second_operands)];
+                distinct(&operands.concat()).then_some(Attention {
+                    scores,
+                    weights,
+                    steps: [producer, softmax, consumer],
+                })
+            });
+            found.next()
+        })
+        .collect()
+}
+
+/// Whether the first product's operands and the last one, the values, are three tensors.
+fn distinct(operands: &[TensorId]) -> bool {
+    (1..operands.len()).all(|i| !operands[..i].contains(&operands[i]))
+}
+
+/// A kernel over rows that ends in a product with a factor for each row.
+struct Normalised {
+    /// The result.
+    weights: usize,
+    /// The dimension along which rows lie, and the axis of the last compute at each dimension.
+    dim: usize,
+    axes: Vec<Name>,
+}
+
+impl Normalised {
+    fn of(kernel: &Kernel, weights: usize) -> Option<Normalised> {
+        let (last, rest) = kernel.computes.split_last()?;
+        let f32 = kernel.tensors.iter().all(|t| t.role != Role::Temporary || t.ty.dtype == DType::F32);
+        if !f32 || last.target != weights || !is_elementwise(last) || rest.iter().any(is_contraction) {
+            return None;
+        }
+        let [(elements, at), (_, row)] = scaled(last)?;
+        let axes: Vec<Name> = last.axes.iter().map(|a| a.name.clone()).collect();
+        let all: Vec<Expr> = axes.iter().map(|a| Expr::axis(a)).collect();
+        let dim = (0..all.len()).find(|&d| {
+            let others = all.iter().enumerate().filter(|(i, _)| *i != d).map(|(_, e)| e);
+            others.eq(row)
+        })?;
+        let along = |c: &Compute| {
+            c.axes.iter().any(|a| a.name == axes[dim] && a.kind == AxisKind::Reduction && c.combine.is_some())
+        };
+        let fits = at == all
+            && kernel.tensors[elements].role == Role::Temporary
+            && rest.iter().any(along)
+            // Every compute runs over the same axes, so that their rows are the same.
+            && rest.iter().all(|c| c.axes.iter().all(|a| last.axis(&a.name).is_some_and(|b| a.extent == b.extent)));
+        fits.then_some(Normalised { weights, dim, axes })
+    }
+}
+
+/// The element and the factor of a compute that multiplies each element of a row by the row's factor: tensors and
+/// indices.
+fn scaled(compute: &Compute) -> Option<[(usize, &[Expr]); 2]> {
+    let read = |v: u32| match compute.body.insts.get(v as usize)? {
+        (Inst::Read { tensor, index, outside: None }, DType::F32) => Some((*tensor, index.as_slice())),
+        _ => None,
+    };
+    let Inst::Binary(BinaryOp::Mul, a, b) = compute.body.insts.get(compute.body.result as usize)?.0 else {
+        return None;
+    };
+    let (x, y) = (read(a)?, read(b)?);
+    (compute.body.insts.len() == 3).then_some(if x.1.len() > y.1.len() { [x, y] } else { [y, x] })
+}
+
+/// The product that reads the weights.
+struct Product {
+    /// Names of its axes at the weights' dimensions.
+    axes: Vec<Name>,
+    /// Position of the other factor among the kernel's operands.
+    other: usize,
+}
+
+impl Product {
+    fn operands(&self, operands: &[TensorId]) -> Vec<TensorId> {
+        vec![operands[self.other]]
+    }
+}
+
+fn second_product(kernel: &Kernel, weights: usize, normalised: &Normalised) -> Option<Product> {
+    let (first, rest) = kernel.computes.split_first()?;
+    if !is_contraction(first) || !rest.iter().all(|c| is_epilogue(first, c)) || first.body.insts.len() != 3 {
+        return None;
+    }
+    let reads: Vec<_> = first.reads().collect();
+    let &[x, y] = &reads[..] else { return None };
+    let ((t, at), (v, _)) = if x.0 == weights { (x, y) } else { (y, x) };
+    let others = rest.iter().all(|c| c.reads().all(|(r, _)| r != weights));
+    if t != weights || v == weights || !others {
+        return None;
+    }
+    let axes: Vec<Name> = at.iter().map(|e| e.as_axis().cloned()).collect::<Option<_>>()?;
+    let kind = |d: usize| first.axis(&axes[d]).map(|a| a.kind);
+    let mut reduced = first.axes.iter().filter(|a| a.kind == AxisKind::Reduction);
+    let alone = reduced.next().is_some_and(|a| a.name == axes[normalised.dim]) && reduced.next().is_none();
+    let kept = (0..axes.len()).all(|d| d == normalised.dim || kind(d) == Some(AxisKind::Parallel));
+    let once = (1..axes.len()).all(|d| !axes[..d].contains(&axes[d]));
+    let extents = axes.iter().zip(&kernel.tensors[weights].ty.dims);
+    let whole = extents.clone().all(|(a, d)| first.axis(a).is_some_and(|a| a.extent == *d));
+    let mut features = first.axes.iter().filter(|a| a.kind == AxisKind::Parallel && !axes.contains(&a.name));
+    let short = features.next().is_some_and(|a| is_short(&a.extent)) && features.next().is_none();
+    let other = kernel.operands().position(|o| o == v)?;
+    (alone && kept && once && whole && short).then_some(Product { axes, other })
+}
+
+fn is_short(extent: &Expr) -> bool {
+    extent.as_const().is_some_and(|e| (2..=MAX_DEPTH).contains(&e))
+}
+
+/// Whether a compute may follow a product: elementwise over its points, written in any order.
+fn is_epilogue(product: &Compute, compute: &Compute) -> bool {
+    let same = |a: &mlcc_ir::kernel::Axis| {
+        a.kind == AxisKind::Parallel && product.axis(&a.name).is_some_and(|b| a.extent == b.extent)
+    };
+    compute.axes.iter().all(same) && compute.combine.is_none()
+}
+
+/// Whether the kernel is a product, with an epilogue, whose result the middle kernel's rows are.
+fn first_product(kernel: &Kernel, scores: usize, normalised: &Normalised) -> bool {
+    let Some((first, rest)) = kernel.computes.split_first() else { return false };
+    let mut reduced = first.axes.iter().filter(|a| a.kind == AxisKind::Reduction);
+    let short = reduced.next().is_some_and(|a| is_short(&a.extent)) && reduced.next().is_none();
+    let written = kernel.computes.last().filter(|c| c.target == scores).and_then(|c| written_axes(c, scores));
+    let keys = written.as_ref().and_then(|axes| axes.get(normalised.dim));
+    let reads_key = |c: &Compute, at: &[Expr]| {
+        keys.is_some_and(|k| at.iter().any(|e| e.uses_axis(k))) && c.reads().count() == 2
+    };
+    // One factor has the keys, the other has not and so the queries, which there are enough of.
+    let with_keys = first.reads().filter(|(_, at)| reads_key(first, at)).count();
+    let queries = first
+        .axes
+        .iter()
+        .filter(|a| a.kind == AxisKind::Parallel && Some(&a.name) != keys)
+        .filter(|a| {
+            !first.reads().any(|(_, at)| reads_key(first, at) && at.iter().any(|e| e.uses_axis(&a.name)))
+        })
+        .map(|a| a.extent.as_const().unwrap_or(MIN_QUERIES))
+        .next_back();
+    is_contraction(first)
+        && first.body.insts.len() == 3
+        && rest.iter().all(|c| is_epilogue(first, c))
+        && kernel.tensors[first.target].ty.dtype == DType::F32
+        && short
+        && with_keys == 1
+        && queries.is_some_and(|q| q >= MIN_QUERIES)
+}
+
+/// The axes by which a compute writes each dimension of its target.
+fn written_axes(compute: &Compute, target: usize) -> Option<Vec<Name>> {
+    (compute.target == target).then_some(())?;
+    let axes: Vec<Name> = compute.write.iter().map(|e| e.as_axis().cloned()).collect::<Option<_>>()?;
+    (1..axes.len()).all(|d| !axes[..d].contains(&axes[d])).then_some(axes)
+}
+
+/// The program's tensors that a compute multiplies.
+fn product_operands(kernel: &Kernel, compute: usize, operands: &[TensorId]) -> Option<Vec<TensorId>> {
+    let order: Vec<usize> = kernel.operands().collect();
+    kernel.computes[compute]
+        .reads()
+        .map(|(t, _)| order.iter().position(|o| *o == t).map(|at| operands[at]))
+        .collect()
+}
+
+fn apply(program: &mut Program, attention: &Attention) -> bool {
+    apply_to(program, attention).is_some()
+}
+
+fn apply_to(program: &mut Program, attention: &Attention) -> Option<()> {
+    let [producer, softmax, consumer] = attention.steps;
+    let (first, first_operands) = kernel_of(program, producer)?;
+    let (rows, rows_operands) = kernel_of(program, softmax)?;
+    let (second, second_operands) = kernel_of(program, consumer)?;
+    let normalised = Normalised::of(rows, bound_tensor(rows, rows_operands, attention.weights)?)?;
+    let product =
+        second_product(second, bound_tensor(second, second_operands, attention.weights)?, &normalised)?;
+    let written = bound_tensor(first, first_operands, attention.scores)?;
+    let names = written_axes(first.computes.last()?, written)?;
+
+    first_product(first, written, &normalised).then_some(())?;
+
+    // The rows' names for all three.
+    let mut first = Bound::of(first, first_operands);
+    rename_all(&mut first.kernel, &names, &normalised.axes);
+    let mut second = Bound::of(second, second_operands);
+    rename_all(&mut second.kernel, &product.axes, &normalised.axes);
+    let middle = Bound::of(rows, rows_operands);
+    let last = first.kernel.computes.len() + middle.kernel.computes.len() - 1;
+    let mut all = concatenate(&first, &middle, attention.scores);
+    all = concatenate(&all, &second, attention.weights);
+    scale_later(&mut all, last)?;
+    let step = all.into_step();
+    replace_steps(program, producer, consumer, step.clone());
+    replace_steps(program, softmax, consumer, step);
+    Some(())
+}
+
+/// Renames the axes `from` to `to` in all computes; others give way.
+fn rename_all(kernel: &mut Kernel, from: &[Name], to: &[Name]) {
+    let mut names: BTreeMap<Name, Name> = from.iter().cloned().zip(to.iter().cloned()).collect();
+    let all: Vec<Name> = kernel.computes.iter().flat_map(|c| c.axes.iter().map(|a| a.name.clone())).collect();
+    for name in &all {
+        if !names.contains_key(name) {
+            let taken = |n: &str| to.iter().any(|t| **t == *n) || names.values().any(|v| **v == *n);
+            let mut fresh = name.clone();
+            for count in 1.. {
+                if !taken(&fresh) {
+                    break;
+                }
+                fresh = format!("{name}{count}").into();
+            }
+            names.insert(name.clone(), fresh);
+        }
+    }
+    for compute in &mut kernel.computes {
+        *compute = rename_axes(compute, &names);
+    }
+}
+
+/// Removes the product with the rows' factors, the compute at that position, lets the product behind it read what
+/// was multiplied, and multiplies its result.
+fn scale_later(all: &mut Bound, position: usize) -> Option<()> {
+    let removed = all.kernel.computes.remove(position);
+    let [(elements, _), (factors, row)] = scaled(&removed)?;
+    let product = &mut all.kernel.computes[position];
+    let target = product.target;
+    for (inst, _) in &mut product.body.insts {
+        if let Inst::Read { tensor, .. } = inst
+            && *tensor == removed.target
+        {
+            *tensor = elements;
+        }
+    }
+    let (axes, write) = (product.axes.clone(), product.write.clone());
+    let sum = temporary(all, "weighted", all.kernel.tensors[target].ty.clone());
+    all.kernel.computes[position].target = sum;
+    let mut body = Body::default();
+    let v = body.read(sum, write.clone(), DType::F32);
+    let factor = body.read(factors, row.to_vec(), DType::F32);
+    body.binary(BinaryOp::Mul, v, factor);
+    let axes = axes.into_iter().filter(|a| a.kind == AxisKind::Parallel).collect();
+    let scale = Compute { name: fresh_compute(all, "scale"), axes, target, write, body, combine: None };
+    all.kernel.computes.insert(position + 1, scale);
+    Some(())
+}
+
+/// Adds a temporary to a kernel.
+fn temporary(all: &mut Bound, name: &str, ty: TensorType) -> usize {
+    let taken = |n: &str| all.kernel.tensors.iter().any(|t| *t.name == *n);
+    let name =
+        (0..).map(|i| if i == 0 { name.to_owned() } else { format!("{name}_{i}") }).find(|n| !taken(n));
+    all.kernel.tensors.push(KernelTensor {
+        name: name.unwrap_or_default().into(),
+        ty,
+        role: Role::Temporary,
+    });
+    all.bindings.push(None);
+    all.kernel.tensors.len() - 1
+}
+
+fn fresh_compute(all: &Bound, name: &str) -> Name {
+    let taken = |n: &str| all.kernel.computes.iter().any(|c| *c.name == *n);
+    let name =
+        (0..).map(|i| if i == 0 { name.to_owned() } else { format!("{name}_{i}") }).find(|n| !taken(n));
+    name.unwrap_or_default().into()
+}
