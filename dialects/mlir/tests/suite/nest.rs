@@ -198,7 +198,7 @@ fn a_nest_reads_well() {
                 ],
             )],
         )],
-        streamed: vec![2],
+        streamed: vec![],
         packings: vec![Packing {
             target: 1,
             source_dims: vec![256.into(), n],
