@@ -4,7 +4,8 @@
 //! Placement is greedy: one tensor after the other goes to a gap in which it overlaps no tensor alive at
 //! the same time. Several orders are tried (the largest first, the widest and longest first, by the step
 //! that is fullest), with the lowest gap and with the tightest, until one needs no more than what is alive
-//! at the same time; the best is kept. After Pisarchyk and Lee, "Efficient Memory Management for Deep
+//! at the same time. Failing that, the tensor on top of the best arena goes to the front of the order, again and
+//! again, as long as that may help. After Pisarchyk and Lee, "Efficient Memory Management for Deep
 //! Neural Net Inference" (2020).
 
 mod graph_peak;
@@ -65,7 +66,7 @@ pub fn decide(program: &Program) -> ArenaPlan {
         let mut sorted = sized.clone();
         sorted.sort_by_key(|t| (order(t), t.id));
         for tightest in [false, true] {
-            let placement = place(&sorted, tightest);
+            let placement = lower(&sorted, tightest, peak_live_bytes);
             if best.as_ref().is_none_or(|best| placement.bytes < best.bytes) {
                 best = Some(placement);
             }
@@ -81,6 +82,28 @@ pub fn decide(program: &Program) -> ArenaPlan {
     plan
 }
 
+/// Operations that improving one order may take, about: a few milliseconds.
+const EFFORT: usize = 4_000_000;
+/// Most rounds of improving one order.
+const ROUNDS: usize = 300;
+
+/// The best placement found from an order by moving what lies on top to its front.
+fn lower(order: &[Sized], tightest: bool, bound: i64) -> Placement {
+    let mut order = order.to_vec();
+    let mut best = place(&order, tightest);
+    let mut top = best.top;
+    for _ in 0..ROUNDS.min(EFFORT / (order.len() * order.len()).max(1)) {
+        let Some(at) = top.filter(|_| best.bytes > bound) else { break };
+        order[..=at].rotate_right(1);
+        let placement = place(&order, tightest);
+        top = placement.top;
+        if placement.bytes < best.bytes {
+            best = placement;
+        }
+    }
+    best
+}
+
 /// A tensor to place, with its aligned size.
 #[derive(Clone, Copy)]
 struct Sized {
@@ -92,6 +115,8 @@ struct Sized {
 struct Placement {
     offsets: Vec<(TensorId, i64)>,
     bytes: i64,
+    /// Position in the order of the tensor whose end is the arena's.
+    top: Option<usize>,
 }
 
 /// Places the tensors in their order, each in the lowest gap that is wide enough, or in the tightest.
@@ -116,8 +141,9 @@ fn place(tensors: &[Sized], tightest: bool) -> Placement {
         }
         placed.push((gap.map_or(end, |(_, at)| at), *tensor));
     }
-    let bytes = placed.iter().map(|(at, tensor)| at + tensor.bytes).max().unwrap_or(0);
-    Placement { offsets: placed.into_iter().map(|(at, tensor)| (tensor.id, at)).collect(), bytes }
+    let ends = placed.iter().enumerate().map(|(i, (at, tensor))| (at + tensor.bytes, i));
+    let (bytes, top) = ends.max().map_or((0, None), |(end, i)| (end, Some(i)));
+    Placement { top, offsets: placed.into_iter().map(|(at, tensor)| (tensor.id, at)).collect(), bytes }
 }
 
 fn lifetimes(program: &Program) -> Vec<Option<(usize, usize)>> {
