@@ -96,7 +96,7 @@ fn rewrite(program: &mut Program, step: &Step, choose: fn(&Sizes) -> Option<Algo
     let others: Vec<TensorId> = kernel
         .operands()
         .zip(operands)
-        .filter(|(t, _)| *t != conv.x && *t != conv.w)
+        .filter(|(t, _)| stays(kernel, &conv, *t))
         .map(|(_, id)| *id)
         .collect();
     let step = |kernel: Kernel, operands: Vec<TensorId>| Step::Kernel { kernel: Arc::new(kernel), operands };
@@ -161,6 +161,13 @@ fn product(kernel: &Kernel, tiles: &Tiles<'_>, types: &Types) -> Kernel {
     Kernel { name: named(kernel, "products"), nodes: kernel.nodes.clone(), tensors, computes }
 }
 
+/// Whether a tensor is still touched behind the convolution: its operands are only where something else
+/// reads them too, such as the input that a residual connection adds to the result.
+fn stays(kernel: &Kernel, conv: &Convolution, tensor: usize) -> bool {
+    (tensor != conv.x && tensor != conv.w)
+        || kernel.computes[1..].iter().any(|c| c.reads().any(|(t, _)| t == tensor))
+}
+
 /// The inverse transform and what the kernel did with its result.
 fn inverse(kernel: &Kernel, tiles: &Tiles<'_>, types: &Types) -> Kernel {
     let conv = tiles.conv;
@@ -176,7 +183,7 @@ fn inverse(kernel: &Kernel, tiles: &Tiles<'_>, types: &Types) -> Kernel {
     let mut tensors = vec![tensor("products", &types.p, Role::Input)];
     let lone = kernel.computes.len() == 1;
     for (t, old) in kernel.tensors.iter().enumerate() {
-        if t == conv.x || t == conv.w || (t == conv.result && !lone) {
+        if !stays(kernel, conv, t) || (t == conv.result && !lone) {
             continue;
         }
         map[t] = tensors.len();

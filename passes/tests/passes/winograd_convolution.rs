@@ -15,12 +15,22 @@ use mlcc_passes::{
     },
 };
 
+/// What is added to a convolution's result.
+#[derive(Clone, Copy, PartialEq)]
+enum Residual {
+    None,
+    /// A program input.
+    Other,
+    /// What the convolution reads.
+    Own,
+}
+
 /// A convolution between two kernels, with layouts assigned.
 struct Conv {
     sizes: Sizes,
     pads: [i64; 4],
     stride: i64,
-    residual: bool,
+    residual: Residual,
     relu: bool,
 }
 
@@ -32,7 +42,7 @@ impl Conv {
             ((rows - 1) * self.stride + 3 - top - bottom, (columns - 1) * self.stride + 3 - left - right);
         let mut b = GraphBuilder::new();
         let x = b.input("x", &[batch, channels, height, width]);
-        let r = self.residual.then(|| b.input("r", &[batch, filters, rows, columns]));
+        let r = (self.residual == Residual::Other).then(|| b.input("r", &[batch, filters, rows, columns]));
         let values = |count: i64, scale: f32| -> Vec<f32> {
             (0..count).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect()
         };
@@ -47,6 +57,7 @@ impl Conv {
         };
         // Between two kernels, so that the layouts are free.
         let x = b.op("tanh", &[x]);
+        let r = if self.residual == Residual::Own { Some(x) } else { r };
         let mut y = b.op_with("conv", &[x, w, bias], attrs(&self.pads, self.stride));
         if let Some(r) = r {
             y = b.op("add", &[y, r]);
@@ -71,7 +82,7 @@ fn conv(sizes: [i64; 5], pads: [i64; 4]) -> Conv {
         sizes: Sizes { batch, rows, columns, channels, filters },
         pads,
         stride: 1,
-        residual: false,
+        residual: Residual::None,
         relu: false,
     }
 }
@@ -99,7 +110,18 @@ fn results_stay_on_odd_sizes_with_any_padding() {
 #[test]
 fn what_follows_the_sum_follows_the_inverse_transform() {
     for pass in [by_f2, by_f4] {
-        let mut program = Conv { residual: true, relu: true, ..conv([2, 6, 9, 3, 4], [1; 4]) }.program();
+        let mut program =
+            Conv { residual: Residual::Other, relu: true, ..conv([2, 6, 9, 3, 4], [1; 4]) }.program();
+        assert_eq!(program::kernels(&program).len(), 3);
+        assert_eq!(program::run_and_compare(&mut program, pass), 1);
+        assert_eq!(program::kernels(&program).len(), 5);
+    }
+}
+
+#[test]
+fn what_is_convolved_may_be_added_to_the_result() {
+    for pass in [by_f2, by_f4] {
+        let mut program = Conv { residual: Residual::Own, ..conv([2, 6, 9, 4, 4], [1; 4]) }.program();
         assert_eq!(program::kernels(&program).len(), 3);
         assert_eq!(program::run_and_compare(&mut program, pass), 1);
         assert_eq!(program::kernels(&program).len(), 5);
