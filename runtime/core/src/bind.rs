@@ -27,7 +27,7 @@ pub(crate) fn count(side: Side, values: &[ValueInfo], got: usize) -> Result<(), 
         return Ok(());
     }
     let names: Vec<String> =
-        values.iter().map(|v| format!("`{}` {} {}", v.name, v.dtype, v.shape_text())).collect();
+        values.iter().map(|v| format!("'{}' {} {}", v.name, v.dtype, v.shape_text())).collect();
     Err(Error::Count { what: side.name(), expected: values.len(), names: names.join(", "), got })
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn symbols(
         let value = match def {
             SymbolDef::InputDim { input, dim } => shapes[*input as usize][*dim as usize],
             SymbolDef::Computed(expr) if !dependent[id] => {
-                evaluate(expr, symbols, || format!("symbol `{}`", manifest.symbols[id]))?
+                evaluate(expr, symbols, || format!("symbol '{}'", manifest.symbols[id]))?
             }
             _ => 0,
         };
@@ -120,7 +120,7 @@ pub(crate) fn same_shape(
 ) -> Result<(), Error> {
     let mut same = dims.len() == value.dims.len();
     for (dim, got) in value.dims.iter().zip(dims) {
-        same &= evaluate(&dim.expr, symbols, || format!("the shape of `{}`", value.name))? == *got;
+        same &= evaluate(&dim.expr, symbols, || format!("the shape of '{}'", value.name))? == *got;
     }
     match same {
         true => Ok(()),

@@ -96,7 +96,7 @@ mod tests {
         assert!(error.to_string().contains("riscv32"), "{error}");
         let error = check(&target(&own, &["teleport", "neuralink"])).expect_err("missing features");
         let text = error.to_string();
-        assert!(text.contains("`znver9`") && text.contains("teleport, neuralink"), "{text}");
+        assert!(text.contains("'znver9'") && text.contains("teleport, neuralink"), "{text}");
         assert!(!is_known_feature(&own, "teleport"));
     }
 

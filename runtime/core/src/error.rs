@@ -10,7 +10,7 @@ pub enum Error {
     Format(#[from] FormatError),
     /// The code is for another kind of processor.
     #[error(
-        "the artifact is for `{triple}`, this machine is {host}\n\n\
+        "the artifact is for '{triple}', this machine is {host}\n\n\
          hint: compile the model on this machine, or for its target"
     )]
     Architecture {
@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// The code needs CPU features that this machine lacks.
     #[error(
-        "the artifact is for the CPU `{cpu}`, this one lacks {}\n\n\
+        "the artifact is for the CPU '{cpu}', this one lacks {}\n\n\
          hint: compile the model on this machine, or with `--target-cpu` for an older CPU",
         missing.join(", ")
     )]
@@ -50,7 +50,7 @@ pub enum Error {
         got: usize,
     },
     /// A tensor of another type.
-    #[error("{what} `{name}` has type {got}, expected {expected} {shape}")]
+    #[error("{what} '{name}' has type {got}, expected {expected} {shape}")]
     DType {
         /// `input` or `output`.
         what: &'static str,
@@ -64,7 +64,7 @@ pub enum Error {
         got: &'static str,
     },
     /// A tensor of another shape.
-    #[error("{what} `{name}` has shape {got}, expected {expected}{}", reason(because))]
+    #[error("{what} '{name}' has shape {got}, expected {expected}{}", reason(because))]
     Shape {
         /// `input` or `output`.
         what: &'static str,
@@ -78,7 +78,7 @@ pub enum Error {
         because: String,
     },
     /// A buffer that does not fit the type and shape that it comes with.
-    #[error("{what} `{name}`: {problem}")]
+    #[error("{what} '{name}': {problem}")]
     Buffer {
         /// `input` or `output`.
         what: &'static str,
@@ -104,7 +104,7 @@ pub enum Error {
         problem: String,
     },
     /// A shape that is known only during the run, where it was needed before.
-    #[error("the shape of output `{name}` depends on the data\n\nhint: let the runtime allocate the outputs")]
+    #[error("the shape of output '{name}' depends on the data\n\nhint: let the runtime allocate the outputs")]
     DataDependentOutput {
         /// The output.
         name: String,

@@ -151,7 +151,7 @@ impl Run<'_, '_> {
         if to.bytes != from.bytes {
             let name = &self.model.plan.buffers[dst as usize].name;
             let problem = format!("a copy of {} bytes to {}", from.bytes, to.bytes);
-            return Err(Error::Size { what: format!("buffer `{name}`"), problem });
+            return Err(Error::Size { what: format!("buffer '{name}'"), problem });
         }
         let bytes = to.bytes;
         let apart = (to.address as usize).abs_diff(from.address as usize) as u64 >= bytes;
@@ -197,7 +197,7 @@ impl Run<'_, '_> {
         if value < 0 {
             let name = &self.model.manifest.symbols[symbol as usize];
             return Err(Error::Size {
-                what: format!("symbol `{name}`"),
+                what: format!("symbol '{name}'"),
                 problem: format!("a size is {value}"),
             });
         }
@@ -214,7 +214,7 @@ impl Run<'_, '_> {
             true => Ok(address.wrapping_add(begin as usize)),
             false => {
                 let problem = format!("it has no element {element}");
-                Err(Error::Size { what: format!("buffer `{}`", buffer.name), problem })
+                Err(Error::Size { what: format!("buffer '{}'", buffer.name), problem })
             }
         }
     }

@@ -16,7 +16,7 @@ pub(crate) fn call(model: &Inner, state: &mut State, call: &Call) -> Result<(), 
     let target = state.slot(model, output)?;
     let fail = |problem: String| {
         let name = &model.plan.buffers[output as usize].name;
-        Err(Error::Size { what: format!("buffer `{name}` of {:?}", call.function), problem })
+        Err(Error::Size { what: format!("buffer '{name}' of {:?}", call.function), problem })
     };
     let dense = byte_size(dtype, &dims) == Some(data.len() as u64);
     let elements = data.len() / dtype.size();

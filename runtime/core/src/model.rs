@@ -167,7 +167,7 @@ impl Model {
             if value.dims.iter().any(|dim| dim.expr.any_symbol(|id| dependent[id as usize])) {
                 return Ok(None);
             }
-            let what = || format!("the shape of output `{}`", value.name);
+            let what = || format!("the shape of output '{}'", value.name);
             let dims: Result<_, Error> =
                 value.dims.iter().map(|dim| bind::evaluate(&dim.expr, &symbols, what)).collect();
             dims.map(Some)

@@ -106,7 +106,7 @@ impl State {
             if model.program.late[id] {
                 continue;
             }
-            let what = || format!("buffer `{}`", buffer.name);
+            let what = || format!("buffer '{}'", buffer.name);
             let bytes = size(&buffer.bytes, symbols, what)?;
             let limit = match &buffer.place {
                 Place::Input(_) | Place::Output(_) => self.interface_bytes(model, id, symbols)?,
@@ -135,7 +135,7 @@ impl State {
     /// The size that the caller's tensor has by its type and shape.
     fn interface_bytes(&self, model: &Inner, id: usize, symbols: &[i64]) -> Result<u64, Error> {
         let buffer = &model.plan.buffers[id];
-        let what = || format!("buffer `{}`", buffer.name);
+        let what = || format!("buffer '{}'", buffer.name);
         let dims: Result<Vec<i64>, Error> =
             buffer.dims.iter().map(|dim| evaluate(dim, symbols, what)).collect();
         let dims = dims?;
@@ -146,7 +146,7 @@ impl State {
     /// A view within its base, whose slot is resolved already.
     fn view(&self, model: &Inner, id: usize, symbols: &[i64]) -> Result<Slot, Error> {
         let buffer = &model.plan.buffers[id];
-        let what = || format!("buffer `{}`", buffer.name);
+        let what = || format!("buffer '{}'", buffer.name);
         let Place::View { of, byte_offset } = &buffer.place else { return Ok(self.slots[id]) };
         let base = match model.program.late[*of as usize] {
             true => self.late_slot(model, *of)?,
@@ -169,7 +169,7 @@ impl State {
         }
         // The size may have changed since the buffer came into being, its memory has not.
         let slot = self.slots[id as usize];
-        let what = || format!("buffer `{}`", buffer.name);
+        let what = || format!("buffer '{}'", buffer.name);
         let bytes = size(&buffer.bytes, &self.symbols, what)?;
         match bytes <= slot.bytes {
             true => Ok(Slot { bytes, ..slot }),
@@ -188,7 +188,7 @@ impl State {
     /// The shape of a buffer now.
     pub(crate) fn dims(&self, model: &Inner, id: BufferId) -> Result<Vec<i64>, Error> {
         let buffer = &model.plan.buffers[id as usize];
-        let dim = |dim| evaluate(dim, &self.symbols, || format!("buffer `{}`", buffer.name));
+        let dim = |dim| evaluate(dim, &self.symbols, || format!("buffer '{}'", buffer.name));
         buffer.dims.iter().map(dim).collect()
     }
 
@@ -200,7 +200,7 @@ impl State {
         launch: &Launch,
         symbols: &[i64],
     ) -> Result<(), Error> {
-        let what = || format!("kernel `{}`", model.manifest.kernels[launch.kernel as usize].name);
+        let what = || format!("kernel '{}'", model.manifest.kernels[launch.kernel as usize].name);
         let first = model.program.launches[number].sizes;
         for (value, expr) in self.sizes[first..].iter_mut().zip(&launch.sizes) {
             *value = evaluate(expr, symbols, what)?;
@@ -238,8 +238,8 @@ impl State {
     /// Brings a heap buffer into being.
     pub(crate) fn allocate(&mut self, model: &Inner, id: BufferId) -> Result<(), Error> {
         let buffer = &model.plan.buffers[id as usize];
-        let bytes = size(&buffer.bytes, &self.symbols, || format!("buffer `{}`", buffer.name))?;
-        let block = self.heap.allocate(bytes, &format!("buffer `{}`", buffer.name))?;
+        let bytes = size(&buffer.bytes, &self.symbols, || format!("buffer '{}'", buffer.name))?;
+        let block = self.heap.allocate(bytes, &format!("buffer '{}'", buffer.name))?;
         self.slots[id as usize].bytes = bytes;
         self.move_to(model, id as usize, block.as_mut_ptr());
         self.blocks[id as usize] = Some(block);
@@ -269,7 +269,7 @@ impl State {
         for (id, def) in model.plan.symbols.iter().enumerate() {
             let SymbolDef::Computed(expr) = def else { continue };
             if model.program.dependent[id] && !expr.any_symbol(|s| !self.defined[s as usize]) {
-                let what = || format!("symbol `{}`", model.manifest.symbols[id]);
+                let what = || format!("symbol '{}'", model.manifest.symbols[id]);
                 self.symbols[id] = evaluate(expr, &self.symbols, what)?;
                 self.defined[id] = true;
             }

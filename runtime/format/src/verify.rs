@@ -139,23 +139,23 @@ impl Verifier<'_> {
         let (symbols, signature) = (self.plan.symbols.len(), &self.manifest.signature);
         for value in signature.inputs.iter().chain(&signature.outputs) {
             for dim in &value.dims {
-                self.expr(&dim.expr, symbols, || format!("the shape of `{}`", value.name));
+                self.expr(&dim.expr, symbols, || format!("the shape of '{}'", value.name));
             }
         }
         for value in &signature.inputs {
             let early = !value.dims.iter().any(|dim| self.depends_on_data(&dim.expr));
-            self.require(early, || format!("the shape of input `{}` depends on data", value.name));
+            self.require(early, || format!("the shape of input '{}' depends on data", value.name));
         }
         for (i, value) in signature.outputs.iter().enumerate() {
             let buffers = self.plan.buffers.iter().filter(|b| b.place == Place::Output(i as u32)).count();
-            self.require(buffers == 1, || format!("output `{}` has {buffers} buffers", value.name));
+            self.require(buffers == 1, || format!("output '{}' has {buffers} buffers", value.name));
         }
     }
 
     fn buffer(&mut self, id: usize) {
         let (plan, symbols) = (self.plan, self.plan.symbols.len());
         let buffer = &plan.buffers[id];
-        let name = || format!("buffer {id} `{}`", buffer.name);
+        let name = || format!("buffer {id} '{}'", buffer.name);
         for expr in buffer.dims.iter().chain([&buffer.bytes]) {
             self.expr(expr, symbols, name);
         }
@@ -213,7 +213,7 @@ impl Verifier<'_> {
             value.dtype == buffer.dtype && value.dims.iter().map(|dim| &dim.expr).eq(&buffer.dims)
         });
         self.require(same, || {
-            format!("buffer {id} `{}` is no input or output of its type and shape", buffer.name)
+            format!("buffer {id} '{}' is no input or output of its type and shape", buffer.name)
         });
     }
 }

@@ -24,7 +24,7 @@ fn refused(inputs: &[TensorRef<'_>], parts: &[&str]) -> Error {
     let error = model().run_owned(inputs).expect_err("refused");
     let text = error.to_string();
     for part in parts {
-        assert!(text.contains(part), "`{part}` is not in: {text}");
+        assert!(text.contains(part), "'{part}' is not in: {text}");
     }
     error
 }
@@ -35,18 +35,18 @@ fn inputs_are_checked() {
     let tensor = |dims: &'static [i64]| TensorRef::new(dims, &data[..dims.iter().product::<i64>() as usize]);
     let good = tensor(&[2, 3]);
     model().run_owned(&[good, good]).expect("runs");
-    refused(&[good], &["2 inputs", "`image` f32 [batch, 3]", "1 were given"]);
-    refused(&[tensor(&[2, 4]), good], &["input `image`", "[2, 4]", "expected [batch, 3]"]);
-    refused(&[good, tensor(&[4, 3])], &["input `mask`", "[4, 3]", "expected [batch, 3]", "batch = 2"]);
-    refused(&[good, tensor(&[6])], &["input `mask`", "[6]", "1 dimensions instead of 2"]);
+    refused(&[good], &["2 inputs", "'image' f32 [batch, 3]", "1 were given"]);
+    refused(&[tensor(&[2, 4]), good], &["input 'image'", "[2, 4]", "expected [batch, 3]"]);
+    refused(&[good, tensor(&[4, 3])], &["input 'mask'", "[4, 3]", "expected [batch, 3]", "batch = 2"]);
+    refused(&[good, tensor(&[6])], &["input 'mask'", "[6]", "1 dimensions instead of 2"]);
     let negative = TensorRef { dims: &[-1, 3], ..good };
-    refused(&[negative, good], &["input `image`", "[-1, 3]", "negative"]);
+    refused(&[negative, good], &["input 'image'", "[-1, 3]", "negative"]);
     let ints = [0i32; 6];
-    refused(&[TensorRef::new(&[2, 3], &ints), good], &["input `image`", "i32", "expected f32 [batch, 3]"]);
+    refused(&[TensorRef::new(&[2, 3], &ints), good], &["input 'image'", "i32", "expected f32 [batch, 3]"]);
     let short = TensorRef { data: &good.data[..23], ..good };
-    refused(&[short, good], &["input `image`", "23 bytes", "takes 24"]);
+    refused(&[short, good], &["input 'image'", "23 bytes", "takes 24"]);
     let crooked = TensorRef { data: &TensorRef::new(&[9], &data[..9]).data[1..25], ..good };
-    refused(&[crooked, good], &["input `image`", "not aligned"]);
+    refused(&[crooked, good], &["input 'image'", "not aligned"]);
     let large = tensor(&[9, 3]);
     let error = refused(&[large, large], &["batch must be in 1..8", "batch = 9"]);
     assert!(matches!(error, Error::Check { .. }));
@@ -58,9 +58,9 @@ fn outputs_are_checked() {
     let x = TensorRef::new(&[2, 3], &data);
     let model = model();
     let error = model.run(&[x, x], &mut []).expect_err("no output");
-    assert!(error.to_string().contains("1 outputs (`logits` f32 [batch, 3])"), "{error}");
+    assert!(error.to_string().contains("1 outputs ('logits' f32 [batch, 3])"), "{error}");
     let error = model.run(&[x, x], &mut [TensorMut::new(&[4, 3], &mut out)]).expect_err("large");
-    assert!(error.to_string().contains("output `logits` has shape [4, 3]"), "{error}");
+    assert!(error.to_string().contains("output 'logits' has shape [4, 3]"), "{error}");
     let error = model.output_shapes(&[&[2, 3], &[9, 3]]).expect_err("shapes");
     assert!(error.to_string().contains("batch = 2"), "{error}");
 }

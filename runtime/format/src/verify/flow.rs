@@ -24,7 +24,7 @@ pub(super) fn walk(verifier: &mut Verifier<'_>) {
     let state = walk.state;
     for (id, buffer) in verifier.plan.buffers.iter().enumerate() {
         if matches!(buffer.place, Place::Output(_)) && !state.live[id] {
-            verifier.problem(format!("output buffer {id} `{}` never comes into being", buffer.name));
+            verifier.problem(format!("output buffer {id} '{}' never comes into being", buffer.name));
         }
     }
 }

@@ -13,7 +13,7 @@ fn check(alter: impl FnOnce(&mut Plan, &mut Manifest)) -> Result<(), FormatError
 
 fn refused(alter: impl FnOnce(&mut Plan, &mut Manifest), message: &str) {
     let Err(FormatError::Plan { problems }) = check(alter) else { panic!("accepted; expected: {message}") };
-    assert!(problems.iter().any(|problem| problem.contains(message)), "expected `{message}` in {problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains(message)), "expected '{message}' in {problems:?}");
 }
 
 fn push(plan: &mut Plan, instruction: Instruction) {
@@ -70,7 +70,7 @@ fn places_are_bounded() {
         "beyond what it views",
     );
     refused(|p, _| p.buffers[0].dtype = DType::F64, "no input or output of its type");
-    refused(|p, _| p.buffers[4].place = Place::Heap, "output `y` has 0 buffers");
+    refused(|p, _| p.buffers[4].place = Place::Heap, "output 'y' has 0 buffers");
 }
 
 #[test]
