@@ -18,7 +18,10 @@ use mlcc_ir::{
     program::{Program, Step, Storage, SymbolSource, TensorId},
     scalar::Inst,
 };
-use mlcc_passes::plan::{ArenaPlan, touched};
+use mlcc_passes::{
+    plan::{ArenaPlan, touched},
+    requirements::{self, Requirement},
+};
 use std::{collections::BTreeMap, path::Path};
 
 /// What an artifact is made of.
@@ -35,6 +38,8 @@ pub struct Parts<'a> {
     pub arena: &'a ArenaPlan,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: &'a BTreeMap<Name, (i64, i64)>,
+    /// What the graph demands of symbols, which every run is checked for.
+    pub requirements: &'a [Requirement],
     /// What the model needs where its nodes run one by one in the order of its file.
     pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
@@ -123,6 +128,15 @@ impl Assembler<'_> {
                     message: format!("the model was compiled for {name} from {min} to {max}"),
                 });
             }
+        }
+        for Requirement { condition, message } in self.parts.requirements {
+            let condition = match condition {
+                requirements::Condition::Equal(a, b) => Condition::Equal(self.expr(a)?, self.expr(b)?),
+                requirements::Condition::Positive(size) => {
+                    Condition::Range { value: self.expr(size)?, min: 1, max: i64::MAX }
+                }
+            };
+            self.plan.checks.push(Check { condition, message: message.clone() });
         }
         Ok(())
     }

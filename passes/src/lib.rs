@@ -8,6 +8,7 @@
 //! | [`layout`] | tensor | the order of dimensions in memory |
 //! | [`winograd`] | tensor | 3x3 convolutions with fewer multiplications |
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
+//! | [`requirements`] | graph | conditions on symbolic sizes that every run is checked for |
 //! | [`plan`] | all | the arena: which tensors share memory |
 //! | [`contract`] | all | what must hold where a level ends |
 
@@ -18,5 +19,6 @@ pub mod graph;
 pub mod layout;
 pub mod plan;
 pub mod registry;
+pub mod requirements;
 pub mod schedule;
 pub mod winograd;

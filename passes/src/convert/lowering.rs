@@ -10,7 +10,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     graph::{Def, Graph, Node, ValueId},
-    kernel::Axis,
+    kernel::{Axis, Kernel},
     program::{Program, Step, Storage, TensorId},
     scalar::{self, Constant},
     tensor::{Element, Tensor},
@@ -64,6 +64,33 @@ impl<'g> Scope<'g> {
         self.tensors[at] = Some(id);
         Ok(id)
     }
+}
+
+/// Points of a compute beyond which a kernel would not end within days: the greatest networks' matrix
+/// products have a thousandth of it.
+const MAX_POINTS: i64 = 1 << 48;
+
+/// Refuses a kernel of more work than any machine will do.
+fn check_points(kernel: &Kernel) -> Result<()> {
+    for compute in &kernel.computes {
+        let mut sizes = compute.axes.iter().filter_map(|a| a.extent.as_const());
+        if sizes.clone().any(|size| size == 0) {
+            continue;
+        }
+        let points = sizes.try_fold(1i64, i64::checked_mul);
+        if points.is_none_or(|points| points > MAX_POINTS) {
+            let axes: Vec<String> = compute.axes.iter().map(|a| a.extent.to_string()).collect();
+            return Err(Diagnostic::user(format!(
+                "'{}' would compute {} values, which would never end",
+                kernel.name,
+                axes.join(" x ")
+            ))
+            .hint(format!(
+                "an operator may have {MAX_POINTS} steps at most: check the sizes of its operands"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// One node being lowered.
@@ -218,6 +245,7 @@ impl<'g> Lowering<'_, 'g> {
     /// Adds the kernel to the program.
     pub(super) fn emit(&mut self, kernel: KernelBuilder) -> Result<()> {
         let (kernel, operands) = kernel.finish();
+        check_points(&kernel).map_err(|d| d.at(&self.node.location))?;
         let operands = operands
             .into_iter()
             .map(|operand| match operand {

@@ -95,7 +95,8 @@ fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
     let mut offset = Expr::from(0);
     for (&x, &input) in parts.iter().zip(&inputs) {
         let dims = op.dims(x);
-        if dims[axis].is(0) {
+        // Where all parts are empty, they remain: the output needs a writer.
+        if dims[axis].is(0) && !op.dims(result)[axis].is(0) {
             continue;
         }
         let axes = axes_over(dims);

@@ -53,6 +53,30 @@ fn inputs_by_position_by_name_and_as_files() {
 }
 
 #[test]
+fn sizes_that_a_node_cannot_work_with_are_refused_when_they_are_known() {
+    let reshape = Model::new(18)
+        .input("x", DType::F32, &["n".into(), 3.into()])
+        .weight("shape", Tensor::i64(&[2], [-1, 4]))
+        .node(Node::new("Reshape", &["x", "shape"], &["y"]).named("Reshape_1"))
+        .output("y", DType::F32, &["k".into(), 4.into()]);
+    let arg_max = Model::new(18)
+        .input("x", DType::F32, &["n".into(), 3.into()])
+        .node(Node::new("ArgMax", &["x"], &["y"]).named("ArgMax_2"))
+        .output("y", DType::I64, &[1.into(), 3.into()]);
+    for (model, good, bad, message) in [
+        (reshape, 4, 5, "n * 3 elements cannot be reshaped"),
+        (arg_max, 2, 0, "n must not be 0 in ArgMax_2 (n = 0)"),
+    ] {
+        let project = Project::with(&model);
+        project.succeed(&["compile", "model.onnx"]);
+        project.write_inputs(&[good, bad].map(|n| Tensor::random(DType::F32, &[n, 3], 5)));
+        project.succeed(&["run", "model.mlcc", "--input", "input_0.npy"]);
+        let error = project.failure(1, &["run", "model.mlcc", "--input", "input_1.npy"]);
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn outputs_are_printed_shortened() {
     let project = subtraction();
     let inputs = ["--input", "2x3xf32=0.5", "--input", "2x3xf32=2", "--input", "3xi64=1,2,3"];

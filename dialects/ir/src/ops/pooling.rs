@@ -57,6 +57,22 @@ pub(super) fn window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride
     }
 }
 
+/// Refuses padding that a whole window of `extent` elements fits into: that window has no element, and
+/// so neither a maximum nor a mean.
+fn check_padding(call: &Call<'_>, d: usize, pads: &[&Expr; 2], extent: &Expr) -> Result<()> {
+    let holds_window =
+        |pad: &&&Expr| matches!((pad.as_const(), extent.as_const()), (Some(p), Some(e)) if p >= e);
+    match pads.iter().find(holds_window) {
+        None => Ok(()),
+        Some(pad) => Err(call
+            .attr_error(
+                "pads",
+                format!("adds {pad} elements to spatial dimension {d}, where the window spans {extent}"),
+            )
+            .hint("pad by less than the window, or pad with a Pad operator of its own")),
+    }
+}
+
 fn pool(call: &Call<'_>) -> Result<Vec<Inferred>> {
     if call.def.name == "max_pool" {
         call.expect_dtype(0, |d| d != DType::Bool, "numeric")?;
@@ -79,6 +95,7 @@ fn pool(call: &Call<'_>) -> Result<Vec<Inferred>> {
         let begun = x.dims[d + 2].clone() + pads[d].clone();
         let padded = begun.clone() + pads[d + spatial].clone();
         let extent = Expr::from(kernel[d] - 1) * Expr::from(dilations[d]) + one.clone();
+        check_padding(call, d, &[&pads[d], &pads[d + spatial]], &extent)?;
         if !ceil {
             dims.push(window_count(call, &padded, &extent, strides[d])?);
             continue;

@@ -80,15 +80,23 @@ pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
     }
 }
 
-/// Refuses negative sizes and tensors of more bytes than memory can be addressed.
+/// Bytes of the largest tensor: more than any machine's memory that this code will run on.
+const MAX_BYTES: i64 = 1 << 40;
+
+/// Refuses negative sizes and tensors of more bytes than memory has.
 pub(super) fn check_dims(ty: &TensorType) -> Result<()> {
     let mut bytes = ty.dtype.size() as i64;
+    let too_large = || {
+        Diagnostic::user(format!("the result is too large: {ty}"))
+            .hint(format!("a tensor may have {MAX_BYTES} bytes at most"))
+    };
+    let mut empty = false;
     for dim in ty.dims.iter().filter_map(Expr::as_const) {
         if dim < 0 {
             return Err(Diagnostic::user(format!("the result would have a negative size: {ty}")));
         }
-        let product = bytes.checked_mul(dim.max(1));
-        bytes = product.ok_or_else(|| Diagnostic::user(format!("the result is too large: {ty}")))?;
+        empty |= dim == 0;
+        bytes = bytes.checked_mul(dim.max(1)).ok_or_else(too_large)?;
     }
-    Ok(())
+    if bytes > MAX_BYTES && !empty { Err(too_large()) } else { Ok(()) }
 }

@@ -124,6 +124,47 @@ fn convolutions_and_pools_count_windows() {
 }
 
 #[test]
+fn pooling_padding_must_not_hold_a_whole_window() {
+    let pool = |kernel: i64, dilation: i64, pads: [i64; 2]| {
+        [
+            ("kernel", Attr::Ints(vec![kernel])),
+            ("dilations", Attr::Ints(vec![dilation])),
+            ("pads", Attr::Ints(pads.to_vec())),
+        ]
+    };
+    for op in ["max_pool", "average_pool"] {
+        assert_eq!(types(op, &pool(3, 1, [2, 2]), &["1x2x5xf32"]).unwrap()[0], "1x2x7xf32");
+        // Three elements two apart span five.
+        assert_eq!(types(op, &pool(3, 2, [4, 4]), &["1x2x5xf32"]).unwrap()[0], "1x2x9xf32");
+        for (kernel, dilation, pads) in [(3, 1, [3, 0]), (3, 1, [0, 3]), (1, 1, [1, 1]), (3, 2, [0, 5])] {
+            let error = types(op, &pool(kernel, dilation, pads), &["1x2x5xf32"]).unwrap_err();
+            assert!(error.message.contains("spatial dimension 0, where the window spans"), "{error}");
+            assert!(error.message.contains("'pads'") && error.hint.is_some(), "{error}");
+            assert_eq!(error.fault, Fault::User);
+        }
+    }
+}
+
+#[test]
+fn tensors_beyond_any_memory_are_refused() {
+    let expand = |dims: &[i64]| [("shape", Attr::Ints(dims.to_vec()))];
+    // Exactly a tebibyte, and one row more.
+    assert!(types("expand", &expand(&[1 << 20, 1 << 18]), &["f32"]).is_ok());
+    assert!(message("expand", &expand(&[(1 << 20) + 1, 1 << 18]), &["f32"]).contains("too large"));
+    assert!(message("expand", &expand(&[1 << 43]), &["f32"]).contains("too large"));
+    assert_eq!(types("expand", &expand(&[0, 1 << 43]), &["f32"]).unwrap(), ["0x8796093022208xf32"]);
+    let pads = [("pads", Attr::Ints(vec![0, 3 - (1 << 40)]))];
+    assert!(
+        message(
+            "conv_transpose",
+            &[&pads[..], &[("group", Attr::Int(1))]].concat(),
+            &["1x1x3xf32", "1x1x3xf32"]
+        )
+        .contains("too large")
+    );
+}
+
+#[test]
 fn reductions_and_normalisations_keep_or_drop_axes() {
     let axes = |keep: bool| [("axes", Attr::Ints(vec![1, 2])), ("keepdims", Attr::Bool(keep))];
     assert_eq!(types("reduce_sum", &axes(true), &["nx3x4xf32"]).unwrap(), ["(n)x1x1xf32"]);

@@ -1,6 +1,6 @@
 //! Pooling: windows, and whole spatial dimensions.
 
-use super::window::Window;
+use super::window::{AutoPad, Window};
 use crate::{
     call::{Call, malformed},
     registry::{Import::Function, Operator},
@@ -28,6 +28,9 @@ fn windowed(call: &Call<'_, '_>) -> Result<(ValueId, Attrs)> {
         return Err(malformed("the operand has no spatial dimensions"));
     }
     let window = Window::of(call, &dims[2..], None)?;
+    if call.attributes.has("pads") && AutoPad::of(call)? == AutoPad::NotSet {
+        check_pads(&window)?;
+    }
     let attrs = Attrs::new()
         .with("kernel", Attr::Ints(window.kernel))
         .with("strides", Attr::Ints(window.strides))
@@ -35,6 +38,18 @@ fn windowed(call: &Call<'_, '_>) -> Result<(ValueId, Attrs)> {
         .with("pads", Attr::Exprs(window.pads))
         .with("ceil_mode", Attr::Bool(call.flag("ceil_mode", false)?));
     Ok((x, attrs))
+}
+
+/// Explicit padding must be smaller than the kernel, as ONNX Runtime demands whatever the dilations.
+fn check_pads(window: &Window) -> Result<()> {
+    let kernels = window.kernel.iter().cycle();
+    match window.pads.iter().zip(kernels).find(|(pad, kernel)| pad.as_const().is_some_and(|p| p >= **kernel)) {
+        None => Ok(()),
+        Some((pad, kernel)) => Err(malformed(format!(
+            "attribute 'pads' has the element {pad}, but padding must be smaller than the kernel, here {kernel}"
+        ))
+        .hint("pad by less than 'kernel_shape', or with a Pad node before this one")),
+    }
 }
 
 fn max_pool(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {

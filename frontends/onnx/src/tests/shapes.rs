@@ -221,3 +221,33 @@ fn half_a_symbolic_size_is_floored() {
     );
     assert_eq!(output_type(&graph, 0).to_string(), "1x1x(h * 2)x(floordiv(w, 2))xf32");
 }
+
+#[test]
+fn explicit_pooling_pads_are_smaller_than_the_kernel() {
+    use super::models::{FLOAT, imported, ints, model, value};
+    use crate::proto::GraphProto;
+    let import = |op: &str, pads: [i64; 2], dilation: i64| {
+        let mut attributes = vec![ints("kernel_shape", &[2]), ints("pads", &pads)];
+        if dilation > 1 {
+            attributes.push(ints("dilations", &[dilation]));
+        }
+        let graph = GraphProto {
+            input: vec![value("x", FLOAT, "1 1 8")],
+            output: vec![value("y", FLOAT, "1 1 n")],
+            node: vec![node(&format!("y = {op}(x)"), attributes)],
+            ..GraphProto::default()
+        };
+        imported(&model(22, graph))
+    };
+    for op in ["MaxPool", "AveragePool", "LpPool"] {
+        assert!(import(op, [1, 1], 1).is_ok(), "{op}");
+        // The window spans four elements, but ONNX Runtime looks at the kernel.
+        for (pads, dilation) in [([2, 0], 1), ([0, 2], 1), ([2, 2], 3)] {
+            let errors = import(op, pads, dilation).expect_err(op);
+            assert!(
+                errors[0].message.contains("has the element 2, but padding must be smaller"),
+                "{errors:?}"
+            );
+        }
+    }
+}

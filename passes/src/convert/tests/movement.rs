@@ -37,6 +37,8 @@ fn concat_along_each_axis() {
     }
     assert_agrees("concat", &attrs(&[("axis", Attr::Int(1))]), &[f32s(&[3, 4]), f32s(&[3, 0])]);
     assert_agrees("concat", &attrs(&[("axis", Attr::Int(1))]), &[f32s(&[3, 4])]);
+    assert_agrees("concat", &attrs(&[("axis", Attr::Int(1))]), &[f32s(&[3, 0]), f32s(&[3, 0])]);
+    assert_agrees("concat", &attrs(&[("axis", Attr::Int(0))]), &[f32s(&[2, 0]), f32s(&[1, 0])]);
     for dtype in DType::ALL {
         assert_agrees(
             "concat",

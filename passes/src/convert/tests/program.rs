@@ -95,3 +95,20 @@ fn every_operator_of_the_dialect_has_a_family() {
         }
     }
 }
+
+#[test]
+fn work_that_would_never_end_is_refused() {
+    let product = |size: i64| {
+        let mut g = Graph::default();
+        let operand = g.add_value("x", ty(F32, &[size, size]), Def::Input(0));
+        g.inputs.push(operand);
+        let results = add_node(&mut g, "matmul", &attrs(&[]), &[Some(operand), Some(operand)]);
+        g.nodes[0].location = Location { node: "MatMul_9".into(), op_type: "MatMul".into() };
+        g.outputs.push(("y".into(), results[0]));
+        graph_to_tensor(&g)
+    };
+    assert!(product(1 << 16).is_ok());
+    let error = product(1 << 18).unwrap_err();
+    assert!(error.message.contains("262144 x 262144 x 262144 values"), "{error}");
+    assert!(error.to_string().contains("MatMul_9") && error.hint.is_some(), "{error}");
+}
