@@ -13,7 +13,7 @@ use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
-    kernel::{Kernel, Role},
+    kernel::{Compute, Kernel, Role},
     nest::Packing,
     program::{Program, Step, Storage, SymbolSource, TensorId},
     scalar::Inst,
@@ -145,6 +145,12 @@ impl Assembler<'_> {
     /// axis of one size through a tensor of another is right only where they are equal.
     fn size_checks(&mut self, kernel: &Kernel) -> Result<()> {
         for compute in &kernel.computes {
+            self.stays_inside(kernel, compute, compute.target, &compute.write)?;
+            for (inst, _) in &compute.body.insts {
+                if let Inst::Read { tensor, index, outside: None } = inst {
+                    self.stays_inside(kernel, compute, *tensor, index)?;
+                }
+            }
             for (inst, _) in &compute.body.insts {
                 let Inst::Read { tensor, index, outside: None } = inst else { continue };
                 // A scan reads what it has written itself, along a shorter axis.
@@ -174,6 +180,38 @@ impl Assembler<'_> {
                         continue;
                     }
                     self.check_equal(kernel, dim, extent, || format!("{dim} must equal {extent}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An access at an index that is affine in the axes ends where the tensor does, wherever there is a point to
+    /// compute: a check for each dimension where sizes that are known only at run time decide.
+    fn stays_inside(
+        &mut self,
+        kernel: &Kernel,
+        compute: &Compute,
+        tensor: usize,
+        index: &[Expr],
+    ) -> Result<()> {
+        let points = compute.points();
+        for (e, dim) in index.iter().zip(&kernel.tensors[tensor].ty.dims) {
+            let Some((first, last)) = ends(compute, e) else { continue };
+            // A whole dimension is compared with its size elsewhere, in clearer words.
+            let whole = e.as_axis().is_some() && tensor != compute.target;
+            let after = dim.clone() - Expr::from(1) - last;
+            for room in [first, after] {
+                if whole || room.as_const().is_some_and(|r| r >= 0) {
+                    continue;
+                }
+                let nothing = Expr::from(0) - points.minimum(&Expr::from(1));
+                let value = self.expr(&room.maximum(&nothing))?;
+                let message =
+                    format!("sizes do not fit together in {}: {e} must be below {dim}", nodes_of(kernel));
+                let check = Check { condition: Condition::Range { value, min: 0, max: i64::MAX }, message };
+                if !self.plan.checks.contains(&check) {
+                    self.plan.checks.push(check);
                 }
             }
         }
@@ -432,4 +470,22 @@ fn estimate(kernel: &Kernel) -> (Expr, Expr) {
     }
     let bytes = kernel.operands().fold(Expr::from(0), |n, t| n + kernel.tensors[t].ty.bytes());
     (flops, bytes)
+}
+
+/// The least and the greatest value of an index over a compute's points; `None` if it is not affine in the
+/// axes, or depends on values.
+fn ends(compute: &Compute, e: &Expr) -> Option<(Expr, Expr)> {
+    if e.uses_values() {
+        return None;
+    }
+    let (mut first, mut last) = (e.clone(), e.clone());
+    for axis in &compute.axes {
+        let (coefficient, _) = e.split_axis(&axis.name)?;
+        let c = coefficient.as_const()?;
+        let end = axis.extent.clone() - Expr::from(1);
+        let (low, high) = if c >= 0 { (Expr::from(0), end) } else { (end, Expr::from(0)) };
+        first = first.replace_axis(&axis.name, &low);
+        last = last.replace_axis(&axis.name, &high);
+    }
+    Some((first, last))
 }

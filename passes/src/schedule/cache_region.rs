@@ -32,6 +32,9 @@ use mlcc_ir::{
     tensor::Element,
 };
 
+/// Most elements of a region: more would fit no cache, and a bound that is far from the size costs memory.
+const MAX_ELEMENTS: i64 = 1 << 24;
+
 /// Copies the box of elements that is read inside a loop.
 ///
 /// # Errors
@@ -112,6 +115,7 @@ impl Region {
         let (index, outside, ranges) =
             found.ok_or_else(|| Diagnostic::user(format!("'{name}' is not read there")))?;
         let mut region = Region { first: Vec::new(), sizes: Vec::new(), inside: Vec::new(), outside };
+        let mut elements = 1i64;
         for e in &index {
             if e.uses_values() {
                 return Err(Diagnostic::user(format!("'{name}' is read at an index that is computed")));
@@ -125,6 +129,12 @@ impl Region {
                     "the part of '{name}' that is read has no constant size"
                 )));
             };
+            elements = elements.saturating_mul(high - low + 1);
+            if elements > MAX_ELEMENTS {
+                return Err(Diagnostic::user(format!(
+                    "the part of '{name}' that is read is too large to be copied"
+                )));
+            }
             if around.names().any(|n| varying.uses_axis(n)) {
                 return Err(Diagnostic::user(format!(
                     "the part of '{name}' that is read does not move with the loops around it"
