@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 
 from compare import Peers, call, peak_flops, relative_error
+from section import processor, table, write_section
 
 GROUPS = {
     "square": ["256x256x256", "384x384x384", "512x512x512", "768x768x768", "1024x1024x1024", "1536x1536x1536",
@@ -38,7 +39,6 @@ GROUPS = {
     "activations": ["512x512x512a", "1024x1024x1024a", "197x768x197a"],
 }
 MAX_ERROR = 1e-5
-START, END = "<!-- gemm -->\n", "<!-- /gemm -->\n"
 
 
 def write_model(folder: pathlib.Path, shape: str) -> list[np.ndarray]:
@@ -83,27 +83,18 @@ def measure(args, folder: pathlib.Path, shape: str, threads: int, operands: list
     return {"shape": shape, "threads": threads, "rates": rates, "ratio": ratio, "error": error, "vector": m == 1}
 
 
-def table(rows: list[dict], peers: list[str], peak: float) -> str:
+def describe(rows: list[dict], peers: list[str], peak: float) -> str:
     """The rows as a Markdown table."""
     names = {"ort": "ONNX Runtime", "openvino": "OpenVINO"}
     head = ["M x K x N", "Threads", "mlcc", "of peak", *(names[peer] for peer in peers), "best peer / mlcc", "error"]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for row in rows:
         rate = lambda engine: f"{row['rates'][engine]:.1f}" + (" GB/s" if row["vector"] else "")
         share = "" if row["vector"] else f"{row['rates']['mlcc'] * 1e9 / peak / row['threads']:.0%}"
         shape = row["shape"].removesuffix("a") + (", B an input" if row["shape"].endswith("a") else "")
         lines.append([shape, str(row["threads"]), rate("mlcc"), share, *map(rate, peers), f"{row['ratio']:.2f}",
                       f"{row['error']:.1e}"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def write_table(path: pathlib.Path, text: str) -> None:
-    """Replaces what stands between the markers."""
-    before, found, rest = path.read_text().partition(START)
-    _, end, after = rest.partition(END)
-    if not (found and end):
-        raise SystemExit(f"{path} has no lines {START.strip()} and {END.strip()}")
-    path.write_text(before + START + text + END + after)
+    return table(head, lines)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -136,13 +127,17 @@ def main() -> None:
                 share = rows[-1]["rates"]["mlcc"] * 1e9 / peak / threads
                 print(f"{shape:18} threads {threads}  {rates}  " + ("GB/s       " if rows[-1]["vector"] else f"peak {share:5.1%}")
                       + f"  best peer / mlcc {rows[-1]['ratio']:.3f}  error {rows[-1]['error']:.1e}", flush=True)
-    if args.write:
-        write_table(args.write, f"One core's multiply-add peak: {peak / 1e9:.0f} GFLOP/s. Rates are GFLOP/s, "
-                                f"of matrix-vector products GB/s of B.\n\n" + table(rows, args.peers, peak))
     wrong = [row["shape"] for row in rows if not row["error"] <= MAX_ERROR]
+    summary = ""
     if args.peers:
-        print(f"geometric mean {math.exp(statistics.fmean(math.log(row['ratio']) for row in rows)):.3f}, "
-              f"worst {min(row['ratio'] for row in rows):.3f}" + (f", wrong: {', '.join(wrong)}" if wrong else ""))
+        ratios = [row["ratio"] for row in rows]
+        summary = f"Geometric mean {math.exp(statistics.fmean(map(math.log, ratios))):.3f}, worst {min(ratios):.3f}."
+    print(summary + (f" Wrong: {', '.join(wrong)}." if wrong else ""))
+    if args.write:
+        write_section(args.write, "gemm",
+                      f"{processor()}; multiply-add peak {peak / 1e9:.0f} GFLOP/s a core. Rates are GFLOP/s, of "
+                      f"matrix-vector products GB/s of B; {args.rounds} rounds of {args.seconds:g} s.\n\n"
+                      f"{describe(rows, args.peers, peak)}" + (f"\n{summary}\n" if summary else ""))
     sys.exit(1 if wrong else 0)
 
 

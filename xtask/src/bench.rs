@@ -1,5 +1,5 @@
-//! `cargo xtask bench kernels`: times single kernels against ONNX Runtime and OpenVINO (benches/kernels.py) and
-//! writes the table of docs/benchmarks.md.
+//! `cargo xtask bench WHAT`: runs one of the benchmarks in benches/ with the release build and writes its table into
+//! docs/benchmarks.md.
 
 use std::process::Command;
 
@@ -19,32 +19,51 @@ pub(crate) struct Args {
 /// What is timed.
 #[derive(clap::Subcommand)]
 enum What {
-    /// Attention, softmax, layer norm and GELU, with the memory's bandwidth; writes docs/benchmarks.md
-    Kernels {
-        /// Flags of benches/kernels.py; without --only the table in docs/benchmarks.md is written
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
-        flags: Vec<String>,
-    },
+    /// Attention, softmax, layer norm and GELU against other engines, with the memory's bandwidth
+    Kernels(Flags),
+    /// Matrix products against other engines
+    Gemm(Flags),
+    /// What `mlcc bench` says against the wall time of whole processes
+    Agreement(Flags),
+}
+
+/// What goes on to the script.
+#[derive(clap::Args)]
+struct Flags {
+    /// Flags of the script in benches/; --mlcc defaults to the release build, --write to docs/benchmarks.md, the
+    /// latter without --only
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+    flags: Vec<String>,
+}
+
+impl Flags {
+    /// Whether the flag is there, as `NAME VALUE` or `NAME=VALUE`.
+    fn has(&self, name: &str) -> bool {
+        self.flags
+            .iter()
+            .any(|f| f.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+    }
 }
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let What::Kernels { flags } = &args.what;
-    let python = python::ensure(workspace, python::TEST_TOOLS)?;
-    python::ensure(workspace, python::BENCH_TOOLS)?;
-    let given = |name: &str| {
-        flags
-            .iter()
-            .any(|f| f.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+    let (script, flags, engines) = match &args.what {
+        What::Kernels(flags) => ("benches/kernels.py", flags, true),
+        What::Gemm(flags) => ("benches/gemm.py", flags, true),
+        What::Agreement(flags) => ("benches/agreement.py", flags, false),
     };
+    let python = python::ensure(workspace, python::TEST_TOOLS)?;
+    if engines {
+        python::ensure(workspace, python::BENCH_TOOLS)?;
+    }
     let mut command = Command::new(python);
-    command.arg(workspace.root.join("benches/kernels.py")).args(flags);
-    if !given("--help") && !given("-h") {
-        if !given("--mlcc") {
+    command.arg(workspace.root.join(script)).args(&flags.flags);
+    if !flags.has("--help") && !flags.has("-h") {
+        if !flags.has("--mlcc") {
             command.arg("--mlcc").arg(workspace.build_mlcc()?);
         }
-        // A part of the kernels is no table.
-        if !given("--only") && !given("--write") {
+        // A part is no table.
+        if !flags.has("--only") && !flags.has("--write") {
             command.arg("--write").arg(workspace.root.join("docs/benchmarks.md"));
         }
     }

@@ -57,16 +57,18 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut times = measure(&mut context, &inputs, &mut outputs, until(1))?;
     times.sort();
     let ms = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
+    let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e3 / times.len() as f64;
     if args.json {
         let json = serde_json::json!({
-            "median_ms": ms(0.5), "min_ms": ms(0.0), "p90_ms": ms(0.9), "max_ms": ms(1.0),
+            "median_ms": ms(0.5), "mean_ms": mean, "min_ms": ms(0.0), "p90_ms": ms(0.9), "max_ms": ms(1.0),
             "first_ms": first.as_secs_f64() * 1e3, "runs": times.len(), "threads": model.pool().threads(),
         });
         output::line!("{json}")?;
     } else {
         output::line!(
-            "median {:.3} ms, min {:.3}, p90 {:.3}, max {:.3} ({} runs, {} threads; first run {:.3} ms)",
+            "median {:.3} ms, mean {:.3}, min {:.3}, p90 {:.3}, max {:.3} ({} runs, {} threads; first run {:.3} ms)",
             ms(0.5),
+            mean,
             ms(0.0),
             ms(0.9),
             ms(1.0),

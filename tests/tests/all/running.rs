@@ -139,6 +139,8 @@ fn bench_reports_times_as_json() {
     let number = |key: &str| report[key].as_f64().unwrap_or_else(|| panic!("{key} in {report}"));
     let [min, median, p90, max] = ["min_ms", "median_ms", "p90_ms", "max_ms"].map(number);
     assert!(0.0 < min && min <= median && median <= p90 && p90 <= max, "{report}");
+    // The mean is rounded.
+    assert!(0.999 * min <= number("mean_ms") && number("mean_ms") <= 1.001 * max, "{report}");
     assert!(max < 10_000.0 && number("runs") >= 3.0, "{report}");
     assert_eq!(number("threads"), 2.0);
 }
