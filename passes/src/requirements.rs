@@ -6,6 +6,7 @@
 //! of control flow may never see the sizes that would be wrong for them.
 
 use mlcc_ir::{
+    Name,
     expr::Expr,
     graph::{Graph, Node},
 };
@@ -28,12 +29,33 @@ pub struct Requirement {
     pub message: String,
 }
 
-/// What the nodes of a graph demand of its symbols, without repetition, in the nodes' order.
+impl Condition {
+    /// The symbols on which it depends.
+    fn symbols(&self) -> Vec<Name> {
+        let mut names = Vec::new();
+        match self {
+            Condition::Equal(a, b) => {
+                a.collect_symbols(&mut names);
+                b.collect_symbols(&mut names);
+            }
+            Condition::Positive(size) => size.collect_symbols(&mut names),
+        }
+        names
+    }
+}
+
+/// What the nodes of a graph demand of its symbols, without repetition, in the nodes' order. Sizes that
+/// no input binds can only be those of nodes without use.
 #[must_use]
 pub fn of_graph(graph: &Graph) -> Vec<Requirement> {
     let mut found: Vec<Requirement> = Vec::new();
+    let mut bound = Vec::new();
+    for &input in &graph.inputs {
+        graph.value(input).ty.dims.iter().for_each(|d| d.collect_symbols(&mut bound));
+    }
     for node in &graph.nodes {
         if let Some(requirement) = of_node(graph, node)
+            && requirement.condition.symbols().iter().all(|s| bound.contains(s))
             && !found.contains(&requirement)
         {
             found.push(requirement);
@@ -115,6 +137,11 @@ mod tests {
             let at = |e: &Expr| e.evaluate(&|_| Some(n)).unwrap();
             assert_eq!(at(from) == at(to), n % 4 == 0, "{n}");
         }
+    }
+
+    #[test]
+    fn sizes_of_unused_nodes_demand_nothing() {
+        assert_eq!(required("reshape", Attrs::new(), &["n"], &["unbound", "4"]), []);
     }
 
     #[test]
