@@ -15,7 +15,7 @@
 use super::{
     panel::{Panel, redirect},
     ranges::Ranges,
-    tree::{buffer_named, fresh_buffer, rewrite_loops},
+    tree::{buffer_named, fresh_buffer, rewrite_inside},
 };
 use mlcc_ir::{
     Name,
@@ -50,16 +50,7 @@ pub fn cache_read(nest: &LoopNest, buffer: &str, at: &str, axes: &[Name]) -> Res
         out.extend(nodes);
         Ok(out)
     };
-    let mut cached = if at == "root" {
-        LoopNest { body: insert(nest.body.clone(), &Ranges::default())?, ..nest.clone() }
-    } else {
-        rewrite_loops(nest, at, &mut |l, ranges| {
-            let mut inside = ranges.clone();
-            inside.push(&l);
-            let body = insert(l.body.clone(), &inside)?;
-            Ok(vec![Node::Loop(Loop { body, ..l })])
-        })?
-    };
+    let mut cached = rewrite_inside(nest, at, &mut insert)?;
     cached.buffers.push(Buffer {
         name,
         dtype: nest.buffers[id].dtype,

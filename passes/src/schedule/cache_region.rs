@@ -20,7 +20,7 @@
 use super::{
     panel::each_read,
     ranges::Ranges,
-    tree::{buffer_named, each_store, fresh_buffer, rewrite_loops},
+    tree::{buffer_named, each_store, fresh_buffer, rewrite_inside},
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -62,16 +62,7 @@ pub fn cache_region(nest: &LoopNest, buffer: &str, at: &str, pad: i64) -> Result
         out.extend(nodes);
         Ok(out)
     };
-    let mut cached = if at == "root" {
-        LoopNest { body: insert(nest.body.clone(), &Ranges::default())?, ..nest.clone() }
-    } else {
-        rewrite_loops(nest, at, &mut |l, ranges| {
-            let mut inside = ranges.clone();
-            inside.push(&l);
-            let body = insert(l.body.clone(), &inside)?;
-            Ok(vec![Node::Loop(Loop { body, ..l })])
-        })?
-    };
+    let mut cached = rewrite_inside(nest, at, &mut insert)?;
     let mut dims: Vec<i64> = dims.unwrap_or_default().into_iter().filter(|s| *s != 1).collect();
     if let Some(last) = dims.last_mut() {
         *last += pad;

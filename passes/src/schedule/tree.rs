@@ -48,6 +48,24 @@ pub(crate) fn rewrite_loops(
     Ok(LoopNest { body, ..nest.clone() })
 }
 
+/// Replaces what stands inside every loop over `at`, or the whole nest for `root`, by what `f` makes of it; the
+/// loops around, `at` included, are in the ranges.
+pub(crate) fn rewrite_inside(
+    nest: &LoopNest,
+    at: &str,
+    f: &mut dyn FnMut(Vec<Node>, &Ranges) -> Result<Vec<Node>>,
+) -> Result<LoopNest> {
+    if at == "root" {
+        return Ok(LoopNest { body: f(nest.body.clone(), &Ranges::default())?, ..nest.clone() });
+    }
+    rewrite_loops(nest, at, &mut |l, ranges| {
+        let mut inside = ranges.clone();
+        inside.push(&l);
+        let body = f(l.body.clone(), &inside)?;
+        Ok(vec![Node::Loop(Loop { body, ..l })])
+    })
+}
+
 /// Calls `f` for every list of nodes, innermost lists first, and replaces it.
 pub(crate) fn rewrite_bodies(
     nodes: Vec<Node>,

@@ -22,7 +22,7 @@ mod window;
 use super::{
     operand::work,
     plan::{Plan, axis},
-    stages::{Stage, estimate, offset, shared_axes, stage_names, stages, stays_affine, stride},
+    stages::{Stage, estimate, offset, reduction_with_epilogue, shared_axes, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -84,21 +84,9 @@ struct Contraction<'a> {
 
 impl<'a> Contraction<'a> {
     fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Contraction<'a>> {
-        let (first, rest) = kernel.computes.split_first()?;
-        let fits = first.is_reduction()
-            && first.combine == Some(Combine::Add)
-            && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
-        if !fits {
-            return None;
-        }
-        let mut names = stage_names(kernel);
-        let mut plan = Plan::new(naive.clone());
+        let first = kernel.computes.first().filter(|c| c.combine == Some(Combine::Add))?;
+        let (plan, names) = reduction_with_epilogue(kernel, naive)?;
         let product = first.name.to_string();
-        if kernel.tensors[first.target].role == Role::Output {
-            let target = &kernel.tensors[first.target].name;
-            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
-            names.insert(2, format!("{target}.store"));
-        }
         let all = stages(&plan.nest, &names)?;
         let stage = all.iter().find(|s| s.name == product)?;
         let nest = &plan.nest;

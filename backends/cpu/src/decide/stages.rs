@@ -1,14 +1,16 @@
 //! The stages of a nest that is not merged yet: perfect nests beside each other, and what their stores
 //! access.
 
+use super::plan::Plan;
 use mlcc_ir::{
     Name,
     expr::{Atom, Expr},
-    kernel::Kernel,
+    kernel::{Kernel, Role},
     nest::{Buffer, LoopNest, Mapping, Node, Store},
     scalar::Inst,
     types::row_major_strides,
 };
+use mlcc_passes::schedule::Step;
 
 /// A perfect nest around one store.
 #[derive(Clone, Debug)]
@@ -59,6 +61,26 @@ pub(super) fn stage_names(kernel: &Kernel) -> Vec<String> {
         names.push(c.name.to_string());
     }
     names
+}
+
+/// A plan for a kernel that is one reduction and elementwise computes behind it, with the names of its stages; the
+/// reduction accumulates in a temporary, which can then be in registers. `None` if the kernel is another.
+pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Option<(Plan, Vec<String>)> {
+    let (first, rest) = kernel.computes.split_first()?;
+    let fits = first.is_reduction()
+        && first.combine.is_some()
+        && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
+    if !fits {
+        return None;
+    }
+    let mut names = stage_names(kernel);
+    let mut plan = Plan::new(naive.clone());
+    let target = &kernel.tensors[first.target];
+    if target.role == Role::Output {
+        plan.step(Step::CacheWrite { buffer: target.name.clone() }).ok()?;
+        names.insert(2, format!("{}.store", target.name));
+    }
+    Some((plan, names))
 }
 
 /// The stages of an unmerged nest; `None` if it is not one of perfect nests.

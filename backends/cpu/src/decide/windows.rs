@@ -22,13 +22,13 @@ mod shape;
 use super::{
     operand::widest,
     plan::{Plan, axis},
-    stages::{Stage, estimate, shared_axes, stage_names, stages},
+    stages::{Stage, estimate, reduction_with_epilogue, shared_axes, stages},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     expr::Expr,
-    kernel::{Kernel, Role},
+    kernel::Kernel,
     nest::{LoopNest, Mapping, Node, Space},
     scalar::Inst,
 };
@@ -83,21 +83,8 @@ impl<'a> Windows<'a> {
         constants: &[Name],
         machine: &'a Machine,
     ) -> Option<Windows<'a>> {
-        let (first, rest) = kernel.computes.split_first()?;
-        let fits = first.is_reduction()
-            && first.combine.is_some()
-            && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
-        if !fits {
-            return None;
-        }
-        let mut names = stage_names(kernel);
-        let mut plan = Plan::new(naive.clone());
-        let window = first.name.to_string();
-        if kernel.tensors[first.target].role == Role::Output {
-            let target = &kernel.tensors[first.target].name;
-            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
-            names.insert(2, format!("{target}.store"));
-        }
+        let (plan, names) = reduction_with_epilogue(kernel, naive)?;
+        let window = kernel.computes.first()?.name.to_string();
         let all = stages(&plan.nest, &names)?;
         let stage = all.iter().find(|s| s.name == window)?;
         let free: Vec<String> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.clone()).collect();

@@ -123,38 +123,37 @@ impl Contraction<'_> {
         let line = lines.pop()?;
         let width = self.count(&row).max(1);
         let height = self.count(&line);
-        let panels = (self.count(&n) + cols - 1) / cols;
-        let outer_counts: Vec<i64> = self.batch.iter().chain(&lines).map(|a| self.count(a)).collect();
-        let outer_count = outer_counts.iter().fold(1i64, |n, c| n.saturating_mul(*c));
+        let panels = ceil(self.count(&n), cols);
+        let around = self.batch.iter().chain(&lines).map(|a| self.count(a));
+        let outer_count = around.fold(1i64, i64::saturating_mul);
         let work = width.saturating_mul(height).saturating_mul(self.count(&n)).saturating_mul(depth);
-        let parts = parts_of(work.saturating_mul(outer_count)).div_ceil_of(outer_count);
+        let parts = ceil(parts_of(work.saturating_mul(outer_count)), outer_count);
         // The staged lines stay in the second cache beside a panel of weights.
-        let panel_bytes = depth.saturating_mul(cols * 4);
+        let element = self.plan.nest.buffers[self.right].dtype.size() as i64;
+        let panel_bytes = depth.saturating_mul(cols * element);
         let room = (self.machine.l2_bytes as i64 * 7 / 8 - panel_bytes).max(self.machine.l2_bytes as i64 / 4);
         let fits = (room / image.line_bytes.max(1) - 1).clamp(1, height);
-        let few = (MIN_PIXELS + width - 1) / width;
-        let wanted = ((height + parts - 1) / parts).max(few).min(fits).min(height);
-        let blocks = (height + wanted - 1) / wanted;
-        let block = (height + blocks - 1) / blocks;
-        let channel_parts = parts.div_ceil_of(blocks).min(panels);
+        let few = ceil(MIN_PIXELS, width);
+        let wanted = ceil(height, parts).max(few).min(fits).min(height);
+        let blocks = ceil(height, wanted);
+        let block = ceil(height, blocks);
+        let channel_parts = ceil(parts, blocks).min(panels);
 
         self.split(&line, block)?;
         self.split(&n, cols)?;
         self.split(&row, tile.rows)?;
         let buffer = self.plan.nest.buffers[self.right].name.clone();
         let mut outer = self.batch.clone();
-        let mut counts = outer_counts;
         outer.extend(lines.iter().cloned());
         outer.push(format!("{line}.o"));
-        counts.push(blocks);
         let mut panel = format!("{n}.o");
-        self.order_and_pack(&outer, &[panel.clone(), format!("{line}.i"), format!("{row}.o")], [&row, &n])?;
+        let middle = [panel.clone(), format!("{line}.i"), format!("{row}.o")];
+        self.reorder(&[&outer, &middle, &[format!("{row}.i"), format!("{n}.i")]])?;
         self.plan.step(Step::Pack { buffer, axes: packed_axes }).ok()?;
         if channel_parts > 1 {
-            let per_part = (panels + channel_parts - 1) / channel_parts;
+            let per_part = ceil(panels, channel_parts);
             self.split(&panel, per_part)?;
             outer.push(format!("{panel}.o"));
-            counts.push((panels + per_part - 1) / per_part);
             panel = format!("{panel}.i");
         }
         let middle = vec![panel, format!("{line}.i"), format!("{row}.o")];
@@ -173,11 +172,6 @@ impl Contraction<'_> {
         self.m = vec![row.clone()];
         self.micro_kernel(Some(&row), &n)?;
         Some(())
-    }
-
-    fn order_and_pack(&mut self, outer: &[String], middle: &[String], tile: [&String; 2]) -> Option<()> {
-        let inner: Vec<String> = tile.iter().map(|a| format!("{a}.i")).collect();
-        self.reorder(&[outer, middle, &inner])
     }
 
     /// Copies the lines that a block reads, with what lies beyond the borders.
@@ -214,12 +208,7 @@ fn parts_of(work: i64) -> i64 {
     parts
 }
 
-trait DivCeil {
-    fn div_ceil_of(self, by: i64) -> i64;
-}
-
-impl DivCeil for i64 {
-    fn div_ceil_of(self, by: i64) -> i64 {
-        (self + by.max(1) - 1) / by.max(1)
-    }
+/// `a / b`, rounded up; neither is negative.
+fn ceil(a: i64, b: i64) -> i64 {
+    (a + b.max(1) - 1) / b.max(1)
 }
