@@ -12,7 +12,6 @@ whichever is faster (copy.c). `--write` puts the table between the markers in a 
 import argparse
 import math
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,9 +22,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from compare import PEERS, Failure, call, measure, peak_flops
+from section import processor, write_section
 
 HERE = pathlib.Path(__file__).parent
-BEGIN, END = "<!-- kernels: begin, written by cargo xtask bench kernels -->", "<!-- kernels: end -->"
 COPY_MEGABYTES = 256
 HEADS, WIDTH = 12, 64
 
@@ -98,8 +97,7 @@ def last_cache() -> int:
 
 def table(rows: list[dict], bandwidth: dict[int, float], peak: float) -> str:
     """The rows as Markdown."""
-    cpu = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.processor())
+    cpu = processor()
     copies = ", ".join(f"{rate / 1e9:.1f} GB/s with {threads} thread{'s' * (threads > 1)}"
                        for threads, rate in bandwidth.items())
     lines = [f"{cpu}; multiply-add peak {peak / 1e9:.0f} GFLOP/s a core, copies {copies}.", "",
@@ -115,15 +113,6 @@ def table(rows: list[dict], bandwidth: dict[int, float], peak: float) -> str:
     ratios = [row["ratio"] for row in rows]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     return "\n".join([*lines, "", f"Geometric mean {mean:.2f}, worst {min(ratios):.2f}."])
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """Puts the text between the file's markers, at its end if it has none."""
-    old = path.read_text()
-    if BEGIN not in old:
-        old += f"\n## Kernels\n\n{BEGIN}\n{END}\n"
-    before, rest = old.split(BEGIN, 1)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -182,7 +171,7 @@ def main() -> None:
                 failed = True
     print(", ".join(f"copy with {count} threads {rate / 1e9:.1f} GB/s" for count, rate in bandwidth.items()))
     if args.write and rows:
-        write(args.write, table(rows, bandwidth, peak))
+        write_section(args.write, "kernels", table(rows, bandwidth, peak) + "\n")
     sys.exit(failed)
 
 
