@@ -16,12 +16,10 @@ use mlcc_ir::{
     kernel::{Compute, Kernel, Role},
     nest::Packing,
     program::{Program, Step, Storage, SymbolSource, TensorId},
+    requirement::{self, Requirement},
     scalar::Inst,
 };
-use mlcc_passes::{
-    plan::{ArenaPlan, touched},
-    requirements::{self, Requirement},
-};
+use mlcc_passes::plan::{ArenaPlan, touched};
 use std::{collections::BTreeMap, path::Path};
 
 /// What an artifact is made of.
@@ -38,8 +36,6 @@ pub struct Parts<'a> {
     pub arena: &'a ArenaPlan,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: &'a BTreeMap<Name, (i64, i64)>,
-    /// What the graph demands of symbols, which every run is checked for.
-    pub requirements: &'a [Requirement],
     /// What the model needs where its nodes run one by one in the order of its file.
     pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
@@ -129,11 +125,11 @@ impl Assembler<'_> {
                 });
             }
         }
-        for Requirement { condition, message } in self.parts.requirements {
+        for Requirement { condition, message } in &self.parts.program.requirements {
             let condition = match condition {
-                requirements::Condition::Equal(a, b) => Condition::Equal(self.expr(a)?, self.expr(b)?),
-                requirements::Condition::Positive(size) => {
-                    Condition::Range { value: self.expr(size)?, min: 1, max: i64::MAX }
+                requirement::Condition::Equal(a, b) => Condition::Equal(self.expr(a)?, self.expr(b)?),
+                requirement::Condition::AtLeast(value, min) => {
+                    Condition::Range { value: self.expr(value)?, min: *min, max: i64::MAX }
                 }
             };
             self.plan.checks.push(Check { condition, message: message.clone() });
@@ -141,19 +137,16 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// What the compiler assumed of symbolic sizes, as checks of the plan: a kernel that runs along an
-    /// axis of one size through a tensor of another is right only where they are equal.
+    /// What a kernel needs of symbolic sizes to stay inside of its tensors, as checks of the plan. That sizes
+    /// which meet are equal is the [program's](Program::requirements) to demand: this is what no kernel may do
+    /// without, whatever made it.
     fn size_checks(&mut self, kernel: &Kernel) -> Result<()> {
         for compute in &kernel.computes {
             self.stays_inside(kernel, compute, compute.target, &compute.write)?;
             for (inst, _) in &compute.body.insts {
-                if let Inst::Read { tensor, index, outside: None } = inst {
-                    self.stays_inside(kernel, compute, *tensor, index)?;
-                }
-            }
-            for (inst, _) in &compute.body.insts {
                 let Inst::Read { tensor, index, outside: None } = inst else { continue };
-                // A scan reads what it has written itself, along a shorter axis.
+                self.stays_inside(kernel, compute, *tensor, index)?;
+                // A scan reads what it has written itself.
                 if *tensor == compute.target {
                     continue;
                 }
@@ -163,23 +156,6 @@ impl Assembler<'_> {
                     {
                         self.check_not_empty(kernel, dim, &compute.points())?;
                     }
-                    // An operand that is broadcast or not, as its size will tell: nothing between.
-                    let last = dim.clone() - Expr::from(1);
-                    let broadcast = compute.axes.iter().find(|a| *e == Expr::axis(&a.name).minimum(&last));
-                    if let Some(axis) = broadcast.filter(|_| dim.as_const().is_none()) {
-                        let neither = last * (dim.clone() - axis.extent.clone());
-                        self.check_equal(kernel, &neither, &Expr::from(0), || {
-                            format!("{dim} must be 1 or {}", axis.extent)
-                        })?;
-                    }
-                    let axis = e.as_axis().and_then(|name| compute.axis(name));
-                    let Some(extent) = axis.map(|a| &a.extent).filter(|extent| *extent != dim) else {
-                        continue;
-                    };
-                    if extent.as_const().is_some() && dim.as_const().is_some() {
-                        continue;
-                    }
-                    self.check_equal(kernel, dim, extent, || format!("{dim} must equal {extent}"))?;
                 }
             }
         }
@@ -198,11 +174,9 @@ impl Assembler<'_> {
         let points = compute.points();
         for (e, dim) in index.iter().zip(&kernel.tensors[tensor].ty.dims) {
             let Some((first, last)) = ends(compute, e) else { continue };
-            // A whole dimension is compared with its size elsewhere, in clearer words.
-            let whole = e.as_axis().is_some() && tensor != compute.target;
             let after = dim.clone() - Expr::from(1) - last;
             for room in [first, after] {
-                if whole || room.as_const().is_some_and(|r| r >= 0) {
+                if room.as_const().is_some_and(|r| r >= 0) {
                     continue;
                 }
                 let nothing = Expr::from(0) - points.minimum(&Expr::from(1));
@@ -214,17 +188,6 @@ impl Assembler<'_> {
                     self.plan.checks.push(check);
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn check_equal(&mut self, kernel: &Kernel, a: &Expr, b: &Expr, what: impl Fn() -> String) -> Result<()> {
-        let check = Check {
-            condition: Condition::Equal(self.expr(a)?, self.expr(b)?),
-            message: format!("{} in {}", what(), nodes_of(kernel)),
-        };
-        if !self.plan.checks.contains(&check) {
-            self.plan.checks.push(check);
         }
         Ok(())
     }

@@ -20,7 +20,6 @@ use mlcc_passes::{
     contract, convert,
     plan::{self, ArenaPlan},
     registry::{Level, PASSES, PassSpec, Run},
-    requirements::{self, Requirement},
     winograd::winograd_convolution,
 };
 use std::{
@@ -114,8 +113,6 @@ pub struct Scheduled {
     pub machine: Machine,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: BTreeMap<Name, (i64, i64)>,
-    /// What the graph demands of symbols, which every run is checked for.
-    pub requirements: Vec<Requirement>,
     /// [`plan::graph_peak`] of the model as imported.
     pub file_order_peak_bytes: Option<i64>,
 }
@@ -269,7 +266,6 @@ pub fn run_loop(
         arena,
         machine: machine.clone(),
         ranges: BTreeMap::new(),
-        requirements: Vec::new(),
         file_order_peak_bytes: None,
     })
 }
@@ -291,11 +287,9 @@ pub fn compile(
     let file_order_peak_bytes = plan::graph_peak(&graph);
     run_graph(&mut graph, options, observer).map_err(one)?;
     let program = run_tensor(&graph, options, observer).map_err(one)?;
-    let requirements = requirements::of_graph(&graph);
     drop(graph);
     let scheduled = Scheduled {
         ranges,
-        requirements,
         file_order_peak_bytes,
         ..run_loop(program, &machine, options, observer).map_err(one)?
     };
@@ -331,7 +325,6 @@ pub fn finish(
         code: &code,
         arena: &scheduled.arena,
         ranges: &scheduled.ranges,
-        requirements: &scheduled.requirements,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,

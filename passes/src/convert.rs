@@ -40,6 +40,7 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 
+use crate::requirements;
 use lowering::{Lowering, Scope};
 use mlcc_ir::{
     Name,
@@ -63,6 +64,7 @@ pub fn graph_to_tensor(graph: &Graph) -> Result<Program> {
         scope.tensors[input.0 as usize] = Some(id);
     }
     scope.program.symbols = symbols_of_inputs(graph);
+    scope.program.requirements = requirements::of_graph(graph);
     for (i, (_, output)) in graph.outputs.iter().enumerate() {
         scope.direct_outputs.entry(*output).or_insert(i);
     }

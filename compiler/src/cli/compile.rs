@@ -158,7 +158,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
-    let mut requirements = Vec::new();
     let mut file_order_peak_bytes = None;
     let program = match args.from {
         None if args.model.extension().is_some_and(|e| e == "mlir") => {
@@ -182,7 +181,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             if last == Phase::Graph {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
-            requirements = mlcc_passes::requirements::of_graph(&graph);
             pipeline::run_tensor(&graph, options, recorder).map_err(one)?
         }
         Some(Phase::Tensor) => {
@@ -205,7 +203,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target);
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
     scheduled.ranges = ranges;
-    scheduled.requirements = requirements;
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

@@ -1,6 +1,8 @@
 //! The graph level: WHICH operators, on whole tensors.
 
-use crate::{Name, attributes::Attrs, expr::Expr, tensor::Tensor, types::TensorType};
+use crate::{
+    Name, attributes::Attrs, expr::Expr, requirement::Requirement, tensor::Tensor, types::TensorType,
+};
 use std::fmt;
 
 /// Where an operator comes from: the ONNX node's name and operator.
@@ -80,6 +82,9 @@ pub struct Graph {
     pub outputs: Vec<(Name, ValueId)>,
     /// Operators in order.
     pub nodes: Vec<Node>,
+    /// What must hold of the sizes beyond what the nodes demand: demands of nodes that are no more, of operators
+    /// that the importer took apart.
+    pub requirements: Vec<Requirement>,
 }
 
 impl Graph {

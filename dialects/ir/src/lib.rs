@@ -18,6 +18,7 @@ pub mod kernel;
 pub mod nest;
 pub mod ops;
 pub mod program;
+pub mod requirement;
 pub mod scalar;
 pub mod tensor;
 pub mod types;

@@ -30,11 +30,12 @@ use crate::{
     attributes::Attrs,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
+    requirement::Requirement,
     tensor::Tensor,
     types::TensorType,
 };
 use call::Call;
-use std::sync::LazyLock;
+use std::{cell::RefCell, sync::LazyLock};
 
 /// What inference knows of an operand.
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +93,7 @@ pub fn definition(name: &str) -> Option<&'static OpDef> {
 /// # Errors
 /// If the operator is unknown, or operands and attributes do not fit it.
 pub fn infer(op: &str, attrs: &Attrs, operands: &[Option<Operand<'_>>]) -> Result<Vec<Inferred>> {
-    let Some(def) = definition(op) else {
-        return Err(Diagnostic::unsupported(format!("operator 'graph.{op}' is unknown")));
-    };
-    let call = Call { def, attrs, operands };
-    call.check()?;
-    let mut results = (def.infer)(&call)?;
+    let (mut results, _) = infer_by_definition(op, attrs, operands)?;
     for result in &mut results {
         sizes::check_dims(&result.ty)?;
         let fits = result.ty.rank() <= 1
@@ -108,6 +104,29 @@ pub fn infer(op: &str, attrs: &Attrs, operands: &[Option<Operand<'_>>]) -> Resul
         }
     }
     Ok(results)
+}
+
+/// What [`infer`] takes on trust of symbolic sizes: the operator is right only where all of it holds. The
+/// messages do not name the node, of which inference knows nothing.
+///
+/// # Errors
+/// As [`infer`].
+pub fn requirements(op: &str, attrs: &Attrs, operands: &[Option<Operand<'_>>]) -> Result<Vec<Requirement>> {
+    infer_by_definition(op, attrs, operands).map(|(_, requirements)| requirements)
+}
+
+fn infer_by_definition(
+    op: &str,
+    attrs: &Attrs,
+    operands: &[Option<Operand<'_>>],
+) -> Result<(Vec<Inferred>, Vec<Requirement>)> {
+    let Some(def) = definition(op) else {
+        return Err(Diagnostic::unsupported(format!("operator 'graph.{op}' is unknown")));
+    };
+    let call = Call { def, attrs, operands, requirements: RefCell::default() };
+    call.check()?;
+    let results = (def.infer)(&call)?;
+    Ok((results, call.requirements.into_inner()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The tensor level: a program of kernels, views, runtime calls and control flow over tensors.
 
-use crate::{Name, expr::Expr, graph::Location, kernel::Kernel, tensor::Tensor, types::TensorType};
+use crate::{
+    Name, expr::Expr, graph::Location, kernel::Kernel, requirement::Requirement, tensor::Tensor,
+    types::TensorType,
+};
 use std::sync::Arc;
 
 /// Index of a tensor in its [`Program`].
@@ -117,6 +120,8 @@ pub struct Program {
     pub name: Name,
     /// Symbols, in the order in which they are bound.
     pub symbols: Vec<Symbol>,
+    /// What must hold of the symbols, or the program refuses to run.
+    pub requirements: Vec<Requirement>,
     /// All tensors.
     pub tensors: Vec<ProgramTensor>,
     /// The inputs' tensors in order.

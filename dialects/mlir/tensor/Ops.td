@@ -85,6 +85,19 @@ def Te_SymbolOp : Te_Op<"symbol"> {
   let assemblyFormat = "$name `=` `input` $input `dim` $dim attr-dict";
 }
 
+def Te_RequireOp : Te_Op<"require"> {
+  let summary = "What must hold of the symbols, or the program refuses to run";
+  let description = [{
+    The values are expressions over symbols: one equals another, or is no less than a number. The message is what a
+    caller is told whose sizes break it.
+
+    Example: `te.require "n" equals "8" or "n must equal 8 in Add_2"`
+    Example: `te.require "n" at_least 1 or "n must not be 0 in ArgMax_2"`
+  }];
+  let arguments = (ins StrAttr:$value, OptionalAttr<StrAttr>:$equals, OptionalAttr<I64Attr>:$least, StrAttr:$message);
+  let assemblyFormat = "$value (`equals` $equals^)? (`at_least` $least^)? `or` $message attr-dict";
+}
+
 class Te_Declaration<string mnemonic, string what, string example, dag fields, string format>
     : Te_Op<mnemonic> {
   let summary = what;

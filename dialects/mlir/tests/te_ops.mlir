@@ -24,6 +24,8 @@ module {
   }
   te.program @main {
     te.symbol "n" = input 0 dim 0
+    te.require "n" equals "8" or "n must equal 8 in Add_2"
+    te.require "n * 2 - 1" at_least 1 or "n must not be 0"
     %x = te.input 0 "x" : tensor<?x8xf32, #graph.dims<n, 8>>
     %y = te.output 0 "y" : tensor<?x8xf32, #graph.dims<n, 8>>
     %c = te.constant "c" dense<false> : tensor<i1>

@@ -9,6 +9,7 @@ use mlcc_ir::{
     expr::{Atom, Expr},
     graph::{Def, Graph, Location, Node, ValueId},
     ops::{Operand, infer},
+    requirement::{Condition, Requirement},
     tensor::{Element, Tensor, push_element},
     types::TensorType,
 };
@@ -120,6 +121,14 @@ impl<'m> Builder<'m> {
     /// The dimensions of a value.
     pub(crate) fn dims(&self, id: ValueId) -> Vec<Expr> {
         self.ty(id).dims.clone()
+    }
+
+    /// Demands a condition on symbolic sizes that no operator of the graph does.
+    pub(crate) fn require(&mut self, condition: Condition, message: impl FnOnce() -> String) {
+        if condition.decided() != Some(true) {
+            let message = format!("{} in {}", message(), self.location.node);
+            self.graph.requirements.push(Requirement { condition, message });
+        }
     }
 
     /// Adds an operator; returns its first `count` results.

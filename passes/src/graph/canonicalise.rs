@@ -9,7 +9,10 @@
 //!
 //! Each rule removes an operator or makes one cheaper, so repetition ends.
 
-use crate::registry::{PassSpec, Run};
+use crate::{
+    registry::{PassSpec, Run},
+    requirements,
+};
 use mlcc_ir::{
     attributes::{Attr, Attrs},
     graph::{Graph, Node, ValueId},
@@ -30,7 +33,8 @@ pub fn run(graph: &mut Graph) -> usize {
         if let Some(operand) = does_nothing(graph, &graph.nodes[at]) {
             graph.replace_uses(graph.nodes[at].results[0], operand);
             rewrites += 1;
-        } else if let Some(rewritten) = compose(graph, at) {
+        } else if let Some((inner, rewritten)) = compose(graph, at) {
+            requirements::keep(graph, &inner);
             graph.nodes[at] = rewritten;
             rewrites += 1;
         }
@@ -69,8 +73,8 @@ fn does_nothing(graph: &Graph, node: &Node) -> Option<ValueId> {
     nothing.then_some(*operand)
 }
 
-/// `reshape(reshape(x))` and `transpose(transpose(x))` as one.
-fn compose(graph: &Graph, at: usize) -> Option<Node> {
+/// `reshape(reshape(x))` and `transpose(transpose(x))` as one: the inner node, and the one for both.
+fn compose(graph: &Graph, at: usize) -> Option<(Node, Node)> {
     let node = &graph.nodes[at];
     let operand = node.operands.first().copied().flatten()?;
     let inner = graph.nodes[..at].iter().rev().find(|n| n.results.contains(&operand))?;
@@ -89,7 +93,7 @@ fn compose(graph: &Graph, at: usize) -> Option<Node> {
         }
         _ => return None,
     }
-    Some(merged)
+    Some((inner.clone(), merged))
 }
 
 /// `scale * (x - mean) / sqrt(variance + epsilon) + bias` as `x * a + b`, `a` and `b` computed in f64.
@@ -107,6 +111,10 @@ fn affine_batch_norm(graph: &mut Graph, at: usize) -> Option<Vec<Node>> {
     let [scale, bias, mean, variance] = &parameters[..] else { return None };
     let channels = scale.len();
     if ty.dtype != mlcc_ir::dtype::DType::F32 || [bias, mean, variance].iter().any(|p| p.len() != channels) {
+        return None;
+    }
+    // A symbolic number of channels must equal the parameters', which the product and the sum would not demand.
+    if ty.dims.get(1).is_none_or(|d| !d.is(channels as i64)) {
         return None;
     }
     let epsilon = node.attrs.float("epsilon", 1e-5);

@@ -7,6 +7,7 @@
 //! | `project` | a folder with a model and its inputs, and calls in it |
 //! | `networks` | what the networks compute, against the reference |
 //! | `running` | `run` and `bench` |
+//! | `symbolic` | sizes that are known when a model runs |
 //! | `inspection` | `inspect` |
 //! | `conformance` | `test` |
 //! | `dumps` | the IR after each pass: its text, and compiling on from it |
@@ -27,3 +28,4 @@ mod networks;
 mod project;
 mod reference;
 mod running;
+mod symbolic;

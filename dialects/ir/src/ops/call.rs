@@ -3,20 +3,25 @@
 use super::{
     Inferred, Operand,
     definition::{Arity, OpDef},
+    sizes,
 };
 use crate::{
     attributes::{Attr, Attrs},
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     expr::Expr,
+    requirement::{Condition, Requirement},
     types::TensorType,
 };
+use std::cell::RefCell;
 
 /// An operator with its attributes and operands.
 pub(super) struct Call<'a> {
     pub(super) def: &'static OpDef,
     pub(super) attrs: &'a Attrs,
     pub(super) operands: &'a [Option<Operand<'a>>],
+    /// What was taken on trust so far.
+    pub(super) requirements: RefCell<Vec<Requirement>>,
 }
 
 impl<'a> Call<'a> {
@@ -180,6 +185,61 @@ impl<'a> Call<'a> {
     fn check_axis(&self, name: &str, axis: i64, rank: usize) -> Result<usize> {
         let valid = usize::try_from(axis).ok().filter(|&a| a < rank);
         valid.ok_or_else(|| self.attr_error(name, format!("is {axis}, but the rank is {rank}")))
+    }
+
+    /// Takes a condition on trust, which then every run is checked for, unless it holds for all sizes.
+    pub(super) fn require(&self, condition: Condition, message: impl FnOnce() -> String) {
+        if condition.decided() != Some(true) {
+            let requirement = Requirement { condition, message: message() };
+            self.requirements.borrow_mut().push(requirement);
+        }
+    }
+
+    /// The size of two dimensions that must be equal; `what` says for what, as in `sizes 3 and 4 cannot
+    /// <what>`.
+    pub(super) fn equal(&self, a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
+        let size = sizes::equal(a, b, what)?;
+        // The one that is a number is what was expected.
+        let (got, expected) = if a.as_const().is_some() { (b, a) } else { (a, b) };
+        self.require(Condition::Equal(got.clone(), expected.clone()), || {
+            format!("{got} must equal {expected} to {what}")
+        });
+        Ok(size)
+    }
+
+    /// Takes on trust that `size` is a multiple of `factor`.
+    pub(super) fn require_multiple(&self, size: &Expr, factor: i64, what: &str) {
+        let rest = size.modulo(&Expr::from(factor));
+        self.require(Condition::Equal(rest, Expr::from(0)), || {
+            format!("{size} must be a multiple of {factor}, {what}")
+        });
+    }
+
+    /// Takes on trust that a dimension is broadcast to another: it is 1 or equal.
+    pub(super) fn require_broadcast(&self, dim: &Expr, to: &Expr) {
+        if dim == to || dim.is(1) || sizes::is_at_least_one(to, dim) {
+            return;
+        }
+        let neither = (dim.clone() - Expr::from(1)) * (dim.clone() - to.clone());
+        self.require(Condition::Equal(neither, Expr::from(0)), || format!("{dim} must be 1 or {to}"));
+    }
+
+    /// The size of two dimensions broadcast against each other.
+    pub(super) fn broadcast_dim(&self, a: &Expr, b: &Expr) -> Result<Expr> {
+        let size = sizes::broadcast_dim(a, b)?;
+        self.require_broadcast(a, &size);
+        self.require_broadcast(b, &size);
+        Ok(size)
+    }
+
+    /// The dimensions of two tensors broadcast against each other, by numpy's rules.
+    pub(super) fn broadcast(&self, a: &[Expr], b: &[Expr]) -> Result<Vec<Expr>> {
+        let dims = sizes::broadcast(a, b)?;
+        for operand in [a, b] {
+            let skipped = dims.len() - operand.len();
+            operand.iter().zip(&dims[skipped..]).for_each(|(dim, to)| self.require_broadcast(dim, to));
+        }
+        Ok(dims)
     }
 
     /// The string `name`, one of `allowed`; the first one if absent.

@@ -4,7 +4,6 @@ use super::{
     Inferred,
     call::{Call, result},
     definition::{AttrKind, OpDef, Y, attr, one, opt, variadic},
-    sizes::{broadcast, broadcast_dim, equal},
 };
 use crate::{
     diagnostic::{Diagnostic, Result},
@@ -60,8 +59,8 @@ fn matmul(call: &Call<'_>) -> Result<Vec<Inferred>> {
         e.message = format!("{} (operands {a} and {b})", e.message);
         e
     };
-    equal(&k_a, &k_b, "be contracted").map_err(types)?;
-    let mut dims = broadcast(&batch_a, &batch_b).map_err(types)?;
+    call.equal(&k_a, &k_b, "be contracted").map_err(types)?;
+    let mut dims = call.broadcast(&batch_a, &batch_b).map_err(types)?;
     dims.extend((!vector_a).then_some(rows));
     dims.extend((!vector_b).then_some(columns));
     Ok(result(a.dtype, dims))
@@ -171,7 +170,7 @@ fn einsum(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let mut sizes: Vec<Expr> = vec![Expr::from(1); einsum.labels];
     for (ty, labels) in types.iter().zip(&einsum.operands) {
         for (dim, &label) in ty.dims.iter().zip(labels) {
-            sizes[label] = broadcast_dim(&sizes[label], dim)?;
+            sizes[label] = call.broadcast_dim(&sizes[label], dim)?;
         }
     }
     Ok(result(types[0].dtype, einsum.result.iter().map(|&l| sizes[l].clone()).collect()))

@@ -5,7 +5,6 @@ use super::{
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, OperandDef, Y, attr, one, opt, optional},
     pooling::window_count,
-    sizes::equal,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr};
 
@@ -81,7 +80,7 @@ impl Window {
             return Ok(());
         }
         call.expect_rank(2, 1)?;
-        equal(&call.ty(2)?.dims[0], channels, "be the bias and the number of output channels")?;
+        call.equal(&call.ty(2)?.dims[0], channels, "be the bias and the number of output channels")?;
         Ok(())
     }
 }
@@ -90,7 +89,7 @@ fn conv(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let window = Window::of(call)?;
     let (x, w) = (call.ty(0)?, call.ty(1)?);
     let per_group = w.dims[1].clone() * Expr::from(window.group);
-    equal(&x.dims[1], &per_group, "be the input's channels and those of the weight times 'group'")?;
+    call.equal(&x.dims[1], &per_group, "be the input's channels and those of the weight times 'group'")?;
     if let Some(m) = w.dims[0].as_const()
         && m % window.group != 0
     {
@@ -98,6 +97,7 @@ fn conv(call: &Call<'_>) -> Result<Vec<Inferred>> {
             call.error(1, format!("has {m} output channels, not a multiple of group {}", window.group))
         );
     }
+    call.require_multiple(&w.dims[0], window.group, "the number of groups");
     Window::check_bias(call, &w.dims[0])?;
     let mut dims = vec![x.dims[0].clone(), w.dims[0].clone()];
     for d in 0..window.spatial {
@@ -111,7 +111,7 @@ fn conv(call: &Call<'_>) -> Result<Vec<Inferred>> {
 fn conv_transpose(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let window = Window::of(call)?;
     let (x, w) = (call.ty(0)?, call.ty(1)?);
-    equal(&x.dims[1], &w.dims[0], "be the input's and the weight's channels")?;
+    call.equal(&x.dims[1], &w.dims[0], "be the input's and the weight's channels")?;
     if let Some(c) = w.dims[0].as_const()
         && c % window.group != 0
     {
@@ -119,6 +119,7 @@ fn conv_transpose(call: &Call<'_>) -> Result<Vec<Inferred>> {
             call.error(1, format!("has {c} input channels, not a multiple of group {}", window.group))
         );
     }
+    call.require_multiple(&w.dims[0], window.group, "the number of groups");
     let channels = w.dims[1].clone() * Expr::from(window.group);
     Window::check_bias(call, &channels)?;
     let extra = call.ints_of("output_padding", window.spatial, 0, 0)?;

@@ -5,7 +5,6 @@ use super::{
     call::{Call, result},
     definition::{AttrDef, AttrKind, NONE, OpDef, OperandDef, X, Y, attr, one, opt, optional},
     known,
-    sizes::broadcast,
 };
 use crate::{
     diagnostic::{Diagnostic, Result},
@@ -226,7 +225,7 @@ fn cast(call: &Call<'_>) -> Result<Vec<Inferred>> {
 fn broadcast_all(call: &Call<'_>) -> Result<Vec<Expr>> {
     let mut dims = Vec::new();
     for operand in call.operands.iter().flatten() {
-        dims = broadcast(&dims, &operand.ty.dims).map_err(|e| with_types(call, e))?;
+        dims = call.broadcast(&dims, &operand.ty.dims).map_err(|e| with_types(call, e))?;
     }
     Ok(dims)
 }

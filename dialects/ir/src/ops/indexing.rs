@@ -5,12 +5,12 @@ use super::{
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, opt},
     known,
-    sizes::equal,
 };
 use crate::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     expr::Expr,
+    requirement::Condition,
     types::TensorType,
 };
 
@@ -134,7 +134,7 @@ fn gather_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let length = tuple_length(call, data.rank() - batch)?;
     let mut dims = indices.dims[..indices.rank() - 1].to_vec();
     for (dim, size) in dims.iter_mut().zip(&data.dims[..batch]) {
-        *dim = equal(dim, size, "be the batches of data and indices")?;
+        *dim = call.equal(dim, size, "be the batches of data and indices")?;
     }
     dims.extend_from_slice(&data.dims[batch + length..]);
     Ok(result(data.dtype, dims))
@@ -157,7 +157,7 @@ fn scatter_elements(call: &Call<'_>) -> Result<Vec<Inferred>> {
     call.expect_rank(1, data.rank())?;
     call.expect_rank(2, data.rank())?;
     for (a, b) in call.ty(1)?.dims.iter().zip(&call.ty(2)?.dims) {
-        equal(a, b, "be the dimensions of indices and updates")?;
+        call.equal(a, b, "be the dimensions of indices and updates")?;
     }
     Ok(result(data.dtype, data.dims.clone()))
 }
@@ -169,7 +169,7 @@ fn scatter_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let wanted = [&indices.dims[..indices.rank() - 1], &data.dims[length..]].concat();
     call.expect_rank(2, wanted.len())?;
     for (a, b) in wanted.iter().zip(&call.ty(2)?.dims) {
-        equal(a, b, "be the dimensions of indices, data and updates")?;
+        call.equal(a, b, "be the dimensions of indices, data and updates")?;
     }
     Ok(result(data.dtype, data.dims.clone()))
 }
@@ -178,7 +178,7 @@ fn one_hot(call: &Call<'_>) -> Result<Vec<Inferred>> {
     call.expect_dtype(0, |d| d != DType::Bool, "numeric")?;
     call.expect_rank(1, 1)?;
     let (indices, values) = (call.ty(0)?, call.ty(1)?);
-    equal(&values.dims[0], &Expr::from(2), "be the number of values and 2")?;
+    call.equal(&values.dims[0], &Expr::from(2), "be the number of values and 2")?;
     let axis = call.axis("axis", indices.rank() + 1)?;
     let mut dims = indices.dims.clone();
     dims.insert(axis, call.size("depth")?);
@@ -195,6 +195,9 @@ fn top_k(call: &Call<'_>) -> Result<Vec<Inferred>> {
     {
         return Err(call.attr_error("k", format!("is {k}, but axis {axis} has only {size} elements")));
     }
+    call.require(Condition::AtLeast(x.dims[axis].clone() - k.clone(), 0), || {
+        format!("{k} elements cannot be taken of {}", x.dims[axis])
+    });
     let mut dims = x.dims.clone();
     dims[axis] = k;
     let mut results = result(x.dtype, dims.clone());

@@ -5,9 +5,8 @@ use super::{
     call::{Call, result},
     definition::{AttrDef, AttrKind, NONE, OpDef, OperandDef, X, Y, attr, one, opt, optional, variadic},
     known,
-    sizes::{broadcast, equal},
 };
-use crate::{diagnostic::Result, expr::Expr, types::TensorType};
+use crate::{diagnostic::Result, expr::Expr, requirement::Condition, types::TensorType};
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     let mut op = |name, summary, operands: &'static [OperandDef], attributes: &'static [AttrDef], infer| {
@@ -76,6 +75,9 @@ fn reshape(call: &Call<'_>) -> Result<Vec<Inferred>> {
     {
         return Err(call.error(0, format!("of {from} elements cannot have the shape of {ty}")));
     }
+    call.require(Condition::Equal(x.elements(), ty.elements()), || {
+        format!("{} elements cannot be reshaped to {ty}", x.elements())
+    });
     Ok(vec![Inferred { ty, known: known::of(call, 0) }])
 }
 
@@ -101,7 +103,11 @@ fn concat(call: &Call<'_>) -> Result<Vec<Inferred>> {
             dims[d] = if d == axis {
                 dims[d].clone() + size.clone()
             } else {
-                equal(&dims[d], size, &format!("meet in dimension {d} of a concatenation along axis {axis}"))?
+                call.equal(
+                    &dims[d],
+                    size,
+                    &format!("meet in dimension {d} of a concatenation along axis {axis}"),
+                )?
             };
         }
     }
@@ -117,6 +123,7 @@ fn slice(call: &Call<'_>) -> Result<Vec<Inferred>> {
         let (Some(start), Some(size), Some(dim)) =
             (starts[d].as_const(), sizes[d].as_const(), x.dims[d].as_const())
         else {
+            require_inside(call, (&starts[d], &sizes[d], steps[d]), &x.dims[d]);
             continue;
         };
         let last = (size - 1).checked_mul(steps[d]).and_then(|way| way.checked_add(start));
@@ -134,6 +141,19 @@ fn slice(call: &Call<'_>) -> Result<Vec<Inferred>> {
         (0..size.min(known::MAX_KNOWN as i64 + 1)).map(at).collect()
     });
     Ok(vec![Inferred { ty: TensorType::new(x.dtype, sizes), known }])
+}
+
+/// Takes on trust that a slice which is not empty begins and ends inside of its dimension.
+fn require_inside(call: &Call<'_>, (start, size, step): (&Expr, &Expr, i64), dim: &Expr) {
+    let last = start.clone() + (size.clone() - Expr::from(1)) * Expr::from(step);
+    let (low, high) = if step >= 0 { (start, &last) } else { (&last, start) };
+    // -1 where the slice has elements, else 0, so that anything goes.
+    let missing = Expr::from(0) - size.minimum(&Expr::from(1));
+    for room in [low.clone(), dim.clone() - Expr::from(1) - high.clone()] {
+        call.require(Condition::AtLeast(room.maximum(&missing), 0), || {
+            format!("a slice of {size} elements from {start} on must be inside of {dim}")
+        });
+    }
 }
 
 fn pad(call: &Call<'_>) -> Result<Vec<Inferred>> {
@@ -159,7 +179,7 @@ fn pad(call: &Call<'_>) -> Result<Vec<Inferred>> {
 fn expand(call: &Call<'_>) -> Result<Vec<Inferred>> {
     let x = call.ty(0)?;
     let shape = call.exprs("shape").unwrap_or_default();
-    let dims = broadcast(&x.dims, &shape)?;
+    let dims = call.broadcast(&x.dims, &shape)?;
     let known = known::of(call, 0).and_then(|elements| match (&dims[..], &elements[..]) {
         ([], _) => Some(elements),
         ([n], [e]) => {
@@ -202,6 +222,6 @@ fn reverse_sequence(call: &Call<'_>) -> Result<Vec<Inferred>> {
     }
     call.expect_int(1)?;
     call.expect_rank(1, 1)?;
-    equal(&call.ty(1)?.dims[0], &x.dims[batch], "be the number of lengths and of sequences")?;
+    call.equal(&call.ty(1)?.dims[0], &x.dims[batch], "be the number of lengths and of sequences")?;
     Ok(result(x.dtype, x.dims.clone()))
 }

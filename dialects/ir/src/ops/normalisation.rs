@@ -4,7 +4,7 @@ use super::{
     Inferred,
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, optional},
-    sizes::{broadcasts_to, equal},
+    sizes::broadcasts_to,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, types::TensorType};
 
@@ -74,6 +74,9 @@ fn over_last_axes(call: &Call<'_>) -> Result<Vec<Inferred>> {
         if !broadcasts_to(&operand.ty.dims, &x.dims) {
             return Err(call.error(i, format!("does not broadcast to operand 'x' ({x})")));
         }
+        let skipped = x.rank() - operand.ty.rank();
+        let meeting = operand.ty.dims.iter().zip(&x.dims[skipped..]);
+        meeting.for_each(|(dim, to)| call.require_broadcast(dim, to));
     }
     let mut results = result(x.dtype, x.dims.clone());
     if call.def.name == "layer_norm" {
@@ -97,7 +100,7 @@ fn per_channel(call: &Call<'_>) -> Result<Vec<Inferred>> {
     for i in 1..call.operands.len() {
         call.expect_float(i)?;
         call.expect_rank(i, 1)?;
-        equal(&call.ty(i)?.dims[0], &channels, "be a parameter per channel and the number of channels")
+        call.equal(&call.ty(i)?.dims[0], &channels, "be a parameter per channel and the number of channels")
             .map_err(|e| call.error(i, format!("does not fit operand 'x' ({x}): {}", e.message)))?;
     }
     if call.def.name == "group_norm" {
@@ -107,6 +110,7 @@ fn per_channel(call: &Call<'_>) -> Result<Vec<Inferred>> {
                 call.attr_error("groups", format!("is {groups}, but must divide {channels} channels"))
             );
         }
+        call.require_multiple(&channels, groups, "the number of groups");
     }
     Ok(result(x.dtype, x.dims.clone()))
 }

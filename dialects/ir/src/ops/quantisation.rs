@@ -4,7 +4,6 @@ use super::{
     Inferred,
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, OperandDef, Y, attr, one, opt, optional},
-    sizes::equal,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr};
 
@@ -49,7 +48,7 @@ fn check_scale(call: &Call<'_>) -> Result<()> {
         call.expect_rank(1, x.rank())?;
         for (d, (a, b)) in x.dims.iter().zip(&scale.dims).enumerate() {
             let wanted = if d == axis { a.ceil_div(&Expr::from(block)) } else { a.clone() };
-            equal(&wanted, b, "be the blocks of operands 'x' and 'scale'")?;
+            call.equal(&wanted, b, "be the blocks of operands 'x' and 'scale'")?;
         }
         return Ok(());
     }
@@ -58,7 +57,11 @@ fn check_scale(call: &Call<'_>) -> Result<()> {
     }
     call.expect_rank(1, 1)?;
     let axis = call.axis("axis", x.rank())?;
-    equal(&x.dims[axis], &scale.dims[0], &format!("be axis {axis} of operand 'x' and the number of scales"))?;
+    call.equal(
+        &x.dims[axis],
+        &scale.dims[0],
+        &format!("be axis {axis} of operand 'x' and the number of scales"),
+    )?;
     Ok(())
 }
 

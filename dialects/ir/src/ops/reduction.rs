@@ -6,7 +6,7 @@ use super::{
     definition::{AttrDef, AttrKind, OpDef, X, Y, attr, opt},
     known,
 };
-use crate::{diagnostic::Result, dtype::DType, expr::Expr};
+use crate::{diagnostic::Result, dtype::DType, expr::Expr, requirement::Condition};
 
 const REDUCE: &[AttrDef] = &[attr("axes", AttrKind::Ints), opt("keepdims", AttrKind::Bool)];
 const ARG: &[AttrDef] =
@@ -78,6 +78,7 @@ fn arg(call: &Call<'_>) -> Result<Vec<Inferred>> {
     if x.dims[axis].is(0) {
         return Err(call.error(0, format!("has no elements along axis {axis}")));
     }
+    call.require(Condition::AtLeast(x.dims[axis].clone(), 1), || format!("{} must not be 0", x.dims[axis]));
     Ok(result(DType::I64, reduced(&x.dims, &[axis], call.attrs.bool("keepdims", true))))
 }
 

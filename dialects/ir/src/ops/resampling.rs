@@ -4,7 +4,6 @@ use super::{
     Inferred,
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, X, Y, attr, one, opt},
-    sizes::equal,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr};
 
@@ -90,8 +89,8 @@ fn grid_sample(call: &Call<'_>) -> Result<Vec<Inferred>> {
     call.choice("padding_mode", &["zeros", "border", "reflection"])?;
     let grid = call.ty(1)?;
     let spatial = Expr::from(x.rank() as i64 - 2);
-    let batch = equal(&x.dims[0], &grid.dims[0], "be the batches of input and grid")?;
-    equal(&grid.dims[x.rank() - 1], &spatial, "be the grid's coordinates and the spatial dimensions")?;
+    let batch = call.equal(&x.dims[0], &grid.dims[0], "be the batches of input and grid")?;
+    call.equal(&grid.dims[x.rank() - 1], &spatial, "be the grid's coordinates and the spatial dimensions")?;
     let mut dims = vec![batch, x.dims[1].clone()];
     dims.extend_from_slice(&grid.dims[1..x.rank() - 1]);
     Ok(result(x.dtype, dims))

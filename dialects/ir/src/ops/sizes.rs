@@ -34,7 +34,7 @@ pub fn broadcast_dim(a: &Expr, b: &Expr) -> Result<Expr> {
 }
 
 /// Whether `b` is `max(a, 1)`, which broadcasts with `a` to `a`: where they differ, `b` is 1.
-fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
+pub(super) fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
     matches!(b.as_atom(), Some(Atom::Max(ab)) if (ab.0 == *a && ab.1.is(1)) || (ab.1 == *a && ab.0.is(1)))
 }
 

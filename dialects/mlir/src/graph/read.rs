@@ -4,7 +4,7 @@ use crate::{
     context::provenance,
     ffi::{Attribute, Block, Op, Value},
     operators::{self, Arity, Operator},
-    read::{Weights, attr, error, field, name, names, optional, tensor, tensor_type},
+    read::{Weights, attr, error, field, name, names, only_symbols, optional, tensor, tensor_type},
 };
 use mlcc_ir::{
     Name,
@@ -12,6 +12,7 @@ use mlcc_ir::{
     diagnostic::Result,
     expr::Expr,
     graph::{self, Def, Graph, Location, Node, ValueId},
+    requirement::{Condition, Requirement},
     types::TensorType,
 };
 use std::collections::HashMap;
@@ -50,6 +51,25 @@ pub(super) fn function(op: Op<'_>, weights: Weights<'_>) -> Result<Graph> {
     let symbol = field(op, "sym_name", name)?;
     let mut reader = Reader { weights, scopes: Vec::new() };
     reader.graph(op, 0, symbol)
+}
+
+/// The sizes' conditions that a `graph.return` carries beyond those of the graph's operators.
+fn requirements(end: Op<'_>) -> Result<Vec<Requirement>> {
+    let rows = optional(end, "graph.requirements", |a| a.array()?.into_iter().map(names).collect())?;
+    let rows: Vec<Vec<Name>> = rows.unwrap_or_default();
+    let read = |row: &[Name]| {
+        let [value, relation, other, message] = row else { return None };
+        let symbolic = |text: &Name| text.parse::<Expr>().ok().filter(|e| only_symbols(e).is_ok());
+        let condition = match &**relation {
+            "equals" => Condition::Equal(symbolic(value)?, symbolic(other)?),
+            "at_least" => Condition::AtLeast(symbolic(value)?, other.parse().ok()?),
+            _ => return None,
+        };
+        Some(Requirement { condition, message: message.to_string() })
+    };
+    rows.iter()
+        .map(|row| read(row).ok_or_else(|| error(end, format!("{row:?} is no condition on sizes"))))
+        .collect()
 }
 
 /// A graph being read, and the ids of its values by MLIR's value.
@@ -97,6 +117,7 @@ impl Reader<'_> {
             self.scope().graph.outputs.push((name, id));
         }
         let label = optional(end, "graph", name)?.unwrap_or(symbol);
+        self.scope().graph.requirements = requirements(end)?;
         let mut graph = self.scopes.pop().map(|s| s.graph).unwrap_or_default();
         graph.name = label;
         Ok(graph)

@@ -12,6 +12,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     graph::{Def, Graph, Node, Value, ValueId},
+    requirement::{Condition, Requirement},
     tensor::Tensor,
     types::TensorType,
 };
@@ -245,13 +246,28 @@ fn end(graph: &Graph, names: &[String], top: bool) -> Result<String> {
     }
     let known: Vec<Option<&[Expr]>> =
         graph.inputs.iter().map(|id| graph.values[id.0 as usize].known.as_deref()).collect();
-    let known = match known_values(&known)? {
-        Some(known) => format!("graph.known_inputs = {known}"),
-        None => String::new(),
-    };
+    let known = known_values(&known)?.map(|known| format!("graph.known_inputs = {known}"));
+    let requirements = requirements(&graph.requirements)?;
+    let requirements = requirements.map(|all| format!("graph.requirements = {all}"));
+    let others = list(known.into_iter().chain(requirements));
     Ok(format!(
-        "\"graph.return\"({}) <{{{properties}}}> {{{known}}} : ({}) -> () loc(unknown)\n",
+        "\"graph.return\"({}) <{{{properties}}}> {{{others}}} : ({}) -> () loc(unknown)\n",
         list(operands),
         list(types)
     ))
+}
+
+/// `[["n", "equals", "8", "message"], ["n", "at_least", "1", "message"]]`; `None` where there are none.
+fn requirements(all: &[Requirement]) -> Result<Option<String>> {
+    let texts = all.iter().map(|r| {
+        let [value, relation, other] = match &r.condition {
+            Condition::Equal(a, b) => [quoted_expr(a)?, quote("equals"), quoted_expr(b)?],
+            Condition::AtLeast(value, least) => {
+                [quoted_expr(value)?, quote("at_least"), quote(&least.to_string())]
+            }
+        };
+        Ok(format!("[{value}, {relation}, {other}, {}]", quote(&r.message)))
+    });
+    let texts = texts.collect::<Result<Vec<String>>>()?;
+    Ok((!texts.is_empty()).then(|| format!("[{}]", list(texts))))
 }

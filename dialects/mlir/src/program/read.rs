@@ -3,13 +3,16 @@
 use crate::{
     ffi::{Attribute, Block, Op, Value},
     kernel,
-    read::{Weights, error, expr, field, name, names, number, only_symbols, optional, tensor, tensor_type},
+    read::{
+        Weights, error, expr, field, int, name, names, number, only_symbols, optional, tensor, tensor_type,
+    },
 };
 use mlcc_ir::{
     diagnostic::Result,
     graph::Location,
     kernel::{Kernel, Role},
     program::{Program, ProgramTensor, Step, Storage, Symbol, SymbolSource, TensorId},
+    requirement::{Condition, Requirement},
     types::TensorType,
 };
 use std::{
@@ -38,6 +41,10 @@ pub(super) fn program(module: Op<'_>, op: Op<'_>, weights: Weights<'_>) -> Resul
                     dim: field(op, "dim", number)?,
                 };
                 reader.program.symbols.push(Symbol { name: field(op, "name", name)?, source });
+            }
+            "te.require" => {
+                let requirement = requirement(op)?;
+                reader.program.requirements.push(requirement);
             }
             "te.return" => {
                 let labels = field(op, "names", names)?;
@@ -168,6 +175,21 @@ impl Reader<'_> {
             _ => return Err(error(op, "not a step of a program")),
         })
     }
+}
+
+fn requirement(op: Op<'_>) -> Result<Requirement> {
+    let symbolic = |name: &str| {
+        let e = field(op, name, expr)?;
+        only_symbols(&e).map_err(|e| error(op, e)).map(|()| e)
+    };
+    let value = symbolic("value")?;
+    let condition = match (op.attribute("equals"), optional(op, "least", int)?) {
+        (Some(_), None) => Condition::Equal(value, symbolic("equals")?),
+        (None, Some(least)) => Condition::AtLeast(value, least),
+        _ => return Err(error(op, "expected either 'equals' or 'at_least'")),
+    };
+    let message = field(op, "message", |a| a.string())?;
+    Ok(Requirement { condition, message })
 }
 
 fn declared_type(op: Op<'_>) -> Result<TensorType> {

@@ -10,6 +10,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     kernel::{Kernel, Role},
     program::{Program, Step, Storage, SymbolSource, TensorId},
+    requirement::{Condition, Requirement},
 };
 use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
@@ -91,6 +92,9 @@ impl Writer<'_> {
                 quote(&s.name)
             )
             .expect("strings grow");
+        }
+        for requirement in &program.requirements {
+            text += &self::requirement(requirement)?;
         }
         for (i, &input) in program.inputs.iter().enumerate() {
             if program.tensors.get(input).map(|t| &t.storage) != Some(&Storage::Input(i)) {
@@ -228,6 +232,15 @@ impl Writer<'_> {
         .expect("strings grow");
         Ok(())
     }
+}
+
+fn requirement(requirement: &Requirement) -> Result<String> {
+    let condition = match &requirement.condition {
+        Condition::Equal(a, b) => format!("value = {}, equals = {}", quoted_expr(a)?, quoted_expr(b)?),
+        Condition::AtLeast(value, least) => format!("value = {}, least = {least} : i64", quoted_expr(value)?),
+    };
+    let message = quote(&requirement.message);
+    Ok(format!("\"te.require\"() <{{{condition}, message = {message}}}> : () -> ()\n"))
 }
 
 fn segments(sizes: &[usize]) -> String {

@@ -6,6 +6,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     graph::{Def, Graph, Location, Node, ValueId},
+    requirement::{Condition, Requirement},
     tensor::Tensor,
     types::TensorType,
 };
@@ -48,6 +49,13 @@ fn random_graph(random: &mut Random, depth: usize, outer: &[ValueId], outer_type
         if random.below(3) == 0 {
             graph.value_mut(id).known = Some(vec![random.expr(2), 7.into()]);
         }
+    }
+    if random.chance() {
+        let condition = match random.chance() {
+            true => Condition::Equal(random.expr(2), random.expr(1)),
+            false => Condition::AtLeast(random.expr(2), 3),
+        };
+        graph.requirements.push(Requirement { condition, message: random.name() });
     }
     for _ in 0..1 + random.below(2) {
         let large = random.chance();

@@ -8,6 +8,7 @@ use mlcc_ir::{
     graph::Location,
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
     program::{Program, ProgramTensor, Step, Storage, Symbol, SymbolSource},
+    requirement::{Condition, Requirement},
     scalar::{BinaryOp, Body, Constant, Inst, Predicate, UnaryOp},
     tensor::Tensor,
     types::TensorType,
@@ -228,6 +229,14 @@ pub(crate) fn random_program(random: &mut Random) -> Program {
     for i in 0..random.below(3) {
         let source = SymbolSource::InputDim { input: i, dim: random.below(4) };
         program.symbols.push(Symbol { name: random.name().into(), source });
+    }
+    for _ in 0..random.below(3) {
+        let value = random.expr(2);
+        let condition = match random.chance() {
+            true => Condition::Equal(value, random.expr(2)),
+            false => Condition::AtLeast(value, random.below(9) as i64),
+        };
+        program.requirements.push(Requirement { condition, message: random.name().into() });
     }
     for i in 0..1 + random.below(6) {
         let (name, ty) = (random.name().into(), random.ty());

@@ -8,6 +8,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Expr, Interval},
     graph::ValueId,
+    requirement::Condition,
 };
 
 pub(super) const OPERATORS: &[Operator] =
@@ -141,6 +142,10 @@ fn split(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     if sizes.iter().any(is_negative) {
         return Err(Diagnostic::user(format!("sizes {sizes:?} of a split are negative")));
     }
+    let size = &dims[axis];
+    call.require(Condition::Equal(size.clone(), total.clone()), || {
+        format!("{size} must equal {total} to be split")
+    });
     let mut start = Expr::from(0);
     let mut results = Vec::with_capacity(sizes.len());
     for size in sizes {
