@@ -236,7 +236,7 @@ pub(crate) fn random_program(random: &mut Random) -> Program {
             true => Condition::Equal(value, random.expr(2)),
             false => Condition::AtLeast(value, random.below(9) as i64),
         };
-        program.requirements.push(Requirement { condition, message: random.name().into() });
+        program.requirements.push(Requirement { condition, message: random.name() });
     }
     for i in 0..1 + random.below(6) {
         let (name, ty) = (random.name().into(), random.ty());
