@@ -42,8 +42,8 @@ pub struct Parts<'a> {
     pub target: Target,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
-    /// Hash of the machine description.
-    pub machine_hash: String,
+    /// What decisions knew about the machine.
+    pub machine: String,
 }
 
 /// What was written.
@@ -403,7 +403,7 @@ impl Assembler<'_> {
                 .file_order_peak_bytes
                 .and_then(|bytes| u64::try_from(bytes).ok()),
             flags: self.parts.flags.clone(),
-            machine_hash: self.parts.machine_hash.clone(),
+            machine: self.parts.machine.clone(),
         })
     }
 }

@@ -9,6 +9,7 @@ mod docs;
 mod dumped;
 mod inspect;
 mod load;
+mod machine;
 mod opt;
 mod output;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Opt(opt::Args),
     /// Show what is in an artifact.
     Inspect(inspect::Args),
+    /// Measure this machine, as an input of decisions.
+    Machine(machine::Args),
     /// Write the generated reference of passes and operations.
     #[command(hide = true)]
     Docs(docs::Args),
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Opt(args) => opt::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Machine(args) => machine::run(&args),
         Command::Docs(args) => docs::run(&args),
     };
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))

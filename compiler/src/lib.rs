@@ -6,6 +6,8 @@
 //! | [`pipeline`] | runs them |
 //! | [`codegen`] | kernels to loop nests to machine code, on all cores |
 //! | [`assemble`] | program, code and weights to the artifact |
+//! | [`machine_profile`] | a measured machine as a file, and as an input of decisions |
+//! | [`measure`] | what a machine can do at most |
 //! | [`dump`] | the IR after each pass |
 //! | [`cli`] | one file per subcommand |
 
@@ -14,6 +16,7 @@ pub mod cli;
 pub mod codegen;
 pub mod dump;
 pub mod inputs;
+pub mod machine_profile;
 pub mod measure;
 pub mod npy;
 mod packing;

@@ -3,10 +3,14 @@
 //! No decision of the compiler measures anything by itself; these numbers are what kernels are compared
 //! with (`mlcc bench --profile`) and what `mlcc machine measure` writes into a profile.
 
+mod caches;
 mod memory;
 mod peak;
 
+pub use caches::Caches;
+
 use mlcc_runtime::Pool;
+use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     sync::Barrier,
@@ -22,6 +26,34 @@ pub struct Roofline {
     pub flops_per_second: f64,
     /// Of a copy far larger than the caches, bytes read and written together.
     pub bytes_per_second: f64,
+}
+
+/// Rates of some cores together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// Multiply-add peak in single precision, in 10^9 operations a second; a multiply-add counts twice.
+    pub gflops: f64,
+    /// Of reading what lies in memory, in 10^9 bytes a second.
+    pub read_gb_per_second: f64,
+    /// Of a copy in memory, bytes read and written together.
+    pub copy_gb_per_second: f64,
+}
+
+impl Rates {
+    /// Measures for some tenths of a second.
+    #[must_use]
+    pub fn measure(threads: usize) -> Rates {
+        let roofline = Roofline::measure(threads);
+        let read = together(roofline.threads, &|start| memory::read_bytes_per_second(start));
+        // Three digits or so are what a measurement is good for.
+        let billions = |rate: f64| (rate / 1e8).round() / 10.0;
+        Rates {
+            gflops: billions(roofline.flops_per_second),
+            read_gb_per_second: billions(read),
+            copy_gb_per_second: billions(roofline.bytes_per_second),
+        }
+    }
 }
 
 impl Roofline {

@@ -3,6 +3,7 @@
 use crate::{
     assemble::{self, Parts, Written},
     codegen::{self, ScheduledKernel, UniqueKernels},
+    machine_profile::Profile,
     phase::Phase,
 };
 use mlcc_cpu::Machine;
@@ -19,7 +20,7 @@ use mlcc_onnx::{ImportOptions, Imported};
 use mlcc_passes::{
     contract, convert,
     plan::{self, ArenaPlan},
-    registry::{Level, PASSES, PassSpec, Run},
+    registry::{Config, Level, PASSES, PassSpec, Run},
     winograd::winograd_convolution,
 };
 use std::{
@@ -44,6 +45,8 @@ pub struct Options {
     pub disabled_passes: Vec<String>,
     /// Whether convolutions are sums of products only: Winograd's algorithm rounds differently.
     pub exact_conv: bool,
+    /// A machine's profile, instead of the table's row for the CPU.
+    pub machine: Option<Profile>,
     /// Threads that generate code. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
@@ -58,6 +61,7 @@ impl Default for Options {
             optimisation: 2,
             disabled_passes: Vec::new(),
             exact_conv: false,
+            machine: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
         }
@@ -209,6 +213,7 @@ pub fn run_graph(
 /// If an operator cannot be converted, or a pass fails.
 pub fn run_tensor(
     graph: &Graph,
+    config: &Config,
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Program, Diagnostic> {
@@ -216,7 +221,7 @@ pub fn run_tensor(
     let mut program = guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
     contract::check_program(&program, "graph-to-tensor")?;
     observer.after_pass(Phase::Tensor, "graph-to-tensor", 1, Ir::Program(&program))?;
-    run_tensor_passes(&mut program, options, observer)?;
+    run_tensor_passes(&mut program, config, options, observer)?;
     observer.after_phase(Phase::Tensor, start.elapsed());
     Ok(program)
 }
@@ -227,12 +232,13 @@ pub fn run_tensor(
 /// If a pass fails, or leaves a program that breaks the level's contract.
 pub fn run_tensor_passes(
     program: &mut Program,
+    config: &Config,
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<(), Diagnostic> {
     for pass in enabled(options, Level::Tensor) {
         let Run::Tensor(run) = pass.run else { continue };
-        let changes = guarded(pass.name, || run(program))?;
+        let changes = guarded(pass.name, || run(program, config))?;
         tracing::debug!(pass = pass.name, changes, "tensor pass");
         contract::check_program(program, pass.name)?;
         observer.after_pass(Phase::Tensor, pass.name, changes, Ir::Program(program))?;
@@ -282,11 +288,11 @@ pub fn compile(
 ) -> Result<Written, Diagnostics> {
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
-    let machine = machine_for(&target);
+    let machine = machine_for(&target, options).map_err(one)?;
     let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     run_graph(&mut graph, options, observer).map_err(one)?;
-    let program = run_tensor(&graph, options, observer).map_err(one)?;
+    let program = run_tensor(&graph, &config_for(&machine), options, observer).map_err(one)?;
     drop(graph);
     let scheduled = Scheduled {
         ranges,
@@ -333,18 +339,30 @@ pub fn finish(
             features: required_features(target),
         },
         flags: options.flags.clone(),
-        machine_hash: format!("{:?}", scheduled.machine),
+        machine: scheduled.machine.to_string(),
     };
     let written = assemble::write(&parts, output)?;
     observer.after_phase(Phase::Binary, start.elapsed());
     Ok(written)
 }
 
-/// What decisions know about a target.
-#[must_use]
-pub fn machine_for(target: &mlcc_llvm::Target) -> Machine {
+/// What decisions know about a target: the table's row, or the profile that is given.
+///
+/// # Errors
+/// If the profile is of a machine that is too different.
+pub fn machine_for(target: &mlcc_llvm::Target, options: &Options) -> Result<Machine, Diagnostic> {
     let features: Vec<&str> = target.features.split(',').collect();
-    Machine::for_cpu(&target.cpu, &features)
+    let known = Machine::for_cpu(&target.cpu, &features);
+    match &options.machine {
+        None => Ok(known),
+        Some(profile) => profile.machine_for(&known),
+    }
+}
+
+/// What passes know about a machine.
+#[must_use]
+pub fn config_for(machine: &Machine) -> Config {
+    Config { winograd: machine.winograd_rates() }
 }
 
 /// The features that the code may use, among those that the runtime can test for.

@@ -17,7 +17,14 @@ pub enum Level {
 #[allow(missing_docs)]
 pub enum Run {
     Graph(fn(&mut Graph) -> Result<usize>),
-    Tensor(fn(&mut Program) -> Result<usize>),
+    Tensor(fn(&mut Program, &Config) -> Result<usize>),
+}
+
+/// What passes are told besides the program: numbers, no device.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Config {
+    /// What the choice of Winograd's algorithm knows about the machine.
+    pub winograd: winograd::cost::Rates,
 }
 
 /// A pass.

@@ -31,9 +31,6 @@ use mlcc_ir::{
 use mlcc_passes::schedule::{self, Schedule, Step};
 use plan::Plan;
 
-/// What the last cache of most machines holds at most, in bytes.
-const LAST_CACHE: i64 = 32 << 20;
-
 /// What was decided for a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -80,16 +77,16 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
         return Ok(("transform".into(), plan));
     }
     let (variant, mut plan) = loops::plan(kernel, naive, machine);
-    stream_large(&mut plan);
+    stream_large(&mut plan, machine);
     Ok((variant.into(), plan))
 }
 
 /// Writes outputs around the caches that do not fit them.
-fn stream_large(plan: &mut Plan) {
+fn stream_large(plan: &mut Plan, machine: &Machine) {
     let bytes = |b: &Buffer| {
         b.dims.iter().try_fold(b.dtype.size() as i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(0)
     };
-    let large = |b: &&Buffer| b.role == Role::Output && bytes(b) > LAST_CACHE;
+    let large = |b: &&Buffer| b.role == Role::Output && bytes(b) > machine.last_cache_bytes as i64;
     let names: Vec<Name> = plan.nest.buffers.iter().filter(large).map(|b| b.name.clone()).collect();
     for buffer in names {
         plan.attempt(Step::Stream { buffer });

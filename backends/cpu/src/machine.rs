@@ -1,7 +1,13 @@
 //! What decisions know about a CPU.
 
-/// A CPU, as decisions see it. Taken from a table by the CPU's name, so that a decision is the same
-/// wherever it is taken.
+mod table;
+
+use mlcc_passes::winograd::cost::Rates;
+use std::fmt;
+use table::{Row, TABLE};
+
+/// A CPU, as decisions see it. Taken from a table by the CPU's name, or from a profile that is given, so
+/// that a decision is the same wherever it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     /// LLVM's name of the CPU, or the level's: `znver4`, `x86-64-v3`, `armv8.2-a`.
@@ -12,76 +18,48 @@ pub struct Machine {
     pub vector_registers: u32,
     /// First-level data cache of a core in bytes.
     pub l1_bytes: u64,
+    /// Lines of the first cache that share an index.
+    pub l1_ways: u64,
     /// Second-level cache of a core in bytes.
     pub l2_bytes: u64,
+    /// The last cache that a core reaches before memory, in bytes.
+    pub last_cache_bytes: u64,
+    /// Multiply-add peak of a core in single precision; a multiply-add counts twice.
+    pub flops_per_second: u64,
+    /// What a core alone reads from memory.
+    pub memory_bytes_per_second: u64,
     /// Cores among which work should be divisible.
     pub cores: u32,
 }
 
-/// Name, vector bits, vector registers, first and second cache in KiB.
-type Row = (&'static str, u32, u32, u64, u64);
-
-/// CPUs by LLVM's names. The last row of each family is the one for unknown members.
-const TABLE: &[Row] = &[
-    ("znver5", 512, 32, 48, 1024),
-    ("znver4", 512, 32, 32, 1024),
-    ("znver3", 256, 16, 32, 512),
-    ("znver2", 256, 16, 32, 512),
-    ("znver1", 256, 16, 32, 512),
-    ("graniterapids", 512, 32, 48, 2048),
-    ("emeraldrapids", 512, 32, 48, 2048),
-    ("sapphirerapids", 512, 32, 48, 2048),
-    ("icelake-server", 512, 32, 48, 1280),
-    ("icelake-client", 512, 32, 48, 512),
-    ("cascadelake", 512, 32, 32, 1024),
-    ("cooperlake", 512, 32, 32, 1024),
-    ("skylake-avx512", 512, 32, 32, 1024),
-    ("arrowlake", 256, 16, 48, 2048),
-    ("meteorlake", 256, 16, 48, 2048),
-    ("raptorlake", 256, 16, 48, 2048),
-    ("alderlake", 256, 16, 48, 1280),
-    ("skylake", 256, 16, 32, 256),
-    ("broadwell", 256, 16, 32, 256),
-    ("haswell", 256, 16, 32, 256),
-    ("x86-64-v4", 512, 32, 32, 1024),
-    ("x86-64-v3", 256, 16, 32, 256),
-    ("x86-64-v2", 128, 16, 32, 256),
-    ("x86-64", 128, 16, 32, 256),
-    ("neoverse-v2", 128, 32, 64, 2048),
-    ("neoverse-v1", 128, 32, 64, 1024),
-    ("neoverse-n2", 128, 32, 64, 1024),
-    ("neoverse-n1", 128, 32, 64, 1024),
-    ("ampere1", 128, 32, 64, 2048),
-    ("apple-m4", 128, 32, 128, 4096),
-    ("apple-m3", 128, 32, 128, 4096),
-    ("apple-m2", 128, 32, 128, 4096),
-    ("apple-m1", 128, 32, 128, 3072),
-    ("cortex-x1", 128, 32, 64, 1024),
-    ("cortex-a78", 128, 32, 64, 512),
-    ("cortex-a76", 128, 32, 64, 512),
-    ("cortex-a72", 128, 32, 32, 512),
-    ("cortex-a53", 128, 32, 32, 256),
-    ("armv8.2-a", 128, 32, 64, 512),
-    ("armv8-a", 128, 32, 32, 256),
-];
-
-/// Cores among which work is made divisible, whatever the machine has: a decision must not depend on
-/// the number of threads.
+/// Cores among which work is made divisible where no profile says how many there are: a decision must not
+/// depend on the number of threads.
 const CORES: u32 = 8;
+/// Bytes of a cache line, as all CPUs of the table have them at least.
+const LINE: i64 = 64;
 
 impl Machine {
     /// The machine of that LLVM name, `None` if the table lacks it.
     #[must_use]
     pub fn named(name: &str) -> Option<Machine> {
-        let &(name, vector_bits, vector_registers, l1, l2) = TABLE.iter().find(|row| row.0 == name)?;
-        Some(Machine {
-            name: name.into(),
+        TABLE.iter().find(|row| row.name == name).map(Machine::of)
+    }
+
+    fn of(row: &Row) -> Machine {
+        let (vector_bits, vector_registers) = row.vectors;
+        let hertz = row.megahertz * 1_000_000;
+        Machine {
+            name: row.name.into(),
             vector_bits,
             vector_registers,
-            l1_bytes: l1 << 10,
-            l2_bytes: l2 << 10,
+            l1_bytes: row.l1.0 << 10,
+            l1_ways: row.l1.1,
+            l2_bytes: row.l2 << 10,
+            last_cache_bytes: row.last << 20,
+            flops_per_second: 2 * row.multiply_adds * u64::from(vector_bits / 32) * hertz,
+            memory_bytes_per_second: row.memory * hertz,
             cores: CORES,
-        })
+        }
     }
 
     /// The machine for a CPU by name and, where the table lacks the name, by LLVM feature names
@@ -99,15 +77,8 @@ impl Machine {
             () if has("neon") => "armv8-a",
             () => "x86-64",
         };
-        let known = Machine::named(like).unwrap_or_else(|| Machine {
-            name: name.into(),
-            vector_bits: 128,
-            vector_registers: 16,
-            l1_bytes: 32 << 10,
-            l2_bytes: 256 << 10,
-            cores: CORES,
-        });
-        Machine { name: name.into(), ..known }
+        let known = TABLE.iter().find(|row| row.name == like).unwrap_or(&TABLE[TABLE.len() - 1]);
+        Machine { name: name.into(), ..Machine::of(known) }
     }
 
     /// The machine that this runs on, by the features it has.
@@ -147,17 +118,72 @@ impl Machine {
     }
 
     /// Most rows, a fixed number of bytes apart, that stay in the first cache together with what streams
-    /// through it: rows a multiple of 4096 bytes apart share one set of lines.
+    /// through it: rows as far apart as the cache has sets share one of them.
     #[must_use]
     pub fn rows_at_stride(&self, bytes: i64) -> i64 {
-        const LINE: i64 = 64;
-        const SETS: i64 = 64;
-        let ways = (self.l1_bytes as i64 / (LINE * SETS)).max(4);
+        let ways = (self.l1_ways as i64).max(1);
+        let sets = (self.l1_bytes as i64 / (LINE * ways)).max(1);
         if bytes <= 0 || bytes % LINE != 0 {
             return i64::MAX;
         }
-        let distinct = SETS >> (bytes / LINE).trailing_zeros().min(SETS.trailing_zeros());
-        (ways - 2) * distinct
+        let apart = (bytes / LINE).trailing_zeros().min(sets.ilog2());
+        let distinct = sets >> apart;
+        // The rest is for what streams through.
+        (ways - (ways / 4).clamp(1, 2)).max(1) * distinct
+    }
+
+    /// Independent multiply-adds of vectors that keep a core busy: their latency of four cycles times what
+    /// starts in a cycle. At least eight, what two units take, since a chain too many costs nothing.
+    #[must_use]
+    pub fn chains(&self) -> i64 {
+        const LATENCY: u64 = 4;
+        // No clock is known, only the product of it and the units: cores do three to four billion cycles.
+        const HERTZ: u64 = 3_500_000_000;
+        let vector = 2 * u64::from(self.lanes(4));
+        let units = (self.flops_per_second + vector * HERTZ / 2) / (vector * HERTZ);
+        (units * LATENCY).clamp(8, 16) as i64
+    }
+
+    /// What a core does in a time at the rate of its multiply-add peak, in multiply-adds of elements; a power
+    /// of two, so that a rate which is measured anew, a little different, changes no decision.
+    #[must_use]
+    pub fn work_in(&self, nanoseconds: u64) -> i64 {
+        let work = u128::from(self.flops_per_second / 2) * u128::from(nanoseconds) / 1_000_000_000;
+        // The nearest power: times the root of two, rounded down.
+        let exponent = (work.max(1) * 1414 / 1000).max(1).ilog2();
+        1 << exponent.min(40)
+    }
+
+    /// What the choice of Winograd's algorithm wants to know.
+    #[must_use]
+    pub fn winograd_rates(&self) -> Rates {
+        let lanes = u64::from(self.lanes(4));
+        let vectors_per_second = self.flops_per_second as f64 / (2 * lanes) as f64;
+        Rates {
+            lanes: lanes as i64,
+            near_bytes: (self.l2_bytes / 2) as f64,
+            bytes_per_operation: self.memory_bytes_per_second as f64 / vectors_per_second.max(1.0),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}-bit vectors in {} registers, caches of {} KiB ({} ways), {} KiB and {} KiB, \
+             {:.1} GFLOP/s and {:.1} GB/s a core, {} cores",
+            self.name,
+            self.vector_bits,
+            self.vector_registers,
+            self.l1_bytes >> 10,
+            self.l1_ways,
+            self.l2_bytes >> 10,
+            self.last_cache_bytes >> 10,
+            self.flops_per_second as f64 / 1e9,
+            self.memory_bytes_per_second as f64 / 1e9,
+            self.cores
+        )
     }
 }
 
@@ -175,5 +201,33 @@ mod tests {
         assert_eq!(Machine::for_cpu("riscv", &[]).lanes(4), 4);
         let m = Machine::for_cpu("neoverse-v9", &["+neon"]);
         assert_eq!((m.lanes(4), m.vector_registers), (4, 32));
+    }
+
+    #[test]
+    fn rates_become_powers_of_two_of_work() {
+        let mut m = Machine::named("znver4").unwrap();
+        assert_eq!((m.work_in(36_000), m.work_in(9_000)), (1 << 21, 1 << 19));
+        // What was measured on one, and much less.
+        m.flops_per_second = 110_000_000_000;
+        assert_eq!(m.work_in(36_000), 1 << 21);
+        m.flops_per_second = 48_000_000_000;
+        assert_eq!(m.work_in(36_000), 1 << 20);
+        m.flops_per_second = 0;
+        assert_eq!(m.work_in(36_000), 1);
+    }
+
+    #[test]
+    fn chains_cover_the_latency_of_all_units() {
+        let chains = |name: &str| Machine::named(name).unwrap().chains();
+        assert_eq!((chains("znver4"), chains("x86-64-v3"), chains("neoverse-n1")), (8, 8, 8));
+        assert_eq!((chains("neoverse-v2"), chains("apple-m1")), (12, 16));
+    }
+
+    #[test]
+    fn rows_share_the_sets_of_the_first_cache() {
+        let m = Machine::named("neoverse-n1").unwrap();
+        // 256 sets of 4 ways: lines 4096 bytes apart fall into 4 sets, 16384 bytes apart into one.
+        assert_eq!((m.rows_at_stride(4096), m.rows_at_stride(16384)), (12, 3));
+        assert_eq!(m.rows_at_stride(100), i64::MAX);
     }
 }

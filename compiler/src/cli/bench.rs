@@ -4,7 +4,7 @@ mod profile;
 mod trace;
 
 use super::{Outcome, load, one, output, runtime_error};
-use crate::measure::Roofline;
+use crate::{machine_profile::Profile, measure::Roofline};
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_runtime::{Context, Model, Tensor, TensorMut};
 use std::{
@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Show each kernel's time, and its rates beside what the machine is measured to do.
     #[arg(long)]
     profile: bool,
+    /// With `--profile` or `--export-profile`: compare with this machine's profile instead of measuring.
+    #[arg(long, value_name = "FILE")]
+    machine: Option<PathBuf>,
     /// Write what each thread did in one run as a Chrome trace, for Perfetto.
     #[arg(long, value_name = "FILE")]
     export_profile: Option<PathBuf>,
@@ -45,6 +48,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if !(args.seconds.is_finite() && args.seconds >= 0.0 && args.seconds <= 86_400.0) {
         return Err(one(Diagnostic::user("--seconds must be between 0 and 86400")));
     }
+    let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
     let model = load::model(&args.file, args.threads)?;
     let given = given_or_zeros(&model, &args.input)?;
     let inputs = load::refs(&given);
@@ -78,7 +82,10 @@ pub(super) fn run(args: &Args) -> Outcome {
         )?;
     }
     if args.profile || args.export_profile.is_some() {
-        let roofline = Roofline::measure(model.pool().threads());
+        let roofline = match &machine {
+            Some(profile) => profile.roofline(model.pool().threads()),
+            None => Roofline::measure(model.pool().threads()),
+        };
         context.start_profile();
         let runs = measure(&mut context, &inputs, &mut outputs, until(2))?;
         if args.profile {

@@ -4,12 +4,14 @@ use super::{Outcome, dumped::Dump, one, write_error};
 use crate::{
     codegen,
     dump::Recorder,
+    machine_profile::Profile,
     phase::Phase,
     pipeline::{self, Options},
 };
 use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
+use mlcc_passes::registry::Config;
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -50,6 +52,10 @@ pub(super) struct Args {
     /// by primitive.
     #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
     dump_schedule: Option<String>,
+    /// A machine's profile, which `mlcc machine measure` writes: decisions are taken from it instead of
+    /// from what is known of the CPU by its name.
+    #[arg(long, value_name = "FILE")]
+    machine: Option<PathBuf>,
     /// How much is done: 0 one plain kernel an operator (to look for a wrong pass), 1 graph passes and
     /// fusion with plain loops, 2 and 3 everything.
     #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2,
@@ -132,7 +138,13 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
     if args.target_cpu != "host" {
         flags.push(format!("--target-cpu {}", args.target_cpu));
     }
+    let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
+    if let Some(path) = &args.machine {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        flags.push(format!("--machine {name}"));
+    }
     let mut options = Options {
+        machine,
         shapes: args.shape.clone(),
         target_cpu: args.target_cpu.clone(),
         optimisation: args.optimisation,
@@ -155,6 +167,13 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         (Some(_), _) => Phase::Llvm,
         (None, Some(phase)) => phase,
         (None, None) => Phase::Binary,
+    };
+    let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
+    let machine = pipeline::machine_for(&target, options).map_err(one)?;
+    // What is known of CPUs says nothing about a GPU.
+    let config = match args.target {
+        TargetKind::Cpu => pipeline::config_for(&machine),
+        TargetKind::Cuda => Config::default(),
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
@@ -181,11 +200,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             if last == Phase::Graph {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
-            pipeline::run_tensor(&graph, options, recorder).map_err(one)?
+            pipeline::run_tensor(&graph, &config, options, recorder).map_err(one)?
         }
         Some(Phase::Tensor) => {
             let mut program = dump()?.program(options)?;
-            pipeline::run_tensor_passes(&mut program, options, recorder).map_err(one)?;
+            pipeline::run_tensor_passes(&mut program, &config, options, recorder).map_err(one)?;
             program
         }
         Some(phase) => {
@@ -199,8 +218,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     if args.target == TargetKind::Cuda {
         return compile_cuda(args, &program);
     }
-    let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
-    let machine = pipeline::machine_for(&target);
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
     scheduled.ranges = ranges;
     scheduled.file_order_peak_bytes = file_order_peak_bytes;

@@ -39,6 +39,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     output::line!("model     {} (compiled by mlcc {})", manifest.model, manifest.compiler)?;
     output::line!("target    {} {}", manifest.target.triple, manifest.target.cpu)?;
+    if !manifest.machine.is_empty() {
+        output::line!("machine   {}", manifest.machine)?;
+    }
     for (kind, values) in [("input", &manifest.signature.inputs), ("output", &manifest.signature.outputs)] {
         for value in values {
             output::line!("{kind:<9} {} {} {}", value.name, value.dtype.name(), value.shape_text())?;

@@ -4,7 +4,7 @@ use super::{Outcome, dumped::Dump, one, output};
 use crate::pipeline::Options;
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_mlir::MlirContext;
-use mlcc_passes::registry::{self, Level, PASSES, Run};
+use mlcc_passes::registry::{self, Config, Level, PASSES, Run};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Which text, which passes.
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         let mut program = dump.program(&options)?;
         for pass in passes {
             match pass.run {
-                Run::Tensor(run) => run(&mut program).map_err(one)?,
+                Run::Tensor(run) => run(&mut program, &Config::default()).map_err(one)?,
                 Run::Graph(_) => return Err(one(wrong_level(pass.name, "graph"))),
             };
         }

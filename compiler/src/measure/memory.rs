@@ -1,4 +1,4 @@
-//! The memory's bandwidth: a copy whose two sides together are far larger than the last cache. The
+//! The memory's bandwidth: reading, and a copy whose two sides together are far larger than the last cache. The
 //! system's copy takes non-temporal stores for such sizes, which is the fastest way there is.
 
 use std::{hint::black_box, time::Instant};
@@ -19,6 +19,27 @@ pub(super) fn copied_bytes_per_second(start: &dyn Fn()) -> f64 {
         to.copy_from_slice(black_box(&from));
         black_box(&mut to);
         best = best.max(2.0 * BYTES as f64 / began.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Bytes read by this thread in a second; the best of several rounds.
+pub(super) fn read_bytes_per_second(start: &dyn Fn()) -> f64 {
+    /// Independent sums, so that additions do not wait for each other.
+    const SUMS: usize = 16;
+    let from = vec![1u64; BYTES / size_of::<u64>()];
+    start();
+    let mut best: f64 = 0.0;
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let mut sums = [0u64; SUMS];
+        for words in black_box(&from).chunks_exact(SUMS) {
+            for (sum, word) in sums.iter_mut().zip(words) {
+                *sum = sum.wrapping_add(*word);
+            }
+        }
+        black_box(sums);
+        best = best.max(BYTES as f64 / began.elapsed().as_secs_f64());
     }
     best
 }

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-attention",
     summary: "fuse two products with a softmax between them into one kernel",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Queries below which the products are better off alone: lanes of the fused kernel are queries.

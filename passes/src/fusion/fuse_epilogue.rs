@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-epilogue",
     summary: "put elementwise readers behind the kernel that makes their operand",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of kernels merged away.

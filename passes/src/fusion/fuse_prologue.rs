@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-prologue",
     summary: "put elementwise producers as a stage in front of row reductions",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of kernels merged away.

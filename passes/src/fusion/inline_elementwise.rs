@@ -25,7 +25,7 @@ use mlcc_ir::{
 pub const SPEC: PassSpec = PassSpec {
     name: "inline-elementwise",
     summary: "inline elementwise kernels into their elementwise reader",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of kernels merged away.

@@ -19,7 +19,7 @@ use mlcc_ir::{kernel::Compute, program::Program, scalar::Inst};
 pub const SPEC: PassSpec = PassSpec {
     name: "inline-movement",
     summary: "fold kernels that only move elements into their reader's index expressions",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of kernels merged away.

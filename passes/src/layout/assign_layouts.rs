@@ -37,7 +37,7 @@ use std::{
 pub const SPEC: PassSpec = PassSpec {
     name: "assign-layouts",
     summary: "put channels innermost in the intermediates of convolutions and what lies between them",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Fewest dimensions of a tensor that has channels and places.

@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub const SPEC: PassSpec = PassSpec {
     name: "place-concatenations",
     summary: "write the parts of concatenations where the whole lies",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Runs the pass; returns the number of tensors that became part of another.

@@ -1,7 +1,9 @@
 //! Which convolutions Winograd's algorithm pays for.
 //!
-//! Costs are in multiply-adds of a vector, of which a core starts one a cycle; transforms and products
-//! run in the same vectors, so that the vector's width hardly matters to the comparison.
+//! Costs are in multiply-adds of a vector. Transforms and products run in the same vectors, so that a
+//! machine enters by their width, where channels do not fill them, and by the time that weights take from
+//! memory. The rest is the algorithms' own: operations of a transform, and the shares of the peak that
+//! products reach (measured on a Zen 4 core).
 
 use super::algorithm::{Algorithm, WINDOW};
 
@@ -20,20 +22,36 @@ pub struct Sizes {
     pub filters: i64,
 }
 
-/// Elements of a vector; what is left of channels or filters is paid in full.
-const LANES: i64 = 16;
+/// What is known about a machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Elements of a vector; what is left of channels or filters is paid in full.
+    pub lanes: i64,
+    /// Weights of so many bytes stay near the core from run to run, about half of its own caches.
+    pub near_bytes: f64,
+    /// Bytes from memory in the time of a multiply-add of a vector.
+    pub bytes_per_operation: f64,
+}
+
+impl Default for Rates {
+    /// Those of a Zen 4 core, on which the estimate was made.
+    fn default() -> Rates {
+        Rates { lanes: 16, near_bytes: 512.0 * 1024.0, bytes_per_operation: 8.0 }
+    }
+}
+
 /// Channels and filters below which the transforms cannot be in whole vectors.
 const MIN_CHANNELS: i64 = 16;
 
 /// The algorithm with the least estimated time; `None` is the direct sum.
 #[must_use]
-pub fn choose(sizes: &Sizes) -> Option<Algorithm> {
+pub fn choose(sizes: &Sizes, rates: &Rates) -> Option<Algorithm> {
     if sizes.channels < MIN_CHANNELS || sizes.filters < MIN_CHANNELS {
         return None;
     }
-    let mut best = (direct(sizes), None);
+    let mut best = (direct(sizes, rates), None);
     for algorithm in [Algorithm::F2, Algorithm::F4] {
-        let time = transformed(&algorithm, sizes);
+        let time = transformed(&algorithm, sizes, rates);
         if time < best.0 {
             best = (time, Some(algorithm));
         }
@@ -46,34 +64,33 @@ fn up(a: i64, b: i64) -> f64 {
 }
 
 /// The direct sum: 90% of the peak.
-fn direct(s: &Sizes) -> f64 {
+fn direct(s: &Sizes, rates: &Rates) -> f64 {
     let window = (WINDOW * WINDOW) as f64;
     let pixels = (s.batch * s.rows * s.columns) as f64;
-    let compute = window * pixels * s.channels as f64 * up(s.filters, LANES) / 0.9;
-    compute.max(weights(window, s))
+    let compute = window * pixels * s.channels as f64 * up(s.filters, rates.lanes) / 0.9;
+    compute.max(weights(window, s, rates))
 }
 
 /// Transforms, products, inverse transforms.
-fn transformed(algorithm: &Algorithm, s: &Sizes) -> f64 {
+fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &Rates) -> f64 {
     let (m, n) = (algorithm.outputs() as i64, algorithm.points() as f64);
     let tiles = s.batch as f64 * up(s.rows, m) * up(s.columns, m);
     let products = n * n;
     // Fewer rows leave accumulators idle.
     let rows = tiles.max(4.0);
-    let product = products * rows * s.channels as f64 * up(s.filters, LANES) / 0.85;
+    let product = products * rows * s.channels as f64 * up(s.filters, rates.lanes) / 0.85;
     // A transform of n values takes about 2n operations, twice for each of n lines; a square is read and
     // written besides, and stores take two cycles.
     let square = |lines: f64| 2.0 * n * (n + lines) + 3.0 * products;
-    let transforms = tiles * (up(s.channels, LANES) * square(n) + up(s.filters, LANES) * square(m as f64));
-    product.max(weights(products, s)) + transforms
+    let transforms =
+        tiles * (up(s.channels, rates.lanes) * square(n) + up(s.filters, rates.lanes) * square(m as f64));
+    product.max(weights(products, s, rates)) + transforms
 }
 
 /// Time to read the weights once, from memory if they are large.
-fn weights(products: f64, s: &Sizes) -> f64 {
-    const NEAR: f64 = 512.0 * 1024.0;
-    const BYTES_PER_CYCLE: f64 = 8.0;
+fn weights(products: f64, s: &Sizes, rates: &Rates) -> f64 {
     let bytes = products * (s.channels * s.filters * 4) as f64;
-    if bytes <= NEAR { 0.0 } else { bytes / BYTES_PER_CYCLE }
+    if bytes <= rates.near_bytes { 0.0 } else { bytes / rates.bytes_per_operation }
 }
 
 #[cfg(test)]
@@ -82,7 +99,7 @@ mod tests {
 
     fn chosen(batch: i64, side: i64, channels: i64, filters: i64) -> Option<usize> {
         let sizes = Sizes { batch, rows: side, columns: side, channels, filters };
-        choose(&sizes).map(|a| a.outputs())
+        choose(&sizes, &Rates::default()).map(|a| a.outputs())
     }
 
     #[test]

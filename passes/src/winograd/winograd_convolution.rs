@@ -17,7 +17,7 @@
 use super::{
     algorithm::Algorithm,
     computes::Tiles,
-    cost::{self, Sizes},
+    cost::{self, Rates, Sizes},
     recognise::Convolution,
 };
 use crate::registry::{PassSpec, Run};
@@ -37,16 +37,16 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "winograd-convolution",
     summary: "compute 3x3 convolutions by Winograd's algorithm where that takes less time",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, config| Ok(run(program, &config.winograd))),
 };
 
 /// Runs the pass; returns the number of convolutions changed.
-pub fn run(program: &mut Program) -> usize {
-    run_with(program, cost::choose)
+pub fn run(program: &mut Program, rates: &Rates) -> usize {
+    run_with(program, &|sizes| cost::choose(sizes, rates))
 }
 
 /// Runs the pass with another choice than the estimate's.
-pub fn run_with(program: &mut Program, choose: fn(&Sizes) -> Option<Algorithm>) -> usize {
+pub fn run_with(program: &mut Program, choose: &dyn Fn(&Sizes) -> Option<Algorithm>) -> usize {
     let mut changed = 0;
     let mut steps = Vec::with_capacity(program.steps.len());
     for step in std::mem::take(&mut program.steps) {
@@ -63,7 +63,11 @@ pub fn run_with(program: &mut Program, choose: fn(&Sizes) -> Option<Algorithm>) 
 }
 
 /// The steps instead of a convolution's.
-fn rewrite(program: &mut Program, step: &Step, choose: fn(&Sizes) -> Option<Algorithm>) -> Option<Vec<Step>> {
+fn rewrite(
+    program: &mut Program,
+    step: &Step,
+    choose: &dyn Fn(&Sizes) -> Option<Algorithm>,
+) -> Option<Vec<Step>> {
     let Step::Kernel { kernel, operands } = step else { return None };
     let conv = Convolution::of(kernel)?;
     let bound = |t: usize| kernel.operands().zip(operands).find(|(k, _)| *k == t).map(|(_, id)| *id);

@@ -10,6 +10,7 @@ use mlcc_passes::{
     layout::assign_layouts,
     winograd::{
         algorithm::Algorithm,
+        cost::Rates,
         cost::Sizes,
         winograd_convolution::{run, run_with},
     },
@@ -88,11 +89,11 @@ fn conv(sizes: [i64; 5], pads: [i64; 4]) -> Conv {
 }
 
 fn by_f2(program: &mut Program) -> usize {
-    run_with(program, |_| Some(Algorithm::F2))
+    run_with(program, &|_| Some(Algorithm::F2))
 }
 
 fn by_f4(program: &mut Program) -> usize {
-    run_with(program, |_| Some(Algorithm::F4))
+    run_with(program, &|_| Some(Algorithm::F4))
 }
 
 #[test]
@@ -137,5 +138,5 @@ fn only_windows_of_stride_one_change() {
 #[test]
 fn few_channels_are_summed_directly() {
     let mut program = conv([1, 7, 5, 3, 16], [1; 4]).program();
-    assert_eq!(program::run_and_compare(&mut program, run), 0);
+    assert_eq!(program::run_and_compare(&mut program, |p| run(p, &Rates::default())), 0);
 }

@@ -77,7 +77,7 @@ fn write(path: &Path) {
         counts: Counts::default(),
         flags: vec![],
         file_order_peak_bytes: None,
-        machine_hash: String::new(),
+        machine: String::new(),
     };
     writer.finish(&manifest, &plan, ADD_ROWS).expect("finishes");
 }

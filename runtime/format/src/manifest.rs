@@ -26,8 +26,9 @@ pub struct Manifest {
     pub file_order_peak_bytes: Option<u64>,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
-    /// The hash of the machine description that schedules were chosen by.
-    pub machine_hash: String,
+    /// The description of the machine that decisions were taken for, as text.
+    #[serde(default)]
+    pub machine: String,
 }
 
 /// The machine that code is for.

@@ -9,6 +9,7 @@
 //! | `running` | `run` and `bench` |
 //! | `symbolic` | sizes that are known when a model runs |
 //! | `inspection` | `inspect` |
+//! | `machine` | `machine measure`, and profiles as inputs |
 //! | `conformance` | `test` |
 //! | `dumps` | the IR after each pass: its text, and compiling on from it |
 //! | `emission` | `--emit`, `--to` and `opt` |
@@ -23,6 +24,7 @@ mod determinism;
 mod dumps;
 mod emission;
 mod inspection;
+mod machine;
 mod models;
 mod networks;
 mod project;

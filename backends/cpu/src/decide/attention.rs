@@ -33,8 +33,8 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::Step;
 
-/// Multiply-adds of a parallel tile: some tens of microseconds.
-const TILE_WORK: i64 = 1 << 21;
+/// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.
+const TILE_TIME: u64 = 36_000;
 /// Most vectors of queries in a block.
 const MAX_VECTORS: i64 = 4;
 /// Work of an epilogue per element up to which it is unrolled over a tile's rows.
@@ -211,7 +211,7 @@ impl<'a> Attention<'a> {
             self.batch.iter().map(|b| self.full(self.scores, b)).zip(counts).collect();
         let blocks = (queries + block - 1) / block;
         axes.push((self.full(self.scores, &format!("{}.o", self.query)), blocks));
-        self.plan.parallelize(&axes, block * keys * (depth + features), TILE_WORK);
+        self.plan.parallelize(&axes, block * keys * (depth + features), self.machine.work_in(TILE_TIME));
         Some(())
     }
 

@@ -35,8 +35,8 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::{Step, fused_name};
 
-/// Multiply-adds of a parallel tile: some tens of microseconds.
-const TILE_WORK: i64 = 1 << 21;
+/// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.
+const TILE_TIME: u64 = 36_000;
 /// Rows below which copying a panel at run time does not pay.
 const MIN_ROWS_OF_PANEL: i64 = 4;
 /// Work of an epilogue per element up to which it is unrolled over the tile's rows.

@@ -18,8 +18,9 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
 
-/// Work of a parallel tile, in the units of [`work`]: about 16 K simple elements.
-const TILE_WORK: i64 = 16 * 1024 * 4;
+/// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak: about 16 K simple
+/// elements of a core with vectors of 512 bits.
+const TILE_TIME: u64 = 1_100;
 /// Vectors of a block of columns whose partial results stay in registers.
 const BLOCK_VECTORS: i64 = 4;
 /// Most vector operations that unrolling a window may make.
@@ -38,7 +39,8 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
     if columns {
         accumulate_in_temporaries(kernel, &mut plan, &mut names);
     }
-    let mut template = Loops { plan, names, heavy: first[heavy].name.clone(), lanes, columns };
+    let tile_work = machine.work_in(TILE_TIME);
+    let mut template = Loops { plan, names, heavy: first[heavy].name.clone(), lanes, tile_work, columns };
     let Some((shared, vector)) = template.prepare(best) else { return ("serial", template.plan) };
     template.run(shared, vector);
     let variant = match (columns, is_parallel(&template.plan.nest) || !template.plan.steps.is_empty()) {
@@ -74,6 +76,8 @@ struct Loops {
     /// The stage whose names merged axes keep.
     heavy: String,
     lanes: u32,
+    /// Work of a parallel tile, in the units of [`work`].
+    tile_work: i64,
     /// Whether the vector axis is a shared one.
     columns: bool,
 }
@@ -180,7 +184,7 @@ impl Loops {
         counts.truncate(merged);
         let points = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
         let axes: Vec<_> = shared.iter().map(|s| self.in_heavy(s)).zip(counts).collect();
-        self.plan.parallelize(&axes, (total / points).max(1), 4 * TILE_WORK);
+        self.plan.parallelize(&axes, (total / points).max(1), 4 * self.tile_work);
         self.vectorize_stages(&shared);
         self.place_small();
     }
@@ -191,7 +195,7 @@ impl Loops {
         if !single {
             return lanes * BLOCK_VECTORS;
         }
-        let target = (TILE_WORK / work(&all[0])).max(lanes);
+        let target = (self.tile_work / work(&all[0])).max(lanes);
         let parts = (count / target).max(1);
         let step = lanes * BLOCK_VECTORS;
         ((count + parts - 1) / parts + step - 1) / step * step

@@ -29,7 +29,7 @@ pub(super) fn choose(
     (m, n): (Option<i64>, Option<i64>),
     row_stride: i64,
 ) -> RegisterTile {
-    const LATENCY: i64 = 8;
+    let chains = machine.chains();
     let (m, n) = (m.unwrap_or(1 << 12).max(1), n.unwrap_or(1 << 12).max(1));
     let most_rows = machine.rows_at_stride(row_stride).min(MAX_ROWS).min(m);
     let mut best = RegisterTile { rows: 1, vectors: 1, cost: i64::MAX };
@@ -44,7 +44,7 @@ pub(super) fn choose(
             }
             let step = |rows: i64, vectors: i64| match rows * vectors {
                 0 => 0,
-                accumulators => 20 * accumulators.max(LATENCY) + 3 * rows + 6 * vectors,
+                accumulators => 20 * accumulators.max(chains) + 3 * rows + 6 * vectors,
             };
             // Rows and columns that are left over have tiles of their own.
             let vectors_left = (n % (lanes * vectors) + lanes - 1) / lanes;

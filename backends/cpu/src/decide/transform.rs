@@ -24,8 +24,8 @@ use mlcc_passes::schedule::Step;
 const MAX_OWN: i64 = 8;
 /// Fewest stages: shorter chains are elementwise kernels.
 const MIN_STAGES: usize = 3;
-/// Work of a parallel tile, in the units of [`work`]: some microseconds.
-const TILE_WORK: i64 = 1 << 20;
+/// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak.
+const TILE_TIME: u64 = 18_000;
 
 /// The plan; `None` if the kernel is no such chain.
 pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
@@ -60,7 +60,8 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     let lanes = i64::from(machine.lanes(plan.nest.buffers[last.store.buffer].dtype.size()));
     let vector = lanes_axis.clone();
     let tiles = shared.iter().filter(|a| **a != vector).cloned().collect();
-    let mut template = Transform { plan, names, tiles, vector, lanes };
+    let tile_work = machine.work_in(TILE_TIME);
+    let mut template = Transform { plan, names, tiles, vector, lanes, tile_work };
     template.run()?;
     Some(template.plan)
 }
@@ -109,6 +110,8 @@ struct Transform {
     /// The shared axis that runs in vectors.
     vector: String,
     lanes: i64,
+    /// Work of a parallel tile, in the units of [`work`].
+    tile_work: i64,
 }
 
 impl Transform {
@@ -164,7 +167,7 @@ impl Transform {
         self.place();
         let tiles = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| axis(&first, a)).zip(counts).collect();
-        self.plan.parallelize(&axes, (total / tiles).max(1), TILE_WORK);
+        self.plan.parallelize(&axes, (total / tiles).max(1), self.tile_work);
         self.vectors_are_whole().then_some(())
     }
 

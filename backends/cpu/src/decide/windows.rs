@@ -41,8 +41,8 @@ const MAX_PIXELS: i64 = 8;
 const MAX_CODE: i64 = 1200;
 /// Shortest vectors.
 const MIN_LANES: i64 = 8;
-/// Vector operations of a parallel tile: at least, some microseconds, and at most.
-const TILE_WORK: (i64, i64) = (1 << 11, 1 << 15);
+/// Nanoseconds of a parallel tile at the multiply-add peak, at least and at most.
+const TILE_TIME: (u64, u64) = (550, 9_000);
 /// Parallel tiles of a kernel, about, where they are not too small.
 const TILES: i64 = 16;
 
@@ -379,7 +379,10 @@ impl<'a> Windows<'a> {
             body = &l.body;
         }
         let total = axes.iter().fold(inside, |n, (_, c)| n.saturating_mul(*c));
-        let target = (total / TILES).clamp(TILE_WORK.0, TILE_WORK.1);
+        // A vector operation takes its time however short the vector.
+        let lanes = i64::from(self.machine.lanes(4));
+        let vectors = |time: u64| (self.machine.work_in(time) / lanes).max(1);
+        let target = (total / TILES).clamp(vectors(TILE_TIME.0), vectors(TILE_TIME.1));
         self.plan.parallelize(&axes, inside, target);
     }
 }

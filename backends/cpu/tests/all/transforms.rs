@@ -84,11 +84,11 @@ fn kernels(s: &Sizes, pass: fn(&mut Program) -> usize) -> Vec<(Arc<Kernel>, Vec<
 }
 
 fn f2(program: &mut Program) -> usize {
-    run_with(program, |_| Some(Algorithm::F2))
+    run_with(program, &|_| Some(Algorithm::F2))
 }
 
 fn f4(program: &mut Program) -> usize {
-    run_with(program, |_| Some(Algorithm::F4))
+    run_with(program, &|_| Some(Algorithm::F4))
 }
 
 const ODD: Sizes = Sizes { images: 2, rows: 13, columns: 11, channels: 17, filters: 19, before: 1, after: 1 };

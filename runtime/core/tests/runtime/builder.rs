@@ -35,7 +35,7 @@ impl Builder {
             counts: Counts::default(),
             flags: vec![],
             file_order_peak_bytes: None,
-            machine_hash: String::new(),
+            machine: String::new(),
         };
         let plan = Plan { blocks: vec![Block::default()], ..Plan::default() };
         Builder { manifest, plan, kernels: vec![], weights: vec![] }

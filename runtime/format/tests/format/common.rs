@@ -71,7 +71,7 @@ pub(crate) fn plan(weight: Blob) -> (Manifest, Plan) {
         counts: Counts { kernels: 3, views: 1, runtime_calls: 0 },
         flags: vec!["-O2".into()],
         file_order_peak_bytes: None,
-        machine_hash: "0".into(),
+        machine: "0".into(),
     };
     (manifest, plan)
 }

@@ -1,6 +1,6 @@
 //! Contractions whose columns are copied into a panel at run time.
 
-use super::{Contraction, TILE_WORK};
+use super::{Contraction, TILE_TIME};
 use crate::decide::{plan::axis, register_tile::choose, stages::stride};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::{Step, fused_name};
@@ -85,7 +85,7 @@ impl Contraction<'_> {
         let inside = rows.saturating_mul(columns).saturating_mul(depth);
         let parts = if m_inner == m { 1 } else { counts[counts.len() - 1].max(1) };
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
-        self.plan.parallelize(&axes, inside / parts, TILE_WORK);
+        self.plan.parallelize(&axes, inside / parts, self.machine.work_in(TILE_TIME));
         for axis in &middle {
             self.peel(axis, &format!("{}.i", axis.strip_suffix(".o")?));
         }

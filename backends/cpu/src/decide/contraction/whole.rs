@@ -1,6 +1,6 @@
 //! Contractions whose columns come from the operand itself, or packed at compile time.
 
-use super::{Columns, Contraction, TILE_WORK, read_of};
+use super::{Columns, Contraction, TILE_TIME, read_of};
 use crate::decide::register_tile::{RegisterTile, choose};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::Step;
@@ -75,7 +75,7 @@ impl Contraction<'_> {
         n.is_none_or(|n| (n % (tile.vectors * self.lanes) + self.lanes - 1) / self.lanes < tile.vectors)
     }
 
-    /// Splits the axes into those that run in parallel, in tiles of about [`TILE_WORK`], and those inside of
+    /// Splits the axes into those that run in parallel, in tiles of about [`TILE_TIME`], and those inside of
     /// a tile, and brings them into that order. An axis whose last block is peeled has a part inside.
     fn distribute(
         &mut self,
@@ -83,14 +83,15 @@ impl Contraction<'_> {
         inner: &[String],
         mut inside: i64,
     ) -> Option<(Vec<String>, Vec<String>)> {
+        let tile = self.machine.work_in(TILE_TIME);
         let mut first_serial = outer.len();
         let mut chunk = 1;
         while first_serial > 0 {
             let count = outer[first_serial - 1].count.max(1);
             let all = inside.saturating_mul(count);
-            if all > TILE_WORK {
+            if all > tile {
                 // Tiles of equal size.
-                let most = (TILE_WORK / inside.max(1)).clamp(1, count);
+                let most = (tile / inside.max(1)).clamp(1, count);
                 let parts = (count + most - 1) / most;
                 chunk = (count + parts - 1) / parts;
                 break;

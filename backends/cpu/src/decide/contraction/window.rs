@@ -18,8 +18,8 @@ use crate::decide::{register_tile::choose, stages::stride};
 use mlcc_ir::{Name, scalar::Inst};
 use mlcc_passes::schedule::Step;
 
-/// Multiply-adds of a part: about ten microseconds, many times what it costs to hand one out.
-const PART_WORK: i64 = 1 << 19;
+/// Nanoseconds of a part at the multiply-add peak: many times what it costs to hand one out.
+const PART_TIME: u64 = 9_000;
 /// Most parts into which the work is cut for the threads.
 const MAX_PARTS: i64 = 16;
 /// Pixels of a block below which every panel of weights is read for too few multiply-adds.
@@ -127,7 +127,8 @@ impl Contraction<'_> {
         let around = self.batch.iter().chain(&lines).map(|a| self.count(a));
         let outer_count = around.fold(1i64, i64::saturating_mul);
         let work = width.saturating_mul(height).saturating_mul(self.count(&n)).saturating_mul(depth);
-        let parts = ceil(parts_of(work.saturating_mul(outer_count)), outer_count);
+        let parts =
+            ceil(parts_of(work.saturating_mul(outer_count), self.machine.work_in(PART_TIME)), outer_count);
         // The staged lines stay in the second cache beside a panel of weights.
         let element = self.plan.nest.buffers[self.right].dtype.size() as i64;
         let panel_bytes = depth.saturating_mul(cols * element);
@@ -199,10 +200,10 @@ impl Contraction<'_> {
     }
 }
 
-/// Parts of some work for the threads: a power of two, so that few threads are busy alike.
-fn parts_of(work: i64) -> i64 {
+/// Parts of some work for the threads, of at least half of `least` each: a power of two, so that few threads are busy alike.
+fn parts_of(work: i64, least: i64) -> i64 {
     let mut parts = 1;
-    while parts < MAX_PARTS && work / parts > PART_WORK {
+    while parts < MAX_PARTS && work / parts > least {
         parts *= 2;
     }
     parts
