@@ -30,7 +30,7 @@ pub(super) struct Window {
     pub(super) begin: Vec<Expr>,
     /// Padding after each dimension.
     pub(super) end: Vec<Expr>,
-    /// Whether a last window that is only partly inside counts (`ceil_mode`).
+    /// Whether a last window that is only partly inside of the padded input counts, as `ceil_mode` demands.
     pub(super) rounds_up: bool,
 }
 
@@ -56,6 +56,15 @@ impl Window {
     pub(super) fn axes(&self, names: &[(String, String)]) -> Vec<Axis> {
         let all = names.iter().zip(&self.kernel);
         all.filter(|(_, extent)| !extent.is(1)).map(|((_, k), extent)| reduction(k, extent.clone())).collect()
+    }
+
+    /// Whether the window is known to be larger than the padded input along a dimension.
+    pub(super) fn exceeds(&self, input: &[Expr]) -> bool {
+        input.iter().enumerate().any(|(d, size)| {
+            let padded = size.clone() + self.begin[d].clone() + self.end[d].clone();
+            let extent = (self.kernel[d].clone() - Expr::from(1)) * Expr::from(self.dilations[d]) + Expr::from(1);
+            (padded - extent).as_const().is_some_and(|room| room < 0)
+        })
     }
 
     /// Position along spatial dimension `d` for an output point and a point of the window.

@@ -62,7 +62,7 @@ impl Pool {
         let spatial = dims.len() - 2;
         let kernel = op.ints("kernel", spatial, 1)?.into_iter().map(Expr::from).collect();
         let mut window = Window::of(op, kernel)?;
-        window.rounds_up = op.attrs().bool("ceil_mode", false);
+        window.rounds_up = op.attrs().bool("ceil_mode", false) || window.exceeds(&dims[2..]);
         let names = spatial_names(spatial);
         let mut axes = vec![parallel("n", result[0].clone()), parallel("c", result[1].clone())];
         axes.extend(names.iter().zip(&result[2..]).map(|((name, _), e)| parallel(name, e.clone())));

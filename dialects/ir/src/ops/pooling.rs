@@ -9,6 +9,7 @@ use crate::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     expr::Expr,
+    requirement::Condition,
     types::TensorType,
 };
 
@@ -45,15 +46,29 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     });
 }
 
-/// Number of windows of `extent` elements, `stride` apart, in `padded` elements.
+/// Number of windows of `extent` elements, `stride` apart, in `padded` elements. A size that is known when the
+/// model runs must have room for a window.
 pub(super) fn window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64) -> Result<Expr> {
     let room = padded.clone() - extent.clone();
-    match room.as_const() {
-        Some(room) if room < 0 => Err(Diagnostic::user(format!(
+    let too_large = || {
+        format!(
             "a window of 'graph.{}' spans {extent} elements, but the padded input has only {padded}",
             call.def.name
-        ))),
-        _ => Ok(room.floor_div(&Expr::from(stride)) + Expr::from(1)),
+        )
+    };
+    if room.as_const().is_some_and(|room| room < 0) {
+        return Err(Diagnostic::user(too_large()));
+    }
+    call.require(Condition::AtLeast(room.clone(), 0), too_large);
+    Ok(room.floor_div(&Expr::from(stride)) + Expr::from(1))
+}
+
+/// Number of a pool's windows. One that is larger than the padded input by less than a stride counts, cut off at
+/// the end: ONNX's shape inference and ONNX Runtime round the quotient towards 0.
+fn pool_window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64) -> Result<Expr> {
+    match (padded.clone() - extent.clone()).as_const() {
+        Some(room) if (1 - stride..0).contains(&room) => Ok(Expr::from(1)),
+        _ => window_count(call, padded, extent, stride),
     }
 }
 
@@ -97,7 +112,7 @@ fn pool(call: &Call<'_>) -> Result<Vec<Inferred>> {
         let extent = Expr::from(kernel[d] - 1) * Expr::from(dilations[d]) + one.clone();
         check_padding(call, d, &[&pads[d], &pads[d + spatial]], &extent)?;
         if !ceil {
-            dims.push(window_count(call, &padded, &extent, strides[d])?);
+            dims.push(pool_window_count(call, &padded, &extent, strides[d])?);
             continue;
         }
         let stride = Expr::from(strides[d]);

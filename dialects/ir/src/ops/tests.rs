@@ -42,6 +42,21 @@ fn known(op: &str, list: &[(&str, Attr)], operands: &[(&str, &[&str])]) -> Optio
 }
 
 #[test]
+fn a_pool_rounds_its_windows_towards_zero_and_a_convolution_refuses() {
+    let windows = |size: i64, stride: i64| {
+        let attrs = [("kernel", Attr::Ints(vec![5])), ("strides", Attr::Ints(vec![stride]))];
+        let attrs = attrs.into_iter().fold(Attrs::new(), |a, (name, value)| a.with(name, value));
+        let x = TensorType::of(DType::F32, &[1, 1, size]);
+        let operand = Operand { ty: &x, known: None, constant: None };
+        infer("max_pool", &attrs, &[Some(operand)]).map(|r| r[0].ty.dims[2].as_const())
+    };
+    assert_eq!(windows(5, 1).unwrap(), Some(1));
+    assert_eq!(windows(3, 3).unwrap(), Some(1));
+    assert!(windows(3, 2).unwrap_err().message.contains("spans 5 elements"));
+    assert!(windows(4, 1).unwrap_err().message.contains("spans 5 elements"));
+}
+
+#[test]
 fn definitions_are_sorted_and_unique() {
     let names: Vec<_> = definitions().iter().map(|d| d.name).collect();
     assert!(names.windows(2).all(|w| w[0] < w[1]), "{names:?}");

@@ -56,6 +56,23 @@ fn cumulative_sums_and_products() {
 }
 
 #[test]
+fn a_pool_larger_than_its_input_by_less_than_a_stride_has_one_window() {
+    for (kernel, stride, pads, dilation) in [(5, 3, [0, 0], 1), (5, 4, [1, 0], 1), (3, 3, [0, 1], 2)] {
+        let a = attrs(&[
+            ("kernel", ints(&[kernel])),
+            ("strides", ints(&[stride])),
+            ("pads", ints(&pads)),
+            ("dilations", ints(&[dilation])),
+        ]);
+        for op in ["max_pool", "average_pool"] {
+            assert_agrees_as(op, &a, &[f32s(&[2, 3, 3])], &[As::Inputs]);
+        }
+        let counted = a.clone().with("count_include_pad", Attr::Bool(true));
+        assert_agrees_as("average_pool", &counted, &[f32s(&[2, 3, 3])], &[As::Inputs]);
+    }
+}
+
+#[test]
 fn pooling_with_padding_dilation_and_ceil_mode() {
     let base = |strides: &[i64], pads: &[i64], dilations: &[i64], ceil: bool| {
         attrs(&[
