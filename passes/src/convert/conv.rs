@@ -62,7 +62,8 @@ impl Window {
     pub(super) fn exceeds(&self, input: &[Expr]) -> bool {
         input.iter().enumerate().any(|(d, size)| {
             let padded = size.clone() + self.begin[d].clone() + self.end[d].clone();
-            let extent = (self.kernel[d].clone() - Expr::from(1)) * Expr::from(self.dilations[d]) + Expr::from(1);
+            let extent =
+                (self.kernel[d].clone() - Expr::from(1)) * Expr::from(self.dilations[d]) + Expr::from(1);
             (padded - extent).as_const().is_some_and(|room| room < 0)
         })
     }

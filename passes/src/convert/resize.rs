@@ -36,8 +36,8 @@ struct Dimension<'a> {
     /// Sizes of the operand and the result.
     from: &'a Expr,
     to: &'a Expr,
-    /// Result's size by operand's size.
-    scale: f64,
+    /// Result's size by operand's size; `None` where only a run knows it, as the ratio of the two.
+    scale: Option<f64>,
     coordinates: &'a str,
     /// Start and end of the region of interest, as parts of the operand.
     region: (f64, f64),
@@ -46,27 +46,26 @@ struct Dimension<'a> {
 impl Dimension<'_> {
     /// Whether the elements stay where they are.
     fn is_kept(&self) -> bool {
-        self.scale == 1.0 && self.from == self.to && self.coordinates != "tf_crop_and_resize"
+        self.scale == Some(1.0) && self.from == self.to && self.coordinates != "tf_crop_and_resize"
     }
 
     /// The position in the operand, a float.
     fn position(&self, s: &mut Scalars) -> scalar::ValueId {
         let x = s.index_as(self.at.clone(), POSITION);
         let size = s.index_as(self.from.clone(), POSITION);
-        let half_pixel = |s: &mut Scalars| {
-            let centre = s.add_float(x, 0.5);
-            let scale = s.float_like(x, self.scale);
-            s.div(centre, scale)
-        };
         // The result's size, and what it was before rounding.
         let whole = s.index_as(self.to.clone(), POSITION);
-        let resized = s.mul_float(size, self.scale);
+        let (scale, resized) = match self.scale {
+            Some(scale) => (s.float_like(x, scale), s.mul_float(size, scale)),
+            None => (s.div(whole, size), whole),
+        };
+        let half_pixel = |s: &mut Scalars| {
+            let centre = s.add_float(x, 0.5);
+            s.div(centre, scale)
+        };
         let one = s.float_like(x, 1.0);
         match self.coordinates {
-            "asymmetric" => {
-                let scale = s.float_like(x, self.scale);
-                s.div(x, scale)
-            }
+            "asymmetric" => s.div(x, scale),
             "tf_half_pixel_for_nn" => half_pixel(s),
             "align_corners" | "tf_crop_and_resize" => {
                 let crop = self.coordinates == "tf_crop_and_resize";
@@ -108,8 +107,9 @@ impl Dimension<'_> {
 
     /// The nearest element's index, where it is a quotient: upsampling by a whole factor.
     fn nearest_quotient(&self, rounding: &str) -> Option<Expr> {
-        let factor = self.scale as i64;
-        let whole = self.scale >= 1.0 && factor as f64 == self.scale;
+        let scale = self.scale?;
+        let factor = scale as i64;
+        let whole = scale >= 1.0 && factor as f64 == scale;
         let fits = *self.to == self.from.clone() * Expr::from(factor);
         let centred = matches!(self.coordinates, "half_pixel" | "half_pixel_symmetric")
             && rounding.starts_with("round");
@@ -126,8 +126,7 @@ impl Dimension<'_> {
         let rounded = match rounding {
             "floor" => s.unary(UnaryOp::Floor, x),
             "ceil" => s.unary(UnaryOp::Ceil, x),
-            "simple" if self.scale < 1.0 => s.unary(UnaryOp::Ceil, x),
-            "simple" => s.unary(UnaryOp::Floor, x),
+            "simple" => self.simple(s, x),
             "round_prefer_ceil" => {
                 let v = s.add_float(x, 0.5);
                 s.unary(UnaryOp::Floor, v)
@@ -138,6 +137,20 @@ impl Dimension<'_> {
             }
         };
         Tap { index: Expr::value(clamped_index(s, rounded, self.from)), weight: None }
+    }
+
+    /// Rounding that is up where elements are dropped and down where they are repeated.
+    fn simple(&self, s: &mut Scalars, x: scalar::ValueId) -> scalar::ValueId {
+        let (down, up) = (s.unary(UnaryOp::Floor, x), s.unary(UnaryOp::Ceil, x));
+        match self.scale {
+            Some(scale) if scale < 1.0 => up,
+            Some(_) => down,
+            None => {
+                let (from, to) = (s.index(self.from.clone()), s.index(self.to.clone()));
+                let shrinks = s.compare(Predicate::Lt, to, from);
+                s.select(shrinks, up, down)
+            }
+        }
     }
 
     /// The elements around the position with their weights, and whether those outside are left out.
@@ -215,7 +228,7 @@ fn lower_resize(op: &mut Lowering<'_, '_>) -> Result<()> {
             at: at[d].clone(),
             from: &from[d],
             to: &to[d],
-            scale: scales[d],
+            scale: Some(scales[d]).filter(|&scale| scale != 0.0),
             coordinates: attrs.str("coordinate_mode", "half_pixel"),
             region: match roi.len() == 2 * from.len() {
                 true => (roi[d], roi[d + from.len()]),
@@ -290,21 +303,26 @@ fn lower_antialiased(
     let mut k = op.kernel();
     let input = k.input(op, x, "x");
     let reach = if filter == Filter::Linear { 1.0 } else { 2.0 };
+    // How much each dimension shrinks, and the first tap; none where it is kept.
+    let mut filters = vec![None; dimensions.len()];
     for (d, dimension) in dimensions.iter().enumerate().filter(|(_, d)| !d.is_kept()) {
-        let start = (-reach / dimension.scale.min(1.0)).floor() + 1.0;
-        axes.push(reduction(&format!("t{d}"), Expr::from(2 - 2 * start as i64)));
+        let Some(scale) = dimension.scale else {
+            return Err(op.unsupported("the width of its filter depends on symbolic sizes"));
+        };
+        let shrink = scale.min(1.0);
+        let start = (-reach / shrink).floor() as i64 + 1;
+        axes.push(reduction(&format!("t{d}"), Expr::from(2 - 2 * start)));
+        filters[d] = Some((shrink, start));
     }
     // The index under the taps, and the product of their weights.
     let tap = |s: &mut Scalars| {
         let mut index = Vec::with_capacity(dimensions.len());
         let mut product = None;
         for (d, dimension) in dimensions.iter().enumerate() {
-            if dimension.is_kept() {
+            let Some((shrink, start)) = filters[d] else {
                 index.push(dimension.at.clone());
                 continue;
-            }
-            let shrink = dimension.scale.min(1.0);
-            let start = (-reach / shrink).floor() as i64 + 1;
+            };
             let x = dimension.position(s);
             let base = s.unary(UnaryOp::Floor, x);
             let offset = s.index_as(Expr::axis(&format!("t{d}")) + Expr::from(start), POSITION);

@@ -16,7 +16,9 @@ pub(super) fn resize(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let mut outside: Vec<Vec<bool>> = Vec::new();
     for d in 0..dims.len() {
         let (input, output) = (dims[d], call.dims()[d]);
-        let line = Line { call, d, input, output, scale: scales[d] };
+        let ratio = output as f64 / input as f64;
+        let scale = if scales[d] == 0.0 { ratio } else { scales[d] };
+        let line = Line { call, d, input, output, scale };
         let taps: Vec<Taps> = (0..output).map(|i| line.taps(i)).collect();
         outside.push(taps.iter().map(Option::is_none).collect());
         let unchanged =

@@ -5,7 +5,7 @@ use super::{
     call::{Call, result},
     definition::{AttrDef, AttrKind, OpDef, X, Y, attr, one, opt},
 };
-use crate::{diagnostic::Result, dtype::DType, expr::Expr};
+use crate::{diagnostic::Result, dtype::DType, expr::Expr, requirement::Condition};
 
 const RESIZE: &[AttrDef] = &[
     attr("scales", AttrKind::Floats),
@@ -23,7 +23,7 @@ const RESIZE: &[AttrDef] = &[
 pub(super) fn define(into: &mut Vec<OpDef>) {
     into.push(OpDef {
         name: "resize",
-        summary: "x resampled to other sizes by a separable filter",
+        summary: "x resampled to other sizes by a separable filter; a scale of 0 is the ratio of the sizes",
         operands: X,
         results: Y,
         attributes: RESIZE,
@@ -53,8 +53,11 @@ fn resize(call: &Call<'_>) -> Result<Vec<Inferred>> {
     if scales.len() != x.rank() {
         return Err(call.attr_error("scales", format!("must have {} elements", x.rank())));
     }
-    if scales.iter().any(|s| s.is_nan() || *s <= 0.0) {
-        return Err(call.attr_error("scales", "must be greater than 0"));
+    if scales.iter().any(|s| s.is_nan() || *s < 0.0) {
+        return Err(call.attr_error("scales", "must be at least 0"));
+    }
+    for (dim, _) in x.dims.iter().zip(scales).filter(|(_, scale)| **scale == 0.0) {
+        call.require(Condition::AtLeast(dim.clone(), 1), || format!("{dim} must not be 0"));
     }
     call.choice("mode", &["nearest", "linear", "cubic"])?;
     let coordinates = call.choice(

