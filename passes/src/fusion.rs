@@ -11,6 +11,8 @@
 //! | [`fuse_epilogue`] | an elementwise reader behind the kernel that produces its operand |
 //! | [`fuse_attention`] | two products with a softmax between them |
 //! | [`fuse_prologue`] | an elementwise producer as a stage in front of a reduction over rows |
+//!
+//! Behind them, [`simplify_scalars`] merges the constant factors of the bodies that fusion made.
 
 pub mod fuse_attention;
 pub mod fuse_epilogue;
@@ -18,6 +20,7 @@ pub mod fuse_prologue;
 pub mod inline_elementwise;
 pub mod inline_movement;
 mod merge;
+pub mod simplify_scalars;
 mod splice;
 mod uses;
 

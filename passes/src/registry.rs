@@ -60,6 +60,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::fuse_epilogue::SPEC,
     fusion::fuse_prologue::SPEC,
     fusion::fuse_attention::SPEC,
+    fusion::simplify_scalars::SPEC,
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
     layout::place_concatenations::SPEC,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | exp, log | 2 | [`exponential`], [`logarithm`] in `f32` |
 //! | tanh, erf | 4 | [`rational`] in `f32` |
+//! | exp, erf with AVX-512 | 2, 3 | [`table`] |
 //! | all others, pow | 1 | the `f64` form, rounded |
 //!
 //! The `f64` forms err by at most 4 units (erf and pow 8; sin, cos and tan for arguments up to 2^30 in
@@ -20,6 +21,7 @@ mod logarithm;
 mod power;
 mod rational;
 mod remainder;
+mod table;
 mod trigonometric;
 
 pub(crate) use integer::integer_power;
@@ -48,6 +50,7 @@ pub(crate) fn unary<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> {
         UnaryOp::Exp => exponential::exp(b, x),
         UnaryOp::Log => logarithm::log(b, x),
         UnaryOp::Tanh if single => rational::tanh(b, x),
+        UnaryOp::Erf if b.has_tables(x) => table::erf(b, x),
         UnaryOp::Erf if single => rational::erf(b, x),
         // Defined on other types; their meaning on floats is the identity.
         UnaryOp::Not | UnaryOp::IsNan => x,

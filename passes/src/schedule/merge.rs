@@ -1,4 +1,4 @@
-//! `merge(a, b)`: two neighbouring loops of equal extent become one, called `a`; the computation of the
+//! `merge(a, b)`: two loops of equal extent, one behind the other, become one, called `a`; the computation of the
 //! second moves to where the first is (compute at).
 //!
 //! ```text
@@ -8,7 +8,8 @@
 //!   y[d.i] = f(t[d.i])
 //! ```
 //!
-//! Legal if everything that one loop writes and the other touches is touched in the same iteration.
+//! Legal if everything that one loop writes and the other touches is touched in the same iteration. What lies
+//! between them must be independent of one of them, which moves to the other.
 //! Temporaries that live within one iteration afterwards shrink to what one iteration needs.
 
 use super::{
@@ -26,7 +27,7 @@ use mlcc_ir::{
 /// Merges the loop over `b` into its neighbour over `a`; either may come first.
 ///
 /// # Errors
-/// If the loops are not neighbours, differ, or depend on each other's other iterations.
+/// If what lies between the loops keeps them apart, or they differ, or depend on each other's other iterations.
 pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     for axis in [a, b] {
         super::tree::find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
@@ -37,13 +38,18 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
             nodes.iter().position(|n| matches!(n, Node::Loop(l) if *l.axis == *axis))
         };
         let (Some(x), Some(y)) = (at(&nodes, a), at(&nodes, b)) else { return Ok(nodes) };
-        if x.abs_diff(y) != 1 {
-            return Err(Diagnostic::user(format!("other nodes lie between '{a}' and '{b}'")));
-        }
-        let first = x.min(y);
-        let second = nodes.remove(first + 1);
-        let (Node::Loop(l), Node::Loop(m)) = (&nodes[first], &second) else { return Ok(nodes) };
-        nodes[first] = Node::Loop(join(nest, l, m, a)?);
+        let (first, second) = (x.min(y), x.max(y));
+        let passes = |moved: usize| nodes[first + 1..second].iter().all(|n| independent(&nodes[moved], n));
+        // The first moves down to the second, or the second up to the first.
+        let at = match (passes(first), passes(second)) {
+            (true, _) => second - 1,
+            (false, true) => first,
+            _ => return Err(Diagnostic::user(format!("other nodes lie between '{a}' and '{b}'"))),
+        };
+        let after = nodes.remove(second);
+        let before = nodes.remove(first);
+        let (Node::Loop(l), Node::Loop(m)) = (&before, &after) else { return Ok(nodes) };
+        nodes.insert(at, Node::Loop(join(nest, l, m, a)?));
         merged = true;
         Ok(nodes)
     })?;
@@ -51,6 +57,24 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
         return Err(Diagnostic::user(format!("'{a}' and '{b}' do not lie in the same loop")));
     }
     Ok(shrink(LoopNest { body, ..nest.clone() }, a))
+}
+
+/// Whether nodes may change places: neither writes what the other touches.
+fn independent(a: &Node, b: &Node) -> bool {
+    let [a, b] = [a, b].map(std::slice::from_ref);
+    if [a, b].iter().any(|nodes| contains_barrier(nodes)) {
+        return false;
+    }
+    let (of_a, of_b) = (accesses(a), accesses(b));
+    of_a.iter().all(|x| of_b.iter().all(|y| x.buffer != y.buffer || !x.write && !y.write))
+}
+
+fn contains_barrier(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| match node {
+        Node::Barrier => true,
+        Node::Loop(l) => contains_barrier(&l.body),
+        Node::Store(_) | Node::Tile(_) => false,
+    })
 }
 
 fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop> {

@@ -13,4 +13,5 @@ mod inline_elementwise;
 mod inline_movement;
 mod place_concatenations;
 mod program;
+mod simplify_scalars;
 mod winograd_convolution;

@@ -6,7 +6,7 @@
 //! layer norm, reductions over the last dimension).
 
 use super::{
-    operand::{is_parallel, vector_axes, widest, work},
+    operand::{is_function, is_parallel, vector_axes, widest, work},
     plan::{Plan, axis},
     stages::{Stage, estimate, shared_axes, stage_names, stages, stays_affine},
 };
@@ -14,7 +14,8 @@ use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
-    nest::{LoopNest, Node, Space},
+    nest::{LoopNest, Mapping, Node, Space},
+    scalar::Inst,
 };
 use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
 
@@ -23,6 +24,8 @@ use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
 const TILE_TIME: u64 = 1_100;
 /// Vectors of a block of columns whose partial results stay in registers.
 const BLOCK_VECTORS: i64 = 4;
+/// Pairs of vectors that an axis must fill.
+const FULL_PAIRS: i64 = 2;
 /// Most vector operations that unrolling a window may make.
 const WINDOW_OPERATIONS: i64 = 200;
 
@@ -32,10 +35,13 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
     let mut plan = Plan::new(naive);
     let Some(first) = stages(&plan.nest, &names) else { return ("serial", plan) };
     let Some(heavy) = heaviest(&first) else { return ("serial", plan) };
-    let lanes = first.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
+    let mut lanes = first.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
     let best = vector_axes(&plan.nest, &first[heavy], i64::from(lanes)).into_iter().next();
     let shared = shared_axes(&first);
     let columns = best.as_ref().is_some_and(|b| shared.contains(b));
+    if (!columns || first.len() == 1) && pairs_pay(&first, best.as_deref(), lanes, machine) {
+        lanes *= 2;
+    }
     if columns {
         accumulate_in_temporaries(kernel, &mut plan, &mut names);
     }
@@ -49,6 +55,19 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
         (false, true) => "rows",
     };
     (variant, template.plan)
+}
+
+/// Whether vectors of two registers pay: a function is a long chain of operations, of which the machine's
+/// schedulers hold too few iterations to fill its units. In pairs they come ready twice as early.
+fn pairs_pay(stages: &[Stage], vector: Option<&str>, lanes: u32, machine: &Machine) -> bool {
+    let long = stages.iter().any(|s| s.store.body.insts.iter().any(|(inst, _)| is_function(inst)));
+    let fills = |s: &Stage| {
+        s.axes
+            .iter()
+            .filter(|a| vector == Some(&*a.name))
+            .all(|a| estimate(&a.extent) >= FULL_PAIRS * 2 * i64::from(lanes))
+    };
+    long && machine.vector_registers >= 32 && lanes > 1 && stages.iter().all(fills)
 }
 
 /// Index of the stage with most work.
@@ -186,7 +205,24 @@ impl Loops {
         let axes: Vec<_> = shared.iter().map(|s| self.in_heavy(s)).zip(counts).collect();
         self.plan.parallelize(&axes, (total / points).max(1), 4 * self.tile_work);
         self.vectorize_stages(&shared);
+        self.merge_vectors();
         self.place_small();
+    }
+
+    /// Merges vector loops of which the second reads what the first makes, while that is in registers.
+    fn merge_vectors(&mut self) {
+        let mut loops = Vec::new();
+        vector_loops(&self.plan.nest.body, &mut loops);
+        let mut loops = loops.into_iter();
+        let Some((mut into, mut made)) = loops.next().map(|l| (l.axis, l.made)) else { return };
+        for next in loops {
+            let used = next.used.iter().any(|u| made.contains(u));
+            if used && self.plan.attempt(Step::Merge { into: into.clone(), from: next.axis.clone() }) {
+                made.extend(next.made);
+            } else {
+                (into, made) = (next.axis, next.made);
+            }
+        }
     }
 
     /// Points of the vector axis that one iteration handles.
@@ -293,6 +329,32 @@ impl Loops {
             .collect();
         for buffer in small {
             self.plan.attempt(Step::Place { buffer, space: Space::Register });
+        }
+    }
+}
+
+/// A loop over vectors with the buffers that it writes and reads.
+struct VectorLoop {
+    axis: Name,
+    made: Vec<usize>,
+    used: Vec<usize>,
+}
+
+/// The vector loops of a nest in order.
+fn vector_loops(nodes: &[Node], found: &mut Vec<VectorLoop>) {
+    for node in nodes {
+        let Node::Loop(l) = node else { continue };
+        let [Node::Store(store)] = &l.body[..] else {
+            vector_loops(&l.body, found);
+            continue;
+        };
+        if matches!(l.mapping, Mapping::Vector(_)) {
+            let read = |(inst, _): &(Inst, _)| match inst {
+                Inst::Read { tensor, .. } => Some(*tensor),
+                _ => None,
+            };
+            let used = store.body.insts.iter().filter_map(read).collect();
+            found.push(VectorLoop { axis: l.axis.clone(), made: vec![store.buffer], used });
         }
     }
 }

@@ -43,15 +43,32 @@ pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<Str
 /// Estimated work of one point of a stage, in quarters of a simple vector operation.
 pub(super) fn work(stage: &Stage) -> i64 {
     let of = |inst: &Inst| match inst {
-        Inst::Unary(op, _) => match op {
-            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not | UnaryOp::Sign | UnaryOp::IsNan => 1,
-            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sqrt => 2,
-            _ => 16,
-        },
+        Inst::Unary(UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sqrt, _) => 2,
+        inst if is_function(inst) => 16,
         Inst::Const(_) => 0,
         _ => 1,
     };
     2 + stage.store.body.insts.iter().map(|(i, _)| of(i)).sum::<i64>()
+}
+
+/// Whether an instruction is a function of many operations.
+pub(super) fn is_function(inst: &Inst) -> bool {
+    match inst {
+        Inst::Unary(op, _) => !matches!(
+            op,
+            UnaryOp::Neg
+                | UnaryOp::Abs
+                | UnaryOp::Not
+                | UnaryOp::Sign
+                | UnaryOp::IsNan
+                | UnaryOp::Floor
+                | UnaryOp::Ceil
+                | UnaryOp::Round
+                | UnaryOp::Trunc
+                | UnaryOp::Sqrt
+        ),
+        _ => false,
+    }
 }
 
 /// Bytes of the widest type with which a stage computes along the vector axis.

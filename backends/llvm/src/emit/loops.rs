@@ -140,9 +140,12 @@ impl<'c> Emitter<'_, 'c> {
         // First point that no loop of whole vectors reaches; the region of each loop is built before
         // the loop, so that reductions can be set up in front of the first.
         let n = self.scalar(extent)?;
-        let long = width * ACCUMULATORS as i64;
+        // Vectors of several registers are as many accumulators already.
+        let registers = (lanes * 32 / self.platform.vector_bits().max(32)).max(1) as usize;
+        let accumulators = (ACCUMULATORS / registers).max(1);
+        let long = width * accumulators as i64;
         let accumulators =
-            if reduces && extent.as_const().is_none_or(|n| n >= 2 * long) { ACCUMULATORS } else { 1 };
+            if reduces && extent.as_const().is_none_or(|n| n >= 2 * long) { accumulators } else { 1 };
         let chunk = width * accumulators as i64;
         let floor = |e: &Self, to: i64| match extent.as_const() {
             Some(n) => e.b.int(super::Kind::I64, 1, n / to * to),

@@ -233,6 +233,7 @@ impl<'c> Emitter<'_, 'c> {
     pub(super) fn streams(&self, buffer: usize, offset: &Expr) -> bool {
         let Some(step) = &self.vector else { return false };
         let bytes = memory_kind(self.storage[buffer].dtype).bits() / 8 * step.lanes;
+        // Buffers begin at a line, and so does every vector of whole lines or of a part that divides one.
         let lanes = i64::from(step.lanes);
         let whole = |rest: Expr| {
             rest.constant() % lanes == 0
@@ -240,7 +241,7 @@ impl<'c> Emitter<'_, 'c> {
         };
         self.b.streams()
             && self.nest.streamed.contains(&buffer)
-            && matches!(bytes, 16 | 32 | 64)
+            && matches!(bytes, 16 | 32 | 64 | 128 | 256)
             && offset.split_axis(&step.axis).is_some_and(|(stride, rest)| stride.is(1) && whole(rest))
     }
 

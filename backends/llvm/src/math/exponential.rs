@@ -2,7 +2,7 @@
 //!
 //! x = n ln 2 + r with |r| at most ln(2) / 2; e^r = 1 + r + r^2 P(r).
 
-use super::{exponent_bias, mantissa_bits, nearest, odd, polynomial};
+use super::{exponent_bias, mantissa_bits, nearest, odd, polynomial, table};
 use crate::emit::builder::{Builder, Cmp, Kind, Val};
 use std::f64::consts::LOG2_E;
 
@@ -26,7 +26,7 @@ const DOUBLE: [f64; 11] = [
 ];
 
 /// ln 2 in two parts, the first with zeros at its end, per type.
-const LN2_SINGLE: (f64, f64) = (0.693359375, -2.121_944_400_546_905_8e-4);
+pub(super) const LN2_SINGLE: (f64, f64) = (0.693359375, -2.121_944_400_546_905_8e-4);
 const LN2_DOUBLE: (f64, f64) = (0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10);
 
 /// e^r - 1 and n.
@@ -55,21 +55,15 @@ fn scale<'c>(b: &Builder<'c>, x: Val<'c>, n: Val<'c>) -> Val<'c> {
 }
 
 /// `x` within the range outside which the result is 0 or infinite anyway; NaN stays.
-fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
+pub(super) fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     let (low, high) = if x.kind == Kind::F32 { (-105.0, 89.0) } else { (-747.0, 710.5) };
     b.clamp(x, low, high)
 }
 
 /// e^x.
 pub(super) fn exp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
-    if b.scales_by_powers(x) {
-        let x = clamp(b, x);
-        let n = b.math("math.roundeven", b.mul(x, b.like(x, LOG2_E)));
-        let r = b.fma(n, b.like(x, -LN2_SINGLE.0), x);
-        let r = b.fma(n, b.like(x, -LN2_SINGLE.1), r);
-        let p = polynomial(b, r, &SINGLE);
-        let e = b.fma(b.fma(p, r, b.like(r, 1.0)), r, b.like(r, 1.0));
-        return b.scale_by_power(e, n);
+    if b.has_tables(x) {
+        return table::exp(b, x);
     }
     exp_scaled(b, x, 0)
 }

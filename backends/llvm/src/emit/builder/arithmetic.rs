@@ -3,8 +3,11 @@
 use super::{Builder, Cmp, Kind, Val};
 use melior::ir::{
     Attribute,
-    attribute::{DenseI32ArrayAttribute, StringAttribute},
+    attribute::{DenseElementsAttribute, DenseI32ArrayAttribute, FloatAttribute, StringAttribute},
 };
+
+/// Elements of a table that one instruction looks up.
+const TABLE_LANES: u32 = 16;
 
 impl<'c> Builder<'c> {
     fn binary(&self, name: &str, a: Val<'c>, b: Val<'c>, attributes: &[(&str, Attribute<'c>)]) -> Val<'c> {
@@ -185,16 +188,61 @@ impl<'c> Builder<'c> {
         self.intrinsic(&name, &[a], (kind, a.lanes))
     }
 
-    /// Whether the machine has [`Builder::scale_by_power`] for vectors like `x`.
-    pub fn scales_by_powers(&self, x: Val<'c>) -> bool {
-        self.avx512 && (x.kind, x.lanes) == (Kind::F32, 16)
+    /// Whether the machine has [`Builder::scale_by_power`] and [`Builder::lookup`] for vectors like `x`.
+    pub fn has_tables(&self, x: Val<'c>) -> bool {
+        self.avx512 && x.kind == Kind::F32 && x.lanes >= TABLE_LANES && x.lanes.is_multiple_of(TABLE_LANES)
     }
 
-    /// `x * 2^n` for whole `n`, rounded once.
+    /// `x * 2^floor(n)`, rounded once.
     pub fn scale_by_power(&self, x: Val<'c>, n: Val<'c>) -> Val<'c> {
         const ROUND_AS_SET: i64 = 4;
         let (all, rounding) = (self.int(Kind::I16, 1, -1), self.int(Kind::I32, 1, ROUND_AS_SET));
-        self.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", &[x, n, x, all, rounding], (x.kind, x.lanes))
+        self.by_registers([x, n], |[x, n]| {
+            let operands = [x, n, x, all, rounding];
+            self.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", &operands, (x.kind, x.lanes))
+        })
+    }
+
+    /// The elements of a table that the low 4 bits of `index` number.
+    pub fn lookup(&self, table: &[f32; TABLE_LANES as usize], index: Val<'c>) -> Val<'c> {
+        let shape = (Kind::F32, TABLE_LANES);
+        let elements = table
+            .map(|value| FloatAttribute::new(self.context, self.ty(Kind::F32, 1), f64::from(value)).into());
+        let ty = self.ty(shape.0, shape.1);
+        let value = DenseElementsAttribute::new(ty, &elements).expect("as many elements as lanes");
+        let table = self.one("arith.constant", &[], shape, &[("value", value.into())]);
+        self.by_registers([index], |[index]| {
+            self.intrinsic("llvm.x86.avx512.permvar.sf.512", &[table, index], shape)
+        })
+    }
+
+    /// Applies what takes vectors of one register to wider ones, part by part.
+    fn by_registers<const N: usize>(
+        &self,
+        operands: [Val<'c>; N],
+        apply: impl Fn([Val<'c>; N]) -> Val<'c>,
+    ) -> Val<'c> {
+        let lanes = operands[0].lanes;
+        let parts = (0..lanes).step_by(TABLE_LANES as usize).map(|first| {
+            let part = |x: Val<'c>| self.shuffle(x, x, first..(first + TABLE_LANES).min(lanes));
+            apply(operands.map(|x| if lanes == TABLE_LANES { x } else { part(x) }))
+        });
+        let mut parts: Vec<_> = parts.collect();
+        while parts.len() > 1 {
+            let join = |pair: &[Val<'c>]| match pair {
+                [a, b] => self.shuffle(*a, *b, 0..a.lanes + b.lanes),
+                _ => pair[0],
+            };
+            parts = parts.chunks(2).map(join).collect();
+        }
+        parts[0]
+    }
+
+    /// Lanes of two vectors of one length, numbered through.
+    fn shuffle(&self, a: Val<'c>, b: Val<'c>, lanes: std::ops::Range<u32>) -> Val<'c> {
+        let mask: Vec<i32> = lanes.map(|lane| lane as i32).collect();
+        let attribute = DenseI32ArrayAttribute::new(self.context, &mask).into();
+        self.one("llvm.shufflevector", &[a, b], (a.kind, mask.len() as u32), &[("mask", attribute)])
     }
 
     /// Calls an intrinsic without operands and result.

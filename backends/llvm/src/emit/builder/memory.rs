@@ -61,9 +61,11 @@ impl<'c> Builder<'c> {
         self.op("llvm.store", &[value.raw, pointer.raw], &[], &[("alignment", align)], Vec::new());
     }
 
-    /// A store of consecutive elements around the caches; the address is a multiple of the vector's size.
+    /// A store of consecutive elements around the caches; the address is a multiple of the vector's size, or of a
+    /// line if that is less.
     pub fn stream(&self, value: Val<'c>, pointer: Val<'c>) {
-        let align = self.int_attr(64, i64::from(value.kind.bits() / 8 * value.lanes));
+        const LINE: u32 = 64;
+        let align = self.int_attr(64, i64::from((value.kind.bits() / 8 * value.lanes).min(LINE)));
         let past = Attribute::unit(self.context);
         let attributes = [("alignment", align), ("nontemporal", past)];
         self.op("llvm.store", &[value.raw, pointer.raw], &[], &attributes, Vec::new());

@@ -1,0 +1,189 @@
+//! Simplifies the scalar programs of kernels: division by a constant, chains of constant factors, values that
+//! nothing uses.
+//!
+//! ```text
+//! y[i] = x[i] / 1.4142135    becomes    y[i] = x[i] * 0.70710677
+//! y[i] = x[i] * 0.5 * 1.7    becomes    y[i] = x[i] * 0.85
+//! ```
+//!
+//! Each replacement may change a float's last bit. Where that could show, in a body that rounds, compares or
+//! converts, only the exact ones are made: factors that are powers of two.
+
+use super::uses::kernel_of;
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{
+    dtype::DType,
+    expr::{Atom, Expr},
+    kernel::Kernel,
+    program::{Program, Step},
+    scalar::{BinaryOp, Body, Constant, Inst, UnaryOp, ValueId},
+};
+use std::sync::Arc;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "simplify-scalars",
+    summary: "merge constant factors and divisors in the scalar programs of kernels",
+    run: Run::Tensor(|program| Ok(run(program))),
+};
+
+/// Largest binary exponent of a factor, in size: products of two stay far from overflow.
+const MAX_EXPONENT: f64 = 30.0;
+
+/// Runs the pass; returns the number of bodies that changed.
+pub fn run(program: &mut Program) -> usize {
+    let mut changed = 0;
+    for at in 0..program.steps.len() {
+        let Some((kernel, _)) = kernel_of(program, at) else { continue };
+        let Some((simple, count)) = simplify(kernel) else { continue };
+        if let Step::Kernel { kernel, .. } = &mut program.steps[at] {
+            *kernel = Arc::new(simple);
+            changed += count;
+        }
+    }
+    changed
+}
+
+/// The kernel with simple bodies and how many those are; `None` if all are simple already.
+fn simplify(kernel: &Kernel) -> Option<(Kernel, usize)> {
+    let bodies: Vec<_> =
+        kernel.computes.iter().map(|c| Some(simplified(&c.body)).filter(|b| *b != c.body)).collect();
+    let count = bodies.iter().flatten().count();
+    let mut simple = kernel.clone();
+    for (compute, body) in simple.computes.iter_mut().zip(bodies) {
+        compute.body = body.unwrap_or_else(|| std::mem::take(&mut compute.body));
+    }
+    (count > 0).then_some((simple, count))
+}
+
+/// The body with its factors merged; the body itself if there are none.
+fn simplified(body: &Body) -> Body {
+    let exact_only = body.insts.iter().any(|(inst, _)| shows_last_bits(inst));
+    let mut merged = Body::default();
+    let mut map: Vec<ValueId> = Vec::with_capacity(body.insts.len());
+    let mut any = false;
+    for (inst, dtype) in &body.insts {
+        let inst = renumbered(inst, &map);
+        let (inst, of_factor) = match factor_of(&merged, &inst, *dtype, exact_only) {
+            Some((x, factor)) => (Inst::Binary(BinaryOp::Mul, x, merged.constant(factor)), true),
+            None => (inst, false),
+        };
+        any |= of_factor;
+        map.push(merged.push(inst, *dtype));
+    }
+    if !any {
+        return body.clone();
+    }
+    merged.result = map[body.result as usize];
+    without_unused(&merged)
+}
+
+/// Whether a last bit of an operand may decide about more than a last bit of the result.
+fn shows_last_bits(inst: &Inst) -> bool {
+    match inst {
+        Inst::Unary(op, _) => matches!(
+            op,
+            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sign | UnaryOp::Not
+        ),
+        Inst::Binary(op, ..) => matches!(op, BinaryOp::Mod | BinaryOp::Rem),
+        Inst::Compare(..) | Inst::Select(..) | Inst::Cast(_) | Inst::Index(_) => true,
+        Inst::Const(_) | Inst::Read { .. } => false,
+    }
+}
+
+/// `x` and the one factor of which `inst` is the product, if it is another instruction now.
+fn factor_of(body: &Body, inst: &Inst, dtype: DType, exact_only: bool) -> Option<(ValueId, Constant)> {
+    if !matches!(dtype, DType::F32 | DType::F64) {
+        return None;
+    }
+    let number = |v: ValueId| match body.insts[v as usize].0 {
+        Inst::Const(c) => Some(c.element().to_f64()),
+        _ => None,
+    };
+    let product = |inst: &Inst| match *inst {
+        Inst::Binary(BinaryOp::Mul, a, b) => match (number(a), number(b)) {
+            (None, Some(factor)) => Some((a, factor)),
+            (Some(factor), None) => Some((b, factor)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let (mut x, mut factor, divides) = match *inst {
+        Inst::Binary(BinaryOp::Div, a, b) if number(a).is_none() => (a, 1.0 / number(b)?, true),
+        _ => product(inst).map(|(x, factor)| (x, factor, false))?,
+    };
+    let allowed =
+        |f: f64| f.abs().log2().abs() <= MAX_EXPONENT && (!exact_only || f.abs().log2().fract() == 0.0);
+    if !allowed(factor) {
+        return None;
+    }
+    let inner = product(&body.insts[x as usize].0).filter(|(_, inner)| allowed(*inner));
+    if let Some((of, inner)) = inner {
+        (x, factor) = (of, factor * inner);
+    }
+    (divides || inner.is_some()).then(|| (x, Constant::float(dtype, factor)))
+}
+
+/// An instruction with its operands renumbered.
+fn renumbered(inst: &Inst, map: &[ValueId]) -> Inst {
+    let at = |v: &ValueId| map[*v as usize];
+    let rewrite = |e: &Expr| {
+        e.substitute(&|atom| match atom {
+            Atom::Value(v) => Some(Expr::value(map[*v as usize])),
+            _ => None,
+        })
+    };
+    match inst {
+        Inst::Const(c) => Inst::Const(*c),
+        Inst::Index(e) => Inst::Index(rewrite(e)),
+        Inst::Read { tensor, index, outside } => {
+            Inst::Read { tensor: *tensor, index: index.iter().map(rewrite).collect(), outside: *outside }
+        }
+        Inst::Unary(op, a) => Inst::Unary(*op, at(a)),
+        Inst::Binary(op, a, b) => Inst::Binary(*op, at(a), at(b)),
+        Inst::Compare(p, a, b) => Inst::Compare(*p, at(a), at(b)),
+        Inst::Select(c, a, b) => Inst::Select(at(c), at(a), at(b)),
+        Inst::Cast(a) => Inst::Cast(at(a)),
+    }
+}
+
+/// The values that an instruction uses.
+fn operands(inst: &Inst) -> Vec<ValueId> {
+    let in_index = |e: &Expr, used: &mut Vec<ValueId>| {
+        e.any_atom(&mut |atom| {
+            if let Atom::Value(v) = atom {
+                used.push(*v);
+            }
+            false
+        });
+    };
+    let mut used = Vec::new();
+    match inst {
+        Inst::Const(_) => {}
+        Inst::Index(e) => in_index(e, &mut used),
+        Inst::Read { index, .. } => index.iter().for_each(|e| in_index(e, &mut used)),
+        Inst::Unary(_, a) | Inst::Cast(a) => used.push(*a),
+        Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => used.extend([*a, *b]),
+        Inst::Select(c, a, b) => used.extend([*c, *a, *b]),
+    }
+    used
+}
+
+/// The body with only the instructions on which its result depends.
+fn without_unused(body: &Body) -> Body {
+    let mut used = vec![false; body.insts.len()];
+    used[body.result as usize] = true;
+    for at in (0..body.insts.len()).rev().collect::<Vec<_>>() {
+        if used[at] {
+            operands(&body.insts[at].0).iter().for_each(|v| used[*v as usize] = true);
+        }
+    }
+    let mut kept = Body::default();
+    let mut map: Vec<ValueId> = Vec::with_capacity(body.insts.len());
+    for ((inst, dtype), used) in body.insts.iter().zip(&used) {
+        // What nothing uses gets a number that nothing asks for.
+        map.push(if *used { kept.push(renumbered(inst, &map), *dtype) } else { 0 });
+    }
+    kept.result = map[body.result as usize];
+    kept
+}
