@@ -19,6 +19,7 @@
 //! | [`pack()`] | a constant operand packed at compile time |
 //! | [`alias()`] | a temporary in the memory of another |
 //! | [`stream()`] | an output written around the caches |
+//! | [`pipeline()`] | what a later iteration of a loop reads is fetched early |
 //! | [`place()`] | a temporary in registers, scratch or shared memory |
 //! | [`tensorize()`] | a register tile becomes a contraction micro-kernel |
 //! | [`skip()`] | guards in place of reads out of bounds, where these change nothing |
@@ -40,6 +41,7 @@ mod pack;
 mod panel;
 mod peel;
 mod permute;
+mod pipeline;
 mod place;
 mod predicate;
 mod ranges;
@@ -67,6 +69,7 @@ pub use naive::{identity, naive};
 pub use pack::pack;
 pub use peel::{MAX_PEEL, peel};
 pub use permute::permute;
+pub use pipeline::pipeline;
 pub use place::{MAX_REGISTER_ELEMENTS, place};
 pub use predicate::predicate;
 pub use remainder::remainder;

@@ -15,6 +15,7 @@ mod attention;
 mod contraction;
 mod loops;
 mod operand;
+mod pipeline;
 mod plan;
 mod register_tile;
 mod stages;
@@ -78,6 +79,7 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
     }
     let (variant, mut plan) = loops::plan(kernel, naive, machine);
     stream_large(&mut plan, machine);
+    pipeline::rows(&mut plan, machine);
     Ok((variant.into(), plan))
 }
 

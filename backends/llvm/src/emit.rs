@@ -96,8 +96,6 @@ pub struct Emitter<'e, 'c> {
     reductions: Vec<reduction::Scope<'c>>,
     /// Scalar expressions already emitted, per open block.
     memo: Vec<BTreeMap<Expr, Val<'c>>>,
-    /// Whether the store that is being emitted combines.
-    combining: bool,
     /// Values of the body that is being evaluated.
     values: Vec<(Val<'c>, DType)>,
 }
@@ -123,7 +121,6 @@ pub fn emit<'c>(
         vector: None,
         reductions: Vec::new(),
         memo: vec![BTreeMap::new()],
-        combining: false,
         values: Vec::new(),
     };
     emitter.place_buffers(inputs)?;

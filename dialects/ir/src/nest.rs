@@ -155,6 +155,19 @@ pub struct Packing {
     pub index: Vec<Expr>,
 }
 
+/// What a later iteration of a loop reads is fetched while an earlier one computes. A hint: it changes no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Index of the buffer, an input.
+    pub buffer: usize,
+    /// The loop.
+    pub axis: Name,
+    /// By how many iterations the one that reads is later; nothing is fetched beyond the last.
+    pub ahead: u32,
+    /// The vector loop inside it, reading the buffer, of which every vector fetches its later counterpart.
+    pub with: Name,
+}
+
 /// A kernel's loops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoopNest {
@@ -172,6 +185,8 @@ pub struct LoopNest {
     pub packings: Vec<Packing>,
     /// Outputs that are larger than the caches, ascending: written around them where the machine can.
     pub streamed: Vec<usize>,
+    /// Reads that are begun ahead of time.
+    pub fetches: Vec<Fetch>,
 }
 
 impl LoopNest {

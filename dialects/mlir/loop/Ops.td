@@ -44,6 +44,18 @@ def Loop_PackOp : Loop_Op<"pack"> {
   let assemblyFormat = "$target `from` custom<Index>($source_dims) `at` custom<Index>($index) attr-dict";
 }
 
+def Loop_FetchOp : Loop_Op<"fetch"> {
+  let summary = "Begins reads ahead of time";
+  let description = [{
+    While an iteration of a loop computes, every vector of the loop `with` fetches what `ahead` iterations later is
+    read in its place. Nothing is fetched for iterations that do not exist, and no value changes.
+
+    Example: `loop.fetch %x of "exp.i0" ahead 1 with "exp.i1"`
+  }];
+  let arguments = (ins Te_Tensor:$buffer, StrAttr:$axis, I32Attr:$ahead, StrAttr:$with);
+  let assemblyFormat = "$buffer `of` $axis `ahead` $ahead `with` $with attr-dict";
+}
+
 def Loop_ForOp : Loop_Op<"for", [SingleBlock, NoTerminator]> {
   let summary = "A loop";
   let description = [{

@@ -13,7 +13,9 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Role,
-    nest::{Buffer, ContractionTile, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand},
+    nest::{
+        Buffer, ContractionTile, Fetch, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand,
+    },
 };
 use std::{collections::HashMap, fmt::Write};
 
@@ -71,6 +73,17 @@ pub(crate) fn write(nest: &LoopNest) -> Result<String> {
             writer.buffer(packing.target)?,
             text::exprs(&packing.source_dims)?,
             text::exprs(&packing.index)?
+        )
+        .expect("strings grow");
+    }
+    for fetch in &nest.fetches {
+        writeln!(
+            text,
+            "\"loop.fetch\"({}) <{{axis = {}, ahead = {} : i32, with = {}}}> : ({TENSOR}) -> ()",
+            writer.buffer(fetch.buffer)?,
+            quote(&fetch.axis),
+            fetch.ahead as i32,
+            quote(&fetch.with)
         )
         .expect("strings grow");
     }
@@ -175,6 +188,7 @@ pub(crate) fn read(op: Op<'_>) -> Result<LoopNest> {
         body: Vec::new(),
         packings: Vec::new(),
         streamed: Vec::new(),
+        fetches: Vec::new(),
     };
     let mut tensors = HashMap::new();
     let mut rest = Vec::new();
@@ -196,6 +210,13 @@ pub(crate) fn read(op: Op<'_>) -> Result<LoopNest> {
                 let (target, _) = scope.tensor(op, op.operands().next())?;
                 let source_dims = field(op, "source_dims", exprs)?;
                 nest.packings.push(Packing { target, source_dims, index: field(op, "index", exprs)? });
+            }
+            "loop.fetch" => {
+                let scope = Scope { tensors: &tensors, axes: &[] };
+                let (buffer, _) = scope.tensor(op, op.operands().next())?;
+                let ahead = field(op, "ahead", |a| int(a).map(|v| v as u32))?;
+                let (axis, with) = (field(op, "axis", name)?, field(op, "with", name)?);
+                nest.fetches.push(Fetch { buffer, axis, ahead, with });
             }
             _ => rest.push(op),
         }

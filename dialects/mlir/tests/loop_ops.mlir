@@ -6,6 +6,7 @@ module {
     %acc = loop.buffer "acc" temporary register [6, 16] : f32
     %s = loop.buffer "s" temporary shared [] : f32
     loop.pack %w from [64, 64] at ["%p1", "%p0 * 16 + %p2"]
+    loop.fetch %x of "t" ahead 2 with "v"
     loop.for b to "floordiv(n + 5, 6)" block(0) {
       loop.for t to 4 thread(1) {
         loop.tile %acc 6 by 16 over 64 a %x["%b * 384", 64, 1] a_rows "n - %b * 6" b %w["%t * 1024", 1, 16]

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "simplify-scalars",
     summary: "merge constant factors and divisors in the scalar programs of kernels",
-    run: Run::Tensor(|program| Ok(run(program))),
+    run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
 /// Largest binary exponent of a factor, in size: products of two stay far from overflow.

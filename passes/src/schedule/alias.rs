@@ -46,6 +46,7 @@ pub fn alias(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     };
     renumber(&mut aliased.body, &map);
     aliased.streamed.iter_mut().for_each(map);
+    aliased.fetches.iter_mut().for_each(|f| map(&mut f.buffer));
     aliased.packings.iter_mut().for_each(|p| map(&mut p.target));
     Ok(aliased)
 }

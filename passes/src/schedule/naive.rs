@@ -52,6 +52,7 @@ pub fn naive(kernel: &Kernel) -> Result<LoopNest> {
         body: Vec::new(),
         packings: Vec::new(),
         streamed: Vec::new(),
+        fetches: Vec::new(),
     };
     for compute in &kernel.computes {
         let nodes = stages(compute, &nest, &position).map_err(|what| {

@@ -12,6 +12,7 @@ use super::{
     pack::pack,
     peel::peel,
     permute::permute,
+    pipeline::{keeps_loops, pipeline},
     place::place,
     predicate::predicate,
     remainder::remainder,
@@ -65,6 +66,9 @@ pub enum Step {
     Alias { buffer: Name, into: Name },
     /// An output written around the caches; `stream(y)`.
     Stream { buffer: Name },
+    /// What a later iteration of a loop reads is fetched by the vectors of a loop inside;
+    /// `pipeline(x, exp.i0, 1, exp.i1)`.
+    Pipeline { buffer: Name, axis: Name, ahead: u32, with: Name },
     /// Where a temporary lives; `place(acc, register)`.
     Place { buffer: Name, space: Space },
     /// A contraction micro-kernel; `tensorize(conv.m.i, conv.n.i, conv.k, 16)`.
@@ -102,6 +106,7 @@ impl Step {
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
             Step::Alias { buffer, into } => alias(nest, buffer, into),
             Step::Stream { buffer } => stream(nest, buffer),
+            Step::Pipeline { buffer, axis, ahead, with } => pipeline(nest, buffer, axis, *ahead, with),
             Step::Place { buffer, space } => place(nest, buffer, *space),
             Step::Tensorize { m, n, k, lanes } => tensorize(nest, m, n, k, *lanes),
             Step::Skip { buffer } => skip(nest, buffer),
@@ -109,6 +114,7 @@ impl Step {
             Step::Peel { axis, first, last } => peel(nest, axis, *first, *last),
             Step::Permute { buffer, dims } => permute(nest, buffer, dims),
         };
+        let result = result.and_then(|nest| keeps_loops(&nest).map(|()| nest));
         result.map_err(|d| Diagnostic { message: format!("{self}: {}", d.message), ..d })
     }
 }
@@ -137,6 +143,9 @@ impl fmt::Display for Step {
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
             Step::Alias { buffer, into } => write!(f, "alias({buffer}, {into})"),
             Step::Stream { buffer } => write!(f, "stream({buffer})"),
+            Step::Pipeline { buffer, axis, ahead, with } => {
+                write!(f, "pipeline({buffer}, {axis}, {ahead}, {with})")
+            }
             Step::Place { buffer, space } => write!(f, "place({buffer}, {})", space_name(*space)),
             Step::Tensorize { m, n, k, lanes } => write!(f, "tensorize({m}, {n}, {k}, {lanes})"),
             Step::Skip { buffer } => write!(f, "skip({buffer})"),
@@ -219,6 +228,10 @@ impl FromStr for Step {
             "pack" => at_least(2).map(|()| Step::Pack { buffer: word(0), axes: words(1) }),
             "alias" => count(2).map(|()| Step::Alias { buffer: word(0), into: word(1) }),
             "stream" => count(1).map(|()| Step::Stream { buffer: word(0) }),
+            "pipeline" => {
+                count(4)?;
+                Ok(Step::Pipeline { buffer: word(0), axis: word(1), ahead: number(2)?, with: word(3) })
+            }
             "place" => {
                 count(2)?;
                 let space = match args[1] {
@@ -244,7 +257,7 @@ impl FromStr for Step {
                 Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias and stream")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias, stream and pipeline")),
         }
     }
 }

@@ -26,7 +26,6 @@ impl<'c> Emitter<'_, 'c> {
                 _ => None,
             };
             e.when(some, |e| {
-                e.combining = store.combine.is_some();
                 let outer = std::mem::take(&mut e.values);
                 let result = e.body(&store.body, mask).and_then(|value| e.put(store, value, mask));
                 e.values = outer;

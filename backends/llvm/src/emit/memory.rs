@@ -8,10 +8,13 @@ use mlcc_ir::{
     diagnostic::Result,
     dtype::DType,
     expr::{Atom, Expr},
-    nest::Space,
+    nest::{LoopNest, Node, Space},
     scalar::Constant,
     tensor::Element,
 };
+
+/// Bytes of a cache line.
+const LINE: i64 = 64;
 
 /// How an element lies in memory.
 #[must_use]
@@ -208,22 +211,35 @@ impl<'c> Emitter<'_, 'c> {
         Ok(self.loaded(raw, dtype))
     }
 
-    /// Fetches what the next row needs, where operands come from memory and rows are read more than once: their
-    /// first reading would wait for each line.
+    /// Fetches the counterpart of a vector in a later iteration, where the nest says so. In the last iterations,
+    /// which have none, the vector itself, which is there.
     fn fetch_ahead(&mut self, buffer: usize, offset: &Expr, at: Val<'c>) -> Result<()> {
-        let same = |&id: &usize| self.storage[id].dims == self.storage[buffer].dims;
-        if !self.b.streams() || self.combining || !self.nest.streamed.iter().any(same) {
-            return Ok(());
-        }
-        let vector = self.vector.as_ref().map(|v| v.axis.clone());
-        let distance = self.axes.iter().rev().filter(|a| Some(&a.name) != vector.as_ref()).find_map(|a| {
-            let (distance, _) = offset.split_axis(&a.name)?;
-            distance.as_const().filter(|d| *d != 0)
-        });
-        if let Some(distance) = distance {
+        let Some(step) = self.vector.clone() else { return Ok(()) };
+        let nest = self.nest;
+        for fetch in nest.fetches.iter().filter(|f| f.buffer == buffer && f.with == step.axis) {
+            let axis = self.axes.iter().find(|a| a.name == fetch.axis).map(|a| a.binding);
+            let now = match axis {
+                Some(super::Binding::Scalar(now)) => now,
+                Some(super::Binding::Vector) => step.base,
+                Some(super::Binding::Constant(_)) | None => continue,
+            };
+            let distance = offset.split_axis(&fetch.axis).map(|(distance, _)| distance);
+            let Some(distance) = distance.filter(|d| !self.varies(d)) else { continue };
+            let ahead = i64::from(fetch.ahead);
+            let distance = self.scalar(&(distance * Expr::from(ahead)))?;
+            let extent = self.resolve(&extent_of(nest, &fetch.axis));
+            let extent = self.scalar(&extent)?;
+            let later = self.b.add(now, self.b.int(Kind::I64, 1, ahead));
+            let exists = self.b.compare(Cmp::Lt, later, extent);
+            let distance = self.b.select(exists, distance, self.b.int(Kind::I64, 1, 0));
             let kind = memory_kind(self.storage[buffer].dtype);
-            let next = self.element(at, kind, &Expr::from(distance), false)?;
-            self.b.prefetch(next);
+            let later = self.b.address(at, distance, kind, false);
+            let bytes = i64::from(kind.bits() / 8 * step.lanes);
+            for line in (0..bytes).step_by(LINE as usize) {
+                let line = self.b.int(Kind::I64, 1, line);
+                let line = self.b.address(later, line, Kind::I8, false);
+                self.b.prefetch(line);
+            }
         }
         Ok(())
     }
@@ -278,6 +294,19 @@ impl<'c> Emitter<'_, 'c> {
             _ => self.b.int(kind, lanes, constant.bits as i64),
         }
     }
+}
+
+/// The extent of a nest's loop.
+fn extent_of(nest: &LoopNest, axis: &str) -> Expr {
+    let mut extent = Expr::from(0);
+    nest.visit(&mut |node| {
+        if let Node::Loop(l) = node
+            && *l.axis == *axis
+        {
+            extent = l.extent.clone();
+        }
+    });
+    extent
 }
 
 /// Undoes `d * floordiv(x, d) + mod(x, d) = x`: an axis that a schedule fused and a read takes apart

@@ -53,6 +53,7 @@ pub fn nest(name: &str, symbols: &[&str], buffers: Vec<Buffer>, body: Vec<Node>)
         buffers,
         body,
         streamed: vec![],
+        fetches: vec![],
         packings: Vec::new(),
     }
 }

@@ -64,6 +64,7 @@ fn nest(buffers: Vec<Buffer>, body: Vec<Node>) -> LoopNest {
         body,
         packings: vec![],
         streamed: vec![],
+        fetches: vec![],
     }
 }
 

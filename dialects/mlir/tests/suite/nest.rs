@@ -9,7 +9,9 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::{Combine, Role},
-    nest::{Buffer, ContractionTile, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand},
+    nest::{
+        Buffer, ContractionTile, Fetch, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand,
+    },
     scalar::{BinaryOp, Body, Constant},
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
@@ -99,6 +101,14 @@ fn random_nest(random: &mut Random) -> LoopNest {
         symbols: (0..random.below(3)).map(|_| random.name().into()).collect(),
         body: random_nodes(random, &ranks, &mut Vec::new(), 3),
         streamed: (0..ranks.len()).filter(|_| random.below(4) == 0).collect(),
+        fetches: (0..random.below(3))
+            .map(|_| Fetch {
+                buffer: random.below(ranks.len()),
+                axis: random.name().into(),
+                ahead: random.below(9) as u32,
+                with: random.name().into(),
+            })
+            .collect(),
         buffers,
         packings,
     }
@@ -199,6 +209,7 @@ fn a_nest_reads_well() {
             )],
         )],
         streamed: vec![],
+        fetches: vec![],
         packings: vec![Packing {
             target: 1,
             source_dims: vec![256.into(), n],
