@@ -19,6 +19,7 @@ use std::f64::consts::LOG2_E;
 const ERF_LIMIT: f64 = 3.874_999_8;
 
 /// Coefficient k of the polynomial around j / 4 at `[k][j]`.
+#[expect(clippy::approx_constant, reason = "fitted, not 2 / sqrt(pi)")]
 const ERF: [[f32; 16]; 5] = [
     [
         1.128_379_2,
