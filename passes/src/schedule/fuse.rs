@@ -79,9 +79,23 @@ pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
 }
 
 /// Merges neighbouring dimensions of buffers where that takes quotients and remainders away from every
-/// access.
+/// access. Only a buffer with an access that has some can gain, which is what makes this cheap in nests of
+/// thousands of stages.
 fn flatten(mut nest: LoopNest) -> LoopNest {
-    for buffer in 0..nest.buffers.len() {
+    let mut divided = vec![false; nest.buffers.len()];
+    nest.visit(&mut |node| {
+        let Node::Store(s) = node else { return };
+        let mut note = |buffer: usize, index: &[Expr]| {
+            divided[buffer] |= index.iter().any(|e| super::ranges::quotients(e) > 0);
+        };
+        note(s.buffer, &s.index);
+        for (inst, _) in &s.body.insts {
+            if let Inst::Read { tensor, index, .. } = inst {
+                note(*tensor, index);
+            }
+        }
+    });
+    for buffer in (0..nest.buffers.len()).filter(|&b| divided[b]) {
         let mut d = 0;
         while d + 1 < nest.buffers[buffer].dims.len() {
             if flattens(&nest, buffer, d) {
