@@ -7,7 +7,7 @@ Makes a model for each kernel, and measures it as compare.py does: all engines i
 as medians over the rounds, the error against ONNX Runtime. Kernels whose operands are larger than four
 times the last cache are also compared with the memory's bandwidth: bytes read and written per second, as a
 share of what a copy of 512 MB in all reaches in the same run, with cached or with non-temporal stores,
-whichever is faster (copy.c). `--write` puts the table between the markers in a Markdown file.
+whichever is faster, in the median of some rounds (copy.c). `--write` puts the table between the markers in a Markdown file.
 """
 import argparse
 import math
