@@ -14,7 +14,6 @@
 //! | [`predicate()`] | a constant extent with guards |
 //! | [`remainder()`] | the iteration in which an inner loop is shorter apart |
 //! | [`cache_read()`] | an operand through a panel in scratch memory |
-//! | [`cache_region()`] | the part of an operand that windows read, each element once, in scratch memory |
 //! | [`cache_write()`] | an output through a temporary |
 //! | [`pack()`] | a constant operand packed at compile time |
 //! | [`alias()`] | a temporary in the memory of another |
@@ -30,7 +29,6 @@
 mod access;
 mod alias;
 mod cache_read;
-mod cache_region;
 mod cache_write;
 mod clip;
 mod fuse;
@@ -59,7 +57,6 @@ mod tree;
 
 pub use alias::alias;
 pub use cache_read::cache_read;
-pub use cache_region::cache_region;
 pub use cache_write::cache_write;
 pub use clip::clip;
 pub use fuse::{fuse, fused_name};

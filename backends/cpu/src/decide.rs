@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`windows`] | windows that give contiguous channels: convolution of all kinds, pooling | `sliding` |
 //! | [`attention`] | two products with a softmax between them | `attention` |
-//! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `window`, `direct`, `panel` |
+//! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `direct`, `panel` |
 //! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |
 //!

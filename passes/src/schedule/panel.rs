@@ -1,4 +1,4 @@
-//! What `cache_read`, `cache_region` and `pack` share: a panel that holds the elements an operand is read at, in the
+//! What `cache_read` and `pack` share: a panel that holds the elements an operand is read at, in the
 //! order of some axes.
 
 use super::{ranges::Ranges, tree::each_store};

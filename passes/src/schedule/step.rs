@@ -3,7 +3,6 @@
 use super::{
     alias::alias,
     cache_read::cache_read,
-    cache_region::cache_region,
     cache_write::cache_write,
     clip::clip,
     fuse::fuse,
@@ -55,9 +54,6 @@ pub enum Step {
     Remainder { outer: Name, inner: Name },
     /// An operand through a panel in scratch memory; `cache_read(x, conv.h.o, conv.k, conv.w)`.
     CacheRead { buffer: Name, at: Name, axes: Vec<Name> },
-    /// The part of an operand that is read inside a loop, in scratch memory, the last dimension `pad`
-    /// elements longer; `cache_region(x, conv.h.o, 0)`.
-    CacheRegion { buffer: Name, at: Name, pad: i64 },
     /// An output through a temporary; `cache_write(y)`.
     CacheWrite { buffer: Name },
     /// A constant operand packed at compile time; `pack(w, conv.n.o, conv.k, conv.n.i)`.
@@ -101,7 +97,6 @@ impl Step {
             Step::Predicate { axis, multiple } => predicate(nest, axis, *multiple),
             Step::Remainder { outer, inner } => remainder(nest, outer, inner),
             Step::CacheRead { buffer, at, axes } => cache_read(nest, buffer, at, axes),
-            Step::CacheRegion { buffer, at, pad } => cache_region(nest, buffer, at, *pad),
             Step::CacheWrite { buffer } => cache_write(nest, buffer),
             Step::Pack { buffer, axes } => pack(nest, buffer, axes),
             Step::Alias { buffer, into } => alias(nest, buffer, into),
@@ -138,7 +133,6 @@ impl fmt::Display for Step {
             Step::Predicate { axis, multiple } => write!(f, "predicate({axis}, {multiple})"),
             Step::Remainder { outer, inner } => write!(f, "remainder({outer}, {inner})"),
             Step::CacheRead { buffer, at, axes } => write!(f, "cache_read({buffer}, {at}, {})", list(axes)),
-            Step::CacheRegion { buffer, at, pad } => write!(f, "cache_region({buffer}, {at}, {pad})"),
             Step::CacheWrite { buffer } => write!(f, "cache_write({buffer})"),
             Step::Pack { buffer, axes } => write!(f, "pack({buffer}, {})", list(axes)),
             Step::Alias { buffer, into } => write!(f, "alias({buffer}, {into})"),
@@ -220,10 +214,6 @@ impl FromStr for Step {
             "cache_read" => {
                 at_least(3).map(|()| Step::CacheRead { buffer: word(0), at: word(1), axes: words(2) })
             }
-            "cache_region" => {
-                count(3)?;
-                Ok(Step::CacheRegion { buffer: word(0), at: word(1), pad: i64::from(number(2)?) })
-            }
             "cache_write" => count(1).map(|()| Step::CacheWrite { buffer: word(0) }),
             "pack" => at_least(2).map(|()| Step::Pack { buffer: word(0), axes: words(1) }),
             "alias" => count(2).map(|()| Step::Alias { buffer: word(0), into: word(1) }),
@@ -257,7 +247,7 @@ impl FromStr for Step {
                 Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_region, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias, stream and pipeline")),
+                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias, stream and pipeline")),
         }
     }
 }

@@ -7,7 +7,6 @@
 //! | Variant | from |
 //! |---|---|
 //! | `packed` | a constant operand, packed at compile time into panels as wide as the tile |
-//! | `window` | the same, where rows are pixels whose windows the kernel walks through (a convolution) |
 //! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention) |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
@@ -17,7 +16,6 @@
 
 mod panel;
 mod whole;
-mod window;
 
 use super::{
     operand::work,
@@ -211,10 +209,6 @@ impl<'a> Contraction<'a> {
         self.n = self.fuse_all(self.n.clone(), false);
         self.k = self.fuse_all(self.k.clone(), true);
         let columns = self.columns(constants)?;
-        if columns == Columns::Packed && self.is_windowed() {
-            self.windowed()?;
-            return Some("window");
-        }
         // One axis gives the tile's rows, the others are batches.
         while self.m.len() > 1 {
             self.batch.push(self.m.remove(0));
@@ -224,6 +218,7 @@ impl<'a> Contraction<'a> {
                 while self.n.len() > 1 {
                     self.batch.push(self.n.remove(0));
                 }
+                self.order_reduction()?;
                 self.whole_operand(columns)?;
             }
             Columns::Panel => self.panelled()?,
@@ -235,19 +230,27 @@ impl<'a> Contraction<'a> {
         })
     }
 
+    /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.
+    fn left_stride(&self, axis: &str) -> Option<i64> {
+        let stage = self.stage()?;
+        let (left, index) = left_of(&stage, self.right)?;
+        stride(&self.plan.nest.buffers[left], index, &stage.full(axis))?.as_const()
+    }
+
     /// Bytes between rows of the operand that gives them; 0 if not static.
     fn row_stride(&self) -> i64 {
-        let of = || {
-            let (stage, m) = (self.stage()?, self.m.last()?);
-            let left = stage.store.body.insts.iter().find_map(|(inst, _)| match inst {
-                Inst::Read { tensor, index, .. } if *tensor != self.right => Some((*tensor, index)),
-                _ => None,
-            })?;
-            let buffer = &self.plan.nest.buffers[left.0];
-            let elements = stride(buffer, left.1, &stage.full(m))?.as_const()?;
-            Some(elements * buffer.dtype.size() as i64)
-        };
-        of().unwrap_or(0)
+        let elements = self.m.last().and_then(|m| self.left_stride(m)).unwrap_or(0);
+        elements * self.plan.nest.buffers[self.acc].dtype.size() as i64
+    }
+
+    /// Puts the reduction axis along which rows lie contiguous last, where there are several.
+    fn order_reduction(&mut self) -> Option<()> {
+        // Longer loops first among equals.
+        let distance = |k: &String| (self.left_stride(k).map_or(i64::MAX, i64::abs), -self.count(k));
+        let last = (0..self.k.len()).min_by_key(|&k| distance(&self.k[k]))?;
+        let name = self.k.remove(last);
+        self.k.push(name);
+        Some(())
     }
 
     fn columns(&self, constants: &[Name]) -> Option<Columns> {
@@ -336,6 +339,14 @@ fn operands(body: &Body) -> Option<((usize, &[Expr]), (usize, &[Expr]))> {
 
 fn is_zero(c: Constant) -> bool {
     c.bits == 0
+}
+
+/// The operand that gives the rows of a product, and its index.
+fn left_of(stage: &Stage, right: usize) -> Option<(usize, &[Expr])> {
+    stage.store.body.insts.iter().find_map(|(inst, _)| match inst {
+        Inst::Read { tensor, index, .. } if *tensor != right => Some((*tensor, index.as_slice())),
+        _ => None,
+    })
 }
 
 /// Index and outside value of the read of a buffer.

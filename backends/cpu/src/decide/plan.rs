@@ -58,22 +58,8 @@ impl Plan {
     /// iteration of the innermost, `target` the work of some tens of microseconds: a sixteenth of it is
     /// worth a thread.
     pub(super) fn parallelize(&mut self, axes: &[(Name, i64)], inside: i64, target: i64) {
-        let mut candidates = Vec::new();
-        let mut inside = inside.max(1);
-        for (at, (_, count)) in axes.iter().enumerate().rev() {
-            let outer = axes[..at].iter().fold(1i64, |n, (_, count)| n.saturating_mul(*count));
-            for parts in 1..=(*count).min(MOST_PARTS) {
-                let chunk = (count + parts - 1) / parts;
-                let tiles =
-                    Tiles { outer, parts: (count + chunk - 1) / chunk, work: chunk.saturating_mul(inside) };
-                candidates.push((tiles.cost((target / 16).max(1)), at, chunk));
-            }
-            inside = inside.saturating_mul(*count);
-        }
-        // Of equal ones the innermost loop's, with the largest tiles.
-        candidates.sort_by_key(|&(cost, at, chunk)| (cost, std::cmp::Reverse((at, chunk))));
-        candidates.dedup();
-        for (_, at, chunk) in candidates.into_iter().take(ATTEMPTS) {
+        let counts: Vec<i64> = axes.iter().map(|(_, count)| *count).collect();
+        for Division { at, chunk, .. } in divisions(&counts, inside, target).into_iter().take(ATTEMPTS) {
             let (name, count) = &axes[at];
             let mut steps = Vec::new();
             let mut outer: Vec<Name> = axes[..at].iter().map(|(n, _)| n.clone()).collect();
@@ -101,6 +87,37 @@ const MOST_PARTS: i64 = 256;
 /// Candidates for parallel loops that are tried; the first is legal unless iterations depend on each
 /// other.
 const ATTEMPTS: usize = 8;
+
+/// A way to run nested loops in parallel: those outside of loop `at` entirely, and that one in parts of `chunk`
+/// iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Division {
+    pub(super) at: usize,
+    pub(super) chunk: i64,
+    /// Work of a tile.
+    pub(super) work: i64,
+}
+
+/// Ways to divide nested loops with these counts, outermost first, among threads, the best first. `inside` and
+/// `target` are as for [`Plan::parallelize`].
+pub(super) fn divisions(counts: &[i64], inside: i64, target: i64) -> Vec<Division> {
+    let mut candidates = Vec::new();
+    let mut inside = inside.max(1);
+    for (at, &count) in counts.iter().enumerate().rev() {
+        let outer = counts[..at].iter().fold(1i64, |n, count| n.saturating_mul(*count));
+        for parts in 1..=count.min(MOST_PARTS) {
+            let chunk = (count + parts - 1) / parts;
+            let work = chunk.saturating_mul(inside);
+            let tiles = Tiles { outer, parts: (count + chunk - 1) / chunk, work };
+            candidates.push((tiles.cost((target / 16).max(1)), Division { at, chunk, work }));
+        }
+        inside = inside.saturating_mul(count);
+    }
+    // Of equal ones the innermost loop's, with the largest tiles.
+    candidates.sort_by_key(|&(cost, d)| (cost, std::cmp::Reverse((d.at, d.chunk))));
+    candidates.dedup();
+    candidates.into_iter().map(|(_, division)| division).collect()
+}
 
 /// How work is divided into tiles.
 struct Tiles {

@@ -165,3 +165,51 @@ fn large_products_run_in_parallel() {
     let (_, nest) = check(&matmul("200", "192", "128", false, true), &[1], &[]);
     assert!(is_parallel(&nest));
 }
+
+#[test]
+fn small_products_are_divided_where_it_pays() {
+    let tiles = |m, n, k| {
+        let (_, nest) = check(&matmul(m, n, k, false, true), &[1], &[]);
+        nest.tiles().as_const().unwrap()
+    };
+    // Few columns, few rows, and one row with columns that fill no whole panels.
+    for (m, n, k) in [("61", "33", "160"), ("8", "1000", "65"), ("1", "1000", "400")] {
+        let tiles = tiles(m, n, k);
+        assert!(tiles == 2 || tiles >= 4, "{m} {n} {k}: {tiles} tiles");
+    }
+    assert_eq!(tiles("5", "70", "31"), 1);
+}
+
+#[test]
+fn rows_that_no_cache_holds_come_in_blocks() {
+    let machine = Machine { l2_bytes: 32 << 10, ..Machine::host() };
+    for (m, n, k) in [("131", "97", "65"), ("187", "64", "63"), ("144", "192", "50")] {
+        let (decision, nest) = check_on(&machine, &matmul(m, n, k, false, true), &[1], &[]);
+        let [Node::Loop(outermost)] = &nest.body[..] else { panic!("{m} {n} {k}: not one loop") };
+        assert!(outermost.axis.starts_with("matmul.m.o.o"), "{}", decision.schedule);
+        assert!(has_tile(&nest));
+    }
+    // All rows stay in the cache.
+    let (decision, _) = check_on(&machine, &matmul("67", "97", "65", false, true), &[1], &[]);
+    assert!(!decision.schedule.to_string().contains("matmul.m.o.o, matmul.n.o"), "{}", decision.schedule);
+}
+
+#[test]
+fn reductions_over_heads_need_not_be_contiguous() {
+    // The rows of `x` are reduced over heads and features, which lie in the wrong order for one axis.
+    let merged = kernel("heads")
+        .input("x", "3;19;21")
+        .input("w", "63;37")
+        .output("y", "19;37")
+        .compute(
+            "matmul",
+            "m=19 n=37 +d=21 +h=3",
+            ("y", "%m;%n"),
+            binary(BinaryOp::Mul, read(0, "%h;%m;%d"), read(1, "%h * 21 + %d;%n")),
+            Some(Combine::Add),
+        )
+        .done();
+    let (decision, nest) = check(&merged, &[1], &[]);
+    assert_eq!(&*decision.variant, "packed");
+    assert!(has_tile(&nest), "{}", decision.schedule);
+}

@@ -1,9 +1,15 @@
 //! Contractions whose columns come from the operand itself, or packed at compile time.
 
 use super::{Columns, Contraction, TILE_TIME, read_of};
-use crate::decide::register_tile::{RegisterTile, choose};
+use crate::decide::{
+    plan::divisions,
+    register_tile::{RegisterTile, choose},
+};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::Step;
+
+/// Fewest tiles of rows in a block: the columns come from further away, for every block again.
+const MIN_TILES_OF_BLOCK: i64 = 3;
 
 /// An axis around the register tile, and how many points it has.
 struct Outer {
@@ -22,15 +28,33 @@ impl Contraction<'_> {
         let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
         let cols = tile.vectors * self.lanes;
         let packed_axes = self.packed_axes(&n)?;
+        let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
+        let element = self.plan.nest.buffers[self.right].dtype.size() as i64;
         let mut outer: Vec<Outer> = Vec::new();
         for batch in self.batch.clone() {
             outer.push(Outer { count: self.count(&batch), name: batch, peel: None });
         }
-        outer.push(self.blocks(&n, cols)?);
+        let columns_outer = self.blocks(&n, cols)?;
         let mut inner = vec![format!("{n}.i")];
-        if let Some(m) = &m {
-            outer.push(self.blocks(m, tile.rows)?);
-            inner.insert(0, format!("{m}.i"));
+        let mut rows_inner = None;
+        match &m {
+            Some(m) => {
+                let rows = self.blocks(m, tile.rows)?;
+                inner.insert(0, format!("{m}.i"));
+                let bytes =
+                    [tile.rows, cols].map(|points| points.saturating_mul(depth).saturating_mul(element));
+                match self.rows_of_block(sizes.0.map(|_| rows.count), bytes) {
+                    Some(block) => {
+                        self.split(&rows.name, block)?;
+                        let count = (rows.count + block - 1) / block;
+                        outer.push(Outer { name: format!("{}.o", rows.name), count, peel: None });
+                        outer.push(columns_outer);
+                        rows_inner = Some(Outer { name: format!("{}.i", rows.name), count: block, ..rows });
+                    }
+                    None => outer.extend([columns_outer, rows]),
+                }
+            }
+            None => outer.push(columns_outer),
         }
         if !self.narrower(sizes.1, tile) {
             outer
@@ -38,19 +62,21 @@ impl Contraction<'_> {
                 .filter(|o| o.peel.as_deref() == inner.last().map(String::as_str))
                 .for_each(|o| o.peel = None);
         }
-        let order: Vec<String> = outer.iter().map(|o| o.name.clone()).collect();
+        let order: Vec<String> = outer.iter().chain(&rows_inner).map(|o| o.name.clone()).collect();
         self.reorder(&[&order, &inner])?;
         if columns == Columns::Packed {
             let buffer = self.plan.nest.buffers[self.right].name.clone();
             self.plan.step(Step::Pack { buffer, axes: packed_axes }).ok()?;
         }
-        let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
-        let (parallel, serial) = self.distribute(&outer, &inner, tile.rows * cols * depth)?;
+        let block = rows_inner.as_ref().map_or(1, |r| r.count);
+        let (parallel, serial) =
+            self.distribute(&outer, rows_inner.as_ref(), &inner, block * tile.rows * cols * depth)?;
         self.merge(&[&parallel[..], &serial[..]].concat())?;
         for axis in &parallel {
             self.plan.attempt(Step::Parallel { axis: self.full(axis) });
         }
-        for (axis, inner) in outer.iter().filter_map(|o| Some((&o.name, o.peel.as_ref()?))) {
+        for (axis, inner) in outer.iter().chain(&rows_inner).filter_map(|o| Some((&o.name, o.peel.as_ref()?)))
+        {
             let outer = serial.iter().find(|s| *s == axis || **s == format!("{axis}.i"))?;
             self.peel(outer, inner);
         }
@@ -75,34 +101,36 @@ impl Contraction<'_> {
         n.is_none_or(|n| (n % (tile.vectors * self.lanes) + self.lanes - 1) / self.lanes < tile.vectors)
     }
 
-    /// Splits the axes into those that run in parallel, in tiles of about [`TILE_TIME`], and those inside of
-    /// a tile, and brings them into that order. An axis whose last block is peeled has a part inside.
+    /// Tiles of rows in a block that stays in the second cache while all columns pass by it, panel for panel;
+    /// `None` if all `tiles` do, their number is not known, or a panel leaves no room. `bytes` are those of a
+    /// tile's rows and of a panel.
+    fn rows_of_block(&self, tiles: Option<i64>, [row_bytes, panel_bytes]: [i64; 2]) -> Option<i64> {
+        let cache = self.machine.l2_bytes as i64;
+        let tiles = tiles.filter(|t| t.saturating_mul(row_bytes) > cache / 4 * 3)?;
+        let most = (cache / 4 / row_bytes.max(1)).max(MIN_TILES_OF_BLOCK);
+        let blocks = (tiles + most - 1) / most;
+        (blocks > 1 && panel_bytes <= cache / 8 * 5).then(|| (tiles + blocks - 1) / blocks)
+    }
+
+    /// Splits the axes into those that run in parallel, in tiles of at most about [`TILE_TIME`], and those
+    /// inside of a tile, and brings them into that order. An axis whose last block is peeled has a part inside.
     fn distribute(
         &mut self,
         outer: &[Outer],
+        rows: Option<&Outer>,
         inner: &[String],
-        mut inside: i64,
+        inside: i64,
     ) -> Option<(Vec<String>, Vec<String>)> {
-        let tile = self.machine.work_in(TILE_TIME);
-        let mut first_serial = outer.len();
-        let mut chunk = 1;
-        while first_serial > 0 {
-            let count = outer[first_serial - 1].count.max(1);
-            let all = inside.saturating_mul(count);
-            if all > tile {
-                // Tiles of equal size.
-                let most = (tile / inside.max(1)).clamp(1, count);
-                let parts = (count + most - 1) / most;
-                chunk = (count + parts - 1) / parts;
-                break;
-            }
-            inside = all;
-            first_serial -= 1;
-        }
+        let counts: Vec<i64> = outer.iter().map(|o| o.count.max(1)).collect();
+        let target = self.machine.work_in(TILE_TIME);
+        let divisions = divisions(&counts, inside, target);
+        let best = divisions.iter().find(|d| d.work <= target);
+        let best = best.or_else(|| divisions.iter().min_by_key(|d| d.work));
+        let best = *best?;
         let (mut parallel, mut serial) = (Vec::new(), Vec::new());
         for (at, o) in outer.iter().enumerate() {
-            let factor = if at + 1 == first_serial { chunk } else { 1 };
-            if at >= first_serial {
+            let factor = if at == best.at { best.chunk } else { 1 };
+            if at > best.at || factor >= counts[at] {
                 serial.push(o.name.clone());
             } else if factor > 1 || o.peel.is_some() {
                 self.split(&o.name, factor)?;
@@ -112,6 +140,7 @@ impl Contraction<'_> {
                 parallel.push(o.name.clone());
             }
         }
+        serial.extend(rows.map(|r| r.name.clone()));
         self.reorder(&[&parallel, &serial, inner])?;
         Some((parallel, serial))
     }
