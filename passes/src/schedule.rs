@@ -7,9 +7,12 @@
 //! | Primitive | Does |
 //! |---|---|
 //! | [`split()`] | two loops from one |
+//! | [`tile()`] | two nested loops in tiles |
 //! | [`reorder()`] | perfectly nested loops in another order |
 //! | [`fuse()`] | one loop from two; flattens the buffers' dimensions with them |
-//! | [`merge()`] | joins the loops of two stages (compute at); temporaries shrink |
+//! | [`merge()`] | joins the loops of two stages; temporaries shrink |
+//! | [`compute_at()`] | makes a temporary inside a loop of what reads it, just the part that is read |
+//! | [`rfactor()`] | keeps the iterations of a reduction apart, and combines them at the end |
 //! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
 //! | [`predicate()`] | a constant extent with guards |
 //! | [`remainder()`] | the iteration in which an inner loop is shorter apart |
@@ -31,6 +34,7 @@ mod alias;
 mod cache_read;
 mod cache_write;
 mod clip;
+mod compute_at;
 mod fuse;
 mod map_axis;
 mod merge;
@@ -43,8 +47,10 @@ mod pipeline;
 mod place;
 mod predicate;
 mod ranges;
+mod region;
 mod remainder;
 mod reorder;
+mod rfactor;
 mod shrink;
 mod skip;
 mod split;
@@ -53,12 +59,14 @@ mod stream;
 mod tensorize;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod tree;
 
 pub use alias::alias;
 pub use cache_read::cache_read;
 pub use cache_write::cache_write;
 pub use clip::clip;
+pub use compute_at::compute_at;
 pub use fuse::{fuse, fused_name};
 pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
 pub use merge::merge;
@@ -71,11 +79,13 @@ pub use place::{MAX_REGISTER_ELEMENTS, place};
 pub use predicate::predicate;
 pub use remainder::remainder;
 pub use reorder::reorder;
+pub use rfactor::rfactor;
 pub use skip::skip;
 pub use split::split;
 pub use step::Step;
 pub use stream::stream;
 pub use tensorize::{MAX_ROWS, tensorize};
+pub use tile::tile;
 
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},

@@ -10,7 +10,7 @@
 //! Merging the stages' loops afterwards shrinks the temporary to a tile, which `place` puts into
 //! registers. Legal on a nest whose stages are not merged yet.
 
-use super::tree::{buffer_named, each_store, fresh_buffer};
+use super::tree::{buffer_named, each_store, fresh_buffer, writes};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
@@ -51,14 +51,6 @@ pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
         ..nest.buffers[id].clone()
     });
     Ok(out)
-}
-
-fn writes(node: &Node, buffer: usize) -> bool {
-    match node {
-        Node::Loop(l) => l.body.iter().any(|n| writes(n, buffer)),
-        Node::Store(s) => s.buffer == buffer,
-        Node::Tile(_) | Node::Barrier => false,
-    }
 }
 
 /// The initialising stage's loops around a store of the accumulator.

@@ -1,5 +1,5 @@
 //! `merge(a, b)`: two loops of equal extent, one behind the other, become one, called `a`; the computation of the
-//! second moves to where the first is (compute at).
+//! second moves to where the first is.
 //!
 //! ```text
 //! for c.i in 0..n                     for c.i in 0..n

@@ -9,7 +9,7 @@
 //!                                                  for x.i in 0..2: y[6 * 33 + x.i] = ..
 //! ```
 //!
-//! Legal if `outer` is serial and contains nothing but loops of that extent around its stores, and the extent
+//! Legal if `outer` is serial or a reduction, and contains nothing but loops of that extent around its stores, and the extent
 //! has the form that `split` leaves, so that only the last iteration is shorter.
 
 use super::tree::{find_loop, no_axis, rewrite_loops, simplify, substitute};
@@ -26,7 +26,7 @@ use mlcc_ir::{
 /// If the loops over `inner` are not as a split leaves them, or not around everything.
 pub fn remainder(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
     rewrite_loops(nest, outer, &mut |l, ranges| {
-        if l.mapping != Mapping::Serial {
+        if !matches!(l.mapping, Mapping::Serial | Mapping::Reduction) {
             return Err(Diagnostic::user(format!(
                 "axis '{outer}' is {}",
                 super::map_axis::describe(l.mapping)

@@ -5,6 +5,7 @@ use super::{
     cache_read::cache_read,
     cache_write::cache_write,
     clip::clip,
+    compute_at::compute_at,
     fuse::fuse,
     map_axis::{bind, parallel, unroll, vectorize},
     merge::merge,
@@ -16,10 +17,12 @@ use super::{
     predicate::predicate,
     remainder::remainder,
     reorder::reorder,
+    rfactor::rfactor,
     skip::skip,
     split::split,
     stream::stream,
     tensorize::tensorize,
+    tile::tile,
 };
 use mlcc_ir::{
     Name,
@@ -34,12 +37,18 @@ use std::{fmt, str::FromStr};
 pub enum Step {
     /// Two loops from one; `split(conv.m, 6)`.
     Split { axis: Name, factor: i64 },
+    /// Two nested loops in tiles; `tile(conv.h, conv.w, 4, 16)`.
+    Tile { outer: Name, inner: Name, factors: (i64, i64) },
     /// Perfectly nested loops in another order; `reorder(conv.k, conv.m)`.
     Reorder { axes: Vec<Name> },
     /// One loop from two; `fuse(conv.h, conv.w)`.
     Fuse { outer: Name, inner: Name },
     /// Two neighbouring loops become one; `merge(conv.m, relu.m)`.
     Merge { into: Name, from: Name },
+    /// A temporary made where it is read; `compute_at(relu, conv.h.o)`.
+    ComputeAt { buffer: Name, at: Name },
+    /// The iterations of a reduction kept apart; `rfactor(sum.k.i)`.
+    Rfactor { axis: Name },
     /// Over the pool's threads; `parallel(conv.n)`.
     Parallel { axis: Name },
     /// As vector lanes; `vectorize(conv.w, 16)`.
@@ -87,9 +96,12 @@ impl Step {
     pub fn apply(&self, nest: &LoopNest) -> Result<LoopNest> {
         let result = match self {
             Step::Split { axis, factor } => split(nest, axis, *factor),
+            Step::Tile { outer, inner, factors } => tile(nest, outer, inner, *factors),
             Step::Reorder { axes } => reorder(nest, axes),
             Step::Fuse { outer, inner } => fuse(nest, outer, inner),
             Step::Merge { into, from } => merge(nest, into, from),
+            Step::ComputeAt { buffer, at } => compute_at(nest, buffer, at),
+            Step::Rfactor { axis } => rfactor(nest, axis),
             Step::Parallel { axis } => parallel(nest, axis),
             Step::Vectorize { axis, lanes } => vectorize(nest, axis, *lanes),
             Step::Unroll { axis } => unroll(nest, axis),
@@ -119,9 +131,12 @@ impl fmt::Display for Step {
         let list = |axes: &[Name]| axes.join(", ");
         match self {
             Step::Split { axis, factor } => write!(f, "split({axis}, {factor})"),
+            Step::Tile { outer, inner, factors: (a, b) } => write!(f, "tile({outer}, {inner}, {a}, {b})"),
             Step::Reorder { axes } => write!(f, "reorder({})", list(axes)),
             Step::Fuse { outer, inner } => write!(f, "fuse({outer}, {inner})"),
             Step::Merge { into, from } => write!(f, "merge({into}, {from})"),
+            Step::ComputeAt { buffer, at } => write!(f, "compute_at({buffer}, {at})"),
+            Step::Rfactor { axis } => write!(f, "rfactor({axis})"),
             Step::Parallel { axis } => write!(f, "parallel({axis})"),
             Step::Vectorize { axis, lanes } => write!(f, "vectorize({axis}, {lanes})"),
             Step::Unroll { axis } => write!(f, "unroll({axis})"),
@@ -186,9 +201,16 @@ impl FromStr for Step {
                 count(2)?;
                 Ok(Step::Split { axis: word(0), factor: i64::from(number(1)?) })
             }
+            "tile" => {
+                count(4)?;
+                let factors = (i64::from(number(2)?), i64::from(number(3)?));
+                Ok(Step::Tile { outer: word(0), inner: word(1), factors })
+            }
             "reorder" => at_least(2).map(|()| Step::Reorder { axes: words(0) }),
             "fuse" => count(2).map(|()| Step::Fuse { outer: word(0), inner: word(1) }),
             "merge" => count(2).map(|()| Step::Merge { into: word(0), from: word(1) }),
+            "compute_at" => count(2).map(|()| Step::ComputeAt { buffer: word(0), at: word(1) }),
+            "rfactor" => count(1).map(|()| Step::Rfactor { axis: word(0) }),
             "parallel" => count(1).map(|()| Step::Parallel { axis: word(0) }),
             "vectorize" => {
                 count(2)?;

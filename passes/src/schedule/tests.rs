@@ -1,6 +1,8 @@
 //! What primitives refuse and why, and the text form of schedules. That what they do keeps the values
 //! is tested where decisions use them, in the interpreters and in machine code.
 
+mod values;
+
 use super::*;
 use mlcc_ir::{
     dtype::DType,
@@ -227,10 +229,11 @@ fn schedules_are_read_back_and_observed() {
                 parallel(x)\nvectorize(x.i, 16)\nunroll(x)\nbind(x, block.0)\nbind(y, thread.2)\n\
                 predicate(x, 4)\ncache_read(b, mm.m.o, mm.k, mm.n)\ncache_write(y)\npack(b, mm.n, mm.k)\n\
                 place(acc, register)\ntensorize(-, n, k, 16)\nskip(x)\nclip(conv.kh)\n\
-                peel(conv.w.o, 1, 2)\npermute(acc, 1, 0)\n";
+                peel(conv.w.o, 1, 2)\npermute(acc, 1, 0)\ntile(mm.m, mm.n, 6, 16)\ncompute_at(t, c.i)\n\
+                rfactor(mm.k.i)\n";
     let schedule: Schedule = text.parse().unwrap();
     assert_eq!(schedule.to_string(), text);
-    assert_eq!(schedule.steps.len(), 19);
+    assert_eq!(schedule.steps.len(), 22);
     let mut seen = Vec::new();
     let two: Schedule = "# a comment\nsplit(mm.m, 6)\n\nsplit(mm.n, 4)".parse().unwrap();
     apply(&product(), &two, &mut |step, nest| seen.push((step.to_string(), nest.clone()))).unwrap();
@@ -246,7 +249,7 @@ fn bad_text_is_refused() {
     assert_eq!(message("split(a"), "not a schedule step: 'split(a' (expected ')' at the end)");
     assert_eq!(message("split(a)"), "not a schedule step: 'split(a)' (expected 2 arguments)");
     assert_eq!(message("split(a, b)"), "not a schedule step: 'split(a, b)' (expected a number)");
-    assert_eq!(message("tile(a, 1)"), "not a schedule step: 'tile(a, 1)' (there is no primitive 'tile')");
+    assert_eq!(message("skew(a, 1)"), "not a schedule step: 'skew(a, 1)' (there is no primitive 'skew')");
     assert_eq!(message("unroll(a,)"), "not a schedule step: 'unroll(a,)' (an argument is empty)");
     assert_eq!(
         message("bind(a, warp.0)"),

@@ -118,6 +118,16 @@ pub(crate) fn find_loop<'a>(nodes: &'a [Node], axis: &str) -> Option<&'a Loop> {
     })
 }
 
+/// Whether a node writes the buffer.
+pub(crate) fn writes(node: &Node, buffer: usize) -> bool {
+    match node {
+        Node::Loop(l) => l.body.iter().any(|n| writes(n, buffer)),
+        Node::Store(s) => s.buffer == buffer,
+        Node::Tile(t) => t.acc == buffer,
+        Node::Barrier => false,
+    }
+}
+
 /// A buffer name that is not taken.
 pub(crate) fn fresh_buffer(nest: &LoopNest, wanted: &str) -> Name {
     let taken = |n: &str| nest.buffers.iter().any(|b| *b.name == *n);

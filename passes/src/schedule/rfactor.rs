@@ -1,0 +1,198 @@
+//! `rfactor(axis)`: a reduction keeps the iterations over one of its axes apart, in partial results that lie in
+//! scratch memory, and a stage of its own combines these.
+//!
+//! ```text
+//! for s.init.m: y[s.init.m] = 0             for s.init.k.i for s.init.m: y.partial[s.init.k.i, s.init.m] = 0
+//! for s.m                                   for s.m
+//!   for s.k.o                                 for s.k.o
+//!     for s.k.i                        =>       for s.k.i
+//!       y[s.m] += x[s.m, 8 s.k.o + s.k.i]         y.partial[s.k.i, s.m] += x[s.m, 8 s.k.o + s.k.i]
+//!                                           for s.final.init.m: y[s.final.init.m] = 0
+//!                                           for s.final.m for s.final.k.i
+//!                                             y[s.final.m] += y.partial[s.final.k.i, s.final.m]
+//! ```
+//!
+//! The axis is free afterwards: it may be unrolled, run in vectors, or lie outside of others, and its iterations
+//! accumulate independently of each other. Legal for a reduction in a stage of its own. What combines values
+//! (sum, product, maximum, minimum, and, or) may be taken in any order and grouping, which for sums and products of
+//! floating-point numbers changes the rounding: each partial result sums fewer numbers, so that its error is not
+//! larger than before. A partial result of no values is the identity.
+//!
+//! Source: Suriana, Adams, Kamil, "Parallel Associative Reductions in Halide".
+
+use super::{
+    map_axis::describe,
+    ranges::Ranges,
+    tree::{find_loop, fresh_buffer, map_exprs, no_axis, writes},
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    kernel::Role,
+    nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store},
+    scalar::{Body, Inst},
+};
+
+/// Keeps the iterations over `axis` apart.
+///
+/// # Errors
+/// If the axis is no reduction's, its stage is merged with others, or the elements it writes depend on values.
+pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
+    let refuse = |why: String| Err(Diagnostic::user(why));
+    let found = find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
+    if found.mapping != Mapping::Reduction {
+        return refuse(format!("'{axis}' is {}, not a reduction's axis", describe(found.mapping)));
+    }
+    let with_axis = |node: &Node| find_loop(std::slice::from_ref(node), axis).is_some();
+    let stages: Vec<usize> = (0..nest.body.len()).filter(|&n| with_axis(&nest.body[n])).collect();
+    let &[at] = &stages[..] else {
+        return refuse(format!("'{axis}' lies in several stages"));
+    };
+    let Some((_, store)) = perfect(&nest.body[at]) else {
+        return refuse(format!(
+            "'{axis}' lies in more than one stage's loops: factor before stages are merged"
+        ));
+    };
+    let target = &nest.buffers[store.buffer];
+    if store.checked || store.index.iter().any(Expr::uses_values) {
+        return refuse(format!("'{}' is written at elements that depend on values", target.name));
+    }
+    if reads(store, store.buffer) {
+        return refuse(format!("'{}' is read where it is combined", target.name));
+    }
+    let writers: Vec<usize> = (0..nest.body.len()).filter(|&n| writes(&nest.body[n], store.buffer)).collect();
+    let init = match &writers[..] {
+        &[init, last] if last == at => perfect(&nest.body[init]).filter(|(_, s)| s.combine.is_none()),
+        _ => None,
+    };
+    let Some((kept, identity)) = init else {
+        return refuse(format!("'{}' is not initialised by one stage and combined by another", target.name));
+    };
+
+    // As many partial results as the axis has iterations at most.
+    let mut ranges = Ranges::default();
+    let count = iterations(&nest.body[at], axis, &mut ranges);
+    let Some(count) = count else {
+        return refuse(format!("the number of iterations of '{axis}' depends on other axes without a bound"));
+    };
+    let names = Names::of(axis, &kept);
+    let partial = nest.buffers.len();
+    let buffer = Buffer {
+        name: fresh_buffer(nest, &format!("{}.partial", target.name)),
+        dims: std::iter::once(count.clone()).chain(target.dims.iter().cloned()).collect(),
+        role: Role::Temporary,
+        space: Space::Scratch,
+        packed: false,
+        ..target.clone()
+    };
+    let along = |axis: &Name, extent: &Expr, mapping: Mapping, body: Node| {
+        Node::Loop(Loop { axis: axis.clone(), extent: extent.clone(), mapping, body: vec![body] })
+    };
+
+    let clear = into_partial(&nest.body[writers[0]], partial, &names.init);
+    let clear = along(&names.init, &count, Mapping::Serial, clear);
+    let sum = free(&into_partial(&nest.body[at], partial, axis), axis);
+    let final_init = names.renamed(&kept, ".final.init", Node::Store(identity.clone()));
+    let combined = {
+        let mut body = Body::default();
+        let index = std::iter::once(Expr::axis(&names.last)).chain(identity.index.iter().cloned()).collect();
+        body.read(partial, index, target.dtype);
+        let store = Store { body, combine: store.combine, ..identity.clone() };
+        let inner = along(&names.last, &count, Mapping::Reduction, Node::Store(store));
+        names.renamed(&kept, ".final", inner)
+    };
+    let mut out = nest.clone();
+    out.buffers.push(buffer);
+    out.body[writers[0]] = clear;
+    out.body.splice(at..=at, [sum, final_init, combined]);
+    Ok(out)
+}
+
+/// Names of the stages' axes.
+struct Names {
+    /// The reduction's stage.
+    stage: String,
+    /// The axis where partial results are cleared, and where they are combined.
+    init: Name,
+    last: Name,
+}
+
+impl Names {
+    fn of(axis: &str, kept: &[&Loop]) -> Names {
+        let stage = kept.iter().find_map(|l| l.axis.split_once(".init.")).map(|(stage, _)| stage);
+        let own = |stage: &str| axis.strip_prefix(stage).and_then(|rest| rest.strip_prefix('.'));
+        let (stage, rest) = match stage.and_then(|s| own(s).map(|rest| (s, rest))) {
+            Some(names) => names,
+            None => axis.split_once('.').unwrap_or((axis, "k")),
+        };
+        Names {
+            init: format!("{stage}.init.{rest}").into(),
+            last: format!("{stage}.final.{rest}").into(),
+            stage: stage.to_owned(),
+        }
+    }
+
+    /// The loops of the stage that initialises, under another name, around `inner`.
+    fn renamed(&self, kept: &[&Loop], part: &str, inner: Node) -> Node {
+        kept.iter().rev().fold(inner, |inner, l| {
+            let last = l.axis.strip_prefix(&format!("{}.init.", self.stage)).unwrap_or(&l.axis);
+            let axis: Name = format!("{}{part}.{last}", self.stage).into();
+            let inner = map_exprs(&inner, &|e| e.replace_axis(&l.axis, &Expr::axis(&axis)));
+            Node::Loop(Loop { axis, body: vec![inner], ..(*l).clone() })
+        })
+    }
+}
+
+/// The loops around the only store, outermost first.
+fn perfect(node: &Node) -> Option<(Vec<&Loop>, &Store)> {
+    let (mut loops, mut node) = (Vec::new(), node);
+    loop {
+        match node {
+            Node::Loop(l) => {
+                let [inner] = &l.body[..] else { return None };
+                loops.push(l);
+                node = inner;
+            }
+            Node::Store(s) => return Some((loops, s)),
+            Node::Tile(_) | Node::Barrier => return None,
+        }
+    }
+}
+
+/// The number of iterations over `axis`, or the most there are where it depends on other axes.
+fn iterations(node: &Node, axis: &str, ranges: &mut Ranges) -> Option<Expr> {
+    let Node::Loop(l) = node else { return None };
+    if *l.axis == *axis {
+        let depends = ranges.names().any(|name| l.extent.uses_axis(name));
+        return if depends { ranges.upper_bound(&l.extent).map(Expr::from) } else { Some(l.extent.clone()) };
+    }
+    ranges.push(l);
+    l.body.iter().find_map(|inner| iterations(inner, axis, ranges))
+}
+
+/// The stage with its store into the partial result of `axis`.
+fn into_partial(node: &Node, partial: usize, axis: &str) -> Node {
+    match node {
+        Node::Loop(l) => {
+            let body = l.body.iter().map(|n| into_partial(n, partial, axis)).collect();
+            Node::Loop(Loop { body, ..l.clone() })
+        }
+        Node::Store(s) => {
+            let index = std::iter::once(Expr::axis(axis)).chain(s.index.iter().cloned()).collect();
+            Node::Store(Store { buffer: partial, index, ..s.clone() })
+        }
+        other => other.clone(),
+    }
+}
+
+/// The stage with the loop over `axis` no reduction any more.
+fn free(node: &Node, axis: &str) -> Node {
+    let Node::Loop(l) = node else { return node.clone() };
+    let mapping = if *l.axis == *axis { Mapping::Serial } else { l.mapping };
+    Node::Loop(Loop { mapping, body: l.body.iter().map(|n| free(n, axis)).collect(), ..l.clone() })
+}
+
+fn reads(store: &Store, buffer: usize) -> bool {
+    store.body.insts.iter().any(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer))
+}
