@@ -362,7 +362,7 @@ pub fn machine_for(target: &mlcc_llvm::Target, options: &Options) -> Result<Mach
 /// What passes know about a machine.
 #[must_use]
 pub fn config_for(machine: &Machine) -> Config {
-    Config { winograd: machine.winograd_rates() }
+    Config { winograd: machine.winograd_rates(), threads: machine.threads() }
 }
 
 /// The features that the code may use, among those that the runtime can test for.

@@ -10,6 +10,7 @@
 //! | [`inline_elementwise`] | an elementwise kernel into its only reader, elementwise too |
 //! | [`fuse_epilogue`] | an elementwise reader behind the kernel that produces its operand |
 //! | [`fuse_attention`] | two products with a softmax between them |
+//! | [`split_reductions`] | nothing: it takes a long reduction apart for the threads |
 //! | [`fuse_prologue`] | an elementwise producer as a stage in front of a reduction over rows |
 //!
 //! Behind them, [`simplify_scalars`] merges the constant factors of the bodies that fusion made.
@@ -22,6 +23,7 @@ pub mod inline_movement;
 mod merge;
 pub mod simplify_scalars;
 mod splice;
+pub mod split_reductions;
 mod uses;
 
 use mlcc_ir::program::{Program, TensorId};

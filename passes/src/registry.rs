@@ -25,6 +25,8 @@ pub enum Run {
 pub struct Config {
     /// What the choice of Winograd's algorithm knows about the machine.
     pub winograd: winograd::cost::Rates,
+    /// What taking reductions apart knows about it.
+    pub threads: fusion::split_reductions::Threads,
 }
 
 /// A pass.
@@ -63,6 +65,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::simplify_scalars::SPEC,
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
+    fusion::split_reductions::SPEC,
     layout::place_concatenations::SPEC,
 ];
 

@@ -2,7 +2,7 @@
 
 mod table;
 
-use mlcc_passes::winograd::cost::Rates;
+use mlcc_passes::{fusion::split_reductions::Threads, winograd::cost::Rates};
 use std::fmt;
 use table::{Row, TABLE};
 
@@ -164,6 +164,18 @@ impl Machine {
             near_bytes: (self.l2_bytes / 2) as f64,
             bytes_per_operation: self.memory_bytes_per_second as f64 / vectors_per_second.max(1.0),
         }
+    }
+}
+
+impl Machine {
+    /// What taking reductions apart for the threads wants to know.
+    #[must_use]
+    pub fn threads(&self) -> Threads {
+        /// Nanoseconds of a further kernel: a launch, and waiting for the slowest thread.
+        const KERNEL: u64 = 550;
+        // Of elements that come from the caches a core takes about one in the time of two multiply-adds.
+        let kernel_work = (self.work_in(KERNEL) / 2).max(1);
+        Threads { cores: i64::from(self.cores), kernel_work, lanes: i64::from(self.lanes(4)) }
     }
 }
 

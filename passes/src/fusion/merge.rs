@@ -120,7 +120,8 @@ fn joined_name(a: &str, b: &str) -> Name {
     if a.len() + b.len() < MAX_NAME { format!("{a}_{b}").into() } else { a.into() }
 }
 
-fn fresh(name: &str, taken: &dyn Fn(&str) -> bool) -> Name {
+/// A name that is not taken.
+pub(super) fn fresh(name: &str, taken: &dyn Fn(&str) -> bool) -> Name {
     if !taken(name) {
         return name.into();
     }

@@ -1,8 +1,6 @@
 //! What primitives refuse and why, and the text form of schedules. That what they do keeps the values
 //! is tested where decisions use them, in the interpreters and in machine code.
 
-mod values;
-
 use super::*;
 use mlcc_ir::{
     dtype::DType,
@@ -14,6 +12,7 @@ use mlcc_ir::{
 };
 
 mod rows;
+mod values;
 
 fn axes(list: &[(&str, i64, AxisKind)]) -> Vec<Axis> {
     list.iter()

@@ -14,4 +14,5 @@ mod inline_movement;
 mod place_concatenations;
 mod program;
 mod simplify_scalars;
+mod split_reductions;
 mod winograd_convolution;

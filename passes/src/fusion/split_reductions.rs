@@ -1,0 +1,280 @@
+//! Takes long reductions with few results apart, so that threads share them: partial results in one kernel, their
+//! combination and what follows in another.
+//!
+//! ```text
+//! kernel { s[i] = sum k < 1000: x[i, k]            kernel { part[p, i] = sum k < 125: x[i, 125 * p + k] }
+//!          y[i] = s[i] / 1000 }              =>    kernel { s[i] = sum p < 8: part[p, i]
+//!                                                           y[i] = s[i] / 1000 }
+//! ```
+//!
+//! It is `rfactor` one level up: a kernel's temporaries are its threads' own, so what threads exchange lies between
+//! kernels. What is left over where the parts do not divide the reduction is reduced in the second kernel. Sums of
+//! floating-point numbers are rounded otherwise; the parts do not depend on the number of threads, so that the
+//! result does not either. It pays where the results alone are not work for all threads and the reduction is many
+//! times as long as a further kernel takes. Sizes must be static.
+
+use super::merge::{Bound, fresh};
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{
+    Name,
+    expr::Expr,
+    kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
+    program::{Program, Step, Storage, TensorId},
+    scalar::{BinaryOp, Body, Inst},
+    types::{Layout, TensorType},
+};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "split-reductions",
+    summary: "reduce in parts that threads share where there are few results",
+    run: Run::Tensor(|program, config| Ok(run(program, &config.threads))),
+};
+
+/// What is known about threads and their work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// Cores among which work should be divisible.
+    pub cores: i64,
+    /// Elements that a core reads and combines in the time that a further kernel takes.
+    pub kernel_work: i64,
+    /// Elements of a vector.
+    pub lanes: i64,
+}
+
+impl Default for Threads {
+    /// Those of a machine of eight Zen 4 cores.
+    fn default() -> Threads {
+        Threads { cores: 8, kernel_work: 1 << 14, lanes: 16 }
+    }
+}
+
+/// Runs the pass; returns the number of reductions taken apart.
+pub fn run(program: &mut Program, threads: &Threads) -> usize {
+    let mut changed = 0;
+    let mut steps = Vec::with_capacity(program.steps.len());
+    for step in std::mem::take(&mut program.steps) {
+        let split = match &step {
+            Step::Kernel { kernel, operands } => {
+                decide(kernel, threads).map(|parts| apart(program, &Bound::of(kernel, operands), &parts))
+            }
+            _ => None,
+        };
+        match split {
+            Some(two) => {
+                changed += 1;
+                steps.extend(two);
+            }
+            None => steps.push(step),
+        }
+    }
+    program.steps = steps;
+    changed
+}
+
+/// How a kernel's first compute is taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The reduction's axis that is cut.
+    pub axis: Name,
+    /// Number of parts, of `length` points each; `left` points are left over.
+    pub count: i64,
+    /// Points of a part.
+    pub length: i64,
+    /// Points left over.
+    pub left: i64,
+}
+
+/// Decides for a kernel; `None` if it stays as it is.
+#[must_use]
+pub fn decide(kernel: &Kernel, threads: &Threads) -> Option<Parts> {
+    /// Times the work of a further kernel that a reduction must have.
+    const MANY: i64 = 8;
+    let (first, rest) = kernel.computes.split_first()?;
+    let plain = |c: &Compute| !c.is_reduction() && c.combine.is_none();
+    let explicit = kernel.tensors.iter().all(|t| t.ty.layout == Layout::RowMajor && t.role != Role::InOut);
+    let ordered = first.axes.iter().all(|a| a.kind != AxisKind::Sequential);
+    let whole = first.combine.is_some() && first.write.iter().all(|e| !e.uses_values());
+    let inputs = first.reads().all(|(t, _)| kernel.tensors[t].role == Role::Input);
+    if !first.is_reduction() || !rest.iter().all(plain) || !explicit || !ordered || !whole || !inputs {
+        return None;
+    }
+    let extents = |kind: AxisKind| {
+        let of_kind = first.axes.iter().filter(move |a| a.kind == kind);
+        of_kind.map(|a| a.extent.as_const()).collect::<Option<Vec<i64>>>()
+    };
+    let product = |list: &[i64]| list.iter().fold(1i64, |n, e| n.saturating_mul(*e));
+    let (results, depth) = (product(&extents(AxisKind::Parallel)?), product(&extents(AxisKind::Reduction)?));
+    let work = results.saturating_mul(depth);
+    if results == 0 || work < MANY * threads.kernel_work {
+        return None;
+    }
+    let units = units(kernel, first, threads.lanes);
+    let cut = cut_axis(first, 2 * threads.cores)?;
+    // Windows have templates of their own, and what is cut already looks like one.
+    let alone = |e: &Expr| {
+        !e.uses_axis(&cut.name) || !first.axes.iter().any(|a| a.name != cut.name && e.uses_axis(&a.name))
+    };
+    if !first.reads().all(|(_, index)| index.iter().all(alone)) {
+        return None;
+    }
+    let extent = cut.extent.as_const()?;
+    let inner = work / extent.max(1);
+    let cost = |count: i64| {
+        let (length, left) = (extent / count, extent % count);
+        let part = inner * length / units.max(1);
+        let further = if count > 1 { threads.kernel_work + left * inner + count * results } else { 0 };
+        // One thread, two, which count twice, and more.
+        let each = [1, 2, 2, 4, 8, 16, 32, 64].into_iter().filter(|t| *t <= threads.cores.max(2));
+        each.map(|t| (units * count + t - 1) / t * part.max(1) + further).fold(0i64, i64::saturating_add)
+    };
+    let most = (2 * threads.cores).min(extent / 2).min(work / threads.kernel_work);
+    let count = (1..=most.max(1)).min_by_key(|&count| cost(count))?;
+    (count > 1).then(|| Parts { axis: cut.name.clone(), count, length: extent / count, left: extent % count })
+}
+
+/// Parts of a kernel that threads can share as it is: its results, but those of a few vectors of columns together.
+fn units(kernel: &Kernel, compute: &Compute, lanes: i64) -> i64 {
+    // Vectors lie along the innermost dimension that has several points.
+    let innermost = compute.reads().filter_map(|(t, index)| {
+        let dims = &kernel.tensors[t].ty.dims;
+        (0..index.len()).rev().find(|&d| !dims[d].is(1)).map(|d| &index[d])
+    });
+    let innermost: Vec<&Expr> = innermost.collect();
+    let free = compute.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
+    free.map(|a| {
+        let extent = a.extent.as_const().unwrap_or(1);
+        let columns = innermost.iter().any(|e| e.uses_axis(&a.name));
+        if columns { (extent + 4 * lanes - 1) / (4 * lanes) } else { extent }
+    })
+    .fold(1, i64::saturating_mul)
+}
+
+/// The outermost axis of the reduction that is long enough for some parts, or the longest.
+fn cut_axis(compute: &Compute, parts: i64) -> Option<&Axis> {
+    let length = |a: &&Axis| a.extent.as_const().unwrap_or(0);
+    let mut reduced = compute.axes.iter().filter(|a| a.kind == AxisKind::Reduction);
+    let long = reduced.clone().find(|a| length(a) >= 4 * parts);
+    long.or_else(|| reduced.by_ref().max_by_key(length)).filter(|a| length(a) >= 2)
+}
+
+/// The two kernels.
+fn apart(program: &mut Program, whole: &Bound, parts: &Parts) -> [Step; 2] {
+    let kernel = &whole.kernel;
+    let first = &kernel.computes[0];
+    let target = &kernel.tensors[first.target];
+    let part: Name = unused(first, "part");
+    let part_axis = |kind| Axis { name: part.clone(), extent: Expr::from(parts.count), kind };
+    let mut dims = vec![Expr::from(parts.count)];
+    dims.extend(target.ty.dims.iter().cloned());
+    let ty = TensorType::new(target.ty.dtype, dims);
+    let name = format!("{}.parts", written(program, whole));
+    let id = program.add_tensor(name, ty.clone(), Storage::Intermediate);
+    let at_part = |write: &[Expr]| std::iter::once(Expr::axis(&part)).chain(write.iter().cloned()).collect();
+
+    // The reduction of each part.
+    let mut reduce = whole.clone();
+    let position = reduce.kernel.tensors.len();
+    let shift = Expr::axis(&part) * Expr::from(parts.length);
+    let mut compute = shifted(first, &parts.axis, parts.length, &shift);
+    compute.axes.insert(0, part_axis(AxisKind::Parallel));
+    compute.target = position;
+    compute.write = at_part(&first.write);
+    reduce.kernel.name = format!("{}_parts", kernel.name).into();
+    reduce.kernel.computes = vec![compute];
+    add_tensor(&mut reduce, "parts", ty.clone(), Role::Output, Some(id));
+    without_others(&mut reduce);
+
+    // The parts together, with what is left over, and what the kernel does then.
+    let mut combine = whole.clone();
+    let tensor = add_tensor(&mut combine, "parts", ty, Role::Input, Some(id));
+    let mut body = Body::default();
+    body.read(tensor, at_part(&first.write), target.ty.dtype);
+    let free: Vec<Axis> = first.axes.iter().filter(|a| a.kind == AxisKind::Parallel).cloned().collect();
+    let mut axes = free.clone();
+    axes.push(part_axis(AxisKind::Reduction));
+    let together = Compute { axes, body, ..first.clone() };
+    let mut computes = vec![together];
+    if parts.left > 0 {
+        let mut temporary =
+            |name: &str| add_tensor(&mut combine, name, target.ty.clone(), Role::Temporary, None);
+        let (sum, left) = (temporary("together"), temporary("left_over"));
+        computes[0].target = sum;
+        let start = Expr::from(parts.count * parts.length);
+        let tail = shifted(first, &parts.axis, parts.left, &start);
+        computes.push(Compute { name: format!("{}_left", first.name).into(), target: left, ..tail });
+        let mut body = Body::default();
+        let a = body.read(sum, first.write.clone(), target.ty.dtype);
+        let b = body.read(left, first.write.clone(), target.ty.dtype);
+        body.binary(operation(first.combine), a, b);
+        let name = format!("{}_all", first.name).into();
+        computes.push(Compute { name, axes: free, body, combine: None, ..first.clone() });
+    }
+    computes.extend(kernel.computes[1..].iter().cloned());
+    combine.kernel.computes = computes;
+    without_others(&mut combine);
+    [reduce.into_step(), combine.into_step()]
+}
+
+/// Adds a tensor to a kernel; returns its index.
+fn add_tensor(bound: &mut Bound, name: &str, ty: TensorType, role: Role, id: Option<TensorId>) -> usize {
+    let name = fresh(name, &|n| bound.kernel.tensors.iter().any(|t| *t.name == *n));
+    bound.kernel.tensors.push(KernelTensor { name, ty, role });
+    bound.bindings.push(id);
+    bound.kernel.tensors.len() - 1
+}
+
+/// The compute over `length` points of an axis, from `start` on.
+fn shifted(compute: &Compute, axis: &Name, length: i64, start: &Expr) -> Compute {
+    let point = Expr::axis(axis) + start.clone();
+    let mut shifted = compute.clone();
+    for a in shifted.axes.iter_mut().filter(|a| a.name == *axis) {
+        a.extent = Expr::from(length);
+    }
+    for (inst, _) in &mut shifted.body.insts {
+        match inst {
+            Inst::Index(e) => *e = e.replace_axis(axis, &point),
+            Inst::Read { index, .. } => index.iter_mut().for_each(|e| *e = e.replace_axis(axis, &point)),
+            _ => {}
+        }
+    }
+    shifted
+}
+
+/// Outputs that no compute writes are not this kernel's.
+fn without_others(bound: &mut Bound) {
+    for t in 0..bound.kernel.tensors.len() {
+        let written = bound.kernel.computes.iter().any(|c| c.target == t);
+        if bound.kernel.tensors[t].role == Role::Output && !written {
+            bound.kernel.tensors[t].role = Role::Temporary;
+            bound.bindings[t] = None;
+        }
+    }
+}
+
+/// The name of what the kernel writes.
+fn written(program: &Program, whole: &Bound) -> Name {
+    let id = whole.kernel.with_role(Role::Output).find_map(|t| whole.bindings[t]);
+    id.map_or_else(|| whole.kernel.name.clone(), |id| program.tensors[id].name.clone())
+}
+
+/// A name that no axis of the compute has.
+fn unused(compute: &Compute, name: &str) -> Name {
+    let mut name = name.to_owned();
+    while compute.axis(&name).is_some() {
+        name.push('_');
+    }
+    name.into()
+}
+
+/// What combines two values.
+fn operation(combine: Option<Combine>) -> BinaryOp {
+    match combine {
+        Some(Combine::Mul) => BinaryOp::Mul,
+        Some(Combine::Max) => BinaryOp::Max,
+        Some(Combine::Min) => BinaryOp::Min,
+        Some(Combine::And) => BinaryOp::And,
+        Some(Combine::Or) => BinaryOp::Or,
+        Some(Combine::Add) | None => BinaryOp::Add,
+    }
+}
