@@ -176,6 +176,6 @@ impl<'a> Stage<'a> {
             self.loops.iter().rev().filter(|(_, d)| region.sizes[*d] != 1).fold(store, |inner, (l, d)| {
                 Node::Loop(Loop { extent: Expr::from(region.sizes[*d]), body: vec![inner], ..(*l).clone() })
             });
-        simplify(&[node.clone()], &mut around.clone()).pop().unwrap_or(node)
+        simplify(std::slice::from_ref(&node), &mut around.clone()).pop().unwrap_or(node)
     }
 }
