@@ -10,7 +10,8 @@
 //!
 //! Legal if everything that one loop writes and the other touches is touched in the same iteration. What lies
 //! between them must be independent of one of them, which moves to the other.
-//! Temporaries that live within one iteration afterwards shrink to what one iteration needs.
+//! Temporaries that live within one iteration afterwards shrink to what one iteration needs, unless iterations are
+//! the lanes of vectors.
 
 use super::{
     access::{Access, accesses, separates},
@@ -21,7 +22,7 @@ use super::{
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    nest::{Loop, LoopNest, Node},
+    nest::{Loop, LoopNest, Mapping, Node},
 };
 
 /// Merges the loop over `b` into its neighbour over `a`; either may come first.
@@ -56,7 +57,11 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     if !merged {
         return Err(Diagnostic::user(format!("'{a}' and '{b}' do not lie in the same loop")));
     }
-    Ok(shrink(LoopNest { body, ..nest.clone() }, a))
+    let merged = LoopNest { body, ..nest.clone() };
+    // Lanes of a vector are different iterations at the same time: each needs its own element.
+    let is_vector =
+        super::tree::find_loop(&merged.body, a).is_some_and(|l| matches!(l.mapping, Mapping::Vector(_)));
+    Ok(if is_vector { merged } else { shrink(merged, a) })
 }
 
 /// Whether nodes may change places: neither writes what the other touches.

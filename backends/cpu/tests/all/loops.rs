@@ -94,6 +94,27 @@ fn softmax_of_rows() {
     }
 }
 
+#[test]
+fn sums_of_what_a_vector_loop_makes() {
+    // The squares are read by one loop only, which joins theirs: each lane has a square of its own.
+    for n in ["3", "12", "17", "64", "n"] {
+        let k = kernel("sum_of_squares")
+            .input("x", &format!("5;{n}"))
+            .temporary("q", &format!("5;{n}"))
+            .output("y", "5")
+            .compute(
+                "square",
+                &format!("i=5 j={n}"),
+                ("q", "%i;%j"),
+                binary(BinaryOp::Mul, read(0, "%i;%j"), read(0, "%i;%j")),
+                None,
+            )
+            .compute("sum", &format!("i=5 +j={n}"), ("y", "%i"), read(1, "%i;%j"), Some(Combine::Add))
+            .done();
+        check(&k, &[], &[("n", 37)]);
+    }
+}
+
 fn reduce(axes: &str, write: &str, out: &str, combine: Combine) -> mlcc_ir::kernel::Kernel {
     kernel("reduce")
         .input("x", "4;10;9;13")
