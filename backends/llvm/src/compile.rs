@@ -93,7 +93,7 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     let cpu = Cpu { vector_bits: target.vector_bits(), masks: target.has_masks() };
     let mut builder = Builder::new(&context);
     if target.architecture() == Some(Architecture::X86_64) {
-        builder = builder.for_x86(target.has("avx512f"));
+        builder = builder.for_x86(target.has("avx512f") && target.has("avx512dq"));
     }
     function::kernel(&builder, &module, nest, &symbol, &cpu)?;
     lowering::verify(&context, &module)?;

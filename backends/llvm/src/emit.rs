@@ -8,6 +8,7 @@
 pub mod body;
 pub mod builder;
 pub mod cast;
+mod extremum;
 pub mod function;
 mod index;
 mod loops;

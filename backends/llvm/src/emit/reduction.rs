@@ -8,6 +8,7 @@ use super::{
     Emitter,
     builder::Val,
     cast::register_kind,
+    extremum::Unordered,
     memory::{Access, memory_kind},
 };
 use mlcc_ir::{
@@ -35,8 +36,16 @@ struct Accumulator<'c> {
     offset: Expr,
     combine: Combine,
     lanes: u32,
-    /// Memory of the frame, a vector each.
-    parts: Vec<Val<'c>>,
+    parts: Vec<Part<'c>>,
+}
+
+/// Memory of the frame into which lanes accumulate.
+#[derive(Clone, Copy)]
+struct Part<'c> {
+    /// A vector of values.
+    values: Val<'c>,
+    /// Where NaN is looked for apart, a mask of the lanes that met one.
+    unordered: Option<Unordered<'c>>,
 }
 
 impl Scope<'_> {
@@ -133,9 +142,12 @@ impl<'c> Emitter<'_, 'c> {
                 let value = self.combine_lanes(combine, value, dtype);
                 return self.combine_scalar((buffer, offset), combine, value);
             };
-            let sum = self.b.load(part, register_kind(dtype), step.lanes);
-            let sum = self.apply(combine, sum, value, dtype);
-            self.b.store(sum, part);
+            let sum = self.b.load(part.values, register_kind(dtype), step.lanes);
+            let sum = match part.unordered {
+                Some(unordered) => self.extremum(combine, sum, value, unordered),
+                None => self.apply(combine, sum, value, dtype),
+            };
+            self.b.store(sum, part.values);
             return Ok(());
         }
         let free = mask.is_none() || self.storage[buffer].space == Space::Register;
@@ -218,7 +230,7 @@ impl<'c> Emitter<'_, 'c> {
         (buffer, offset): (usize, &Expr),
         combine: Combine,
         step: &super::VectorStep<'c>,
-    ) -> Option<Val<'c>> {
+    ) -> Option<Part<'c>> {
         if offset.uses_values() {
             return None;
         }
@@ -249,7 +261,8 @@ impl<'c> Emitter<'_, 'c> {
         });
         let parts = &mut accumulators[at].parts;
         if parts.len() <= step.phase {
-            parts.push(b.frame(kind, i64::from(step.lanes)));
+            let values = b.frame(kind, i64::from(step.lanes));
+            parts.push(Part { values, unordered: Unordered::for_combine(b, combine, kind, step.lanes) });
         }
         parts.get(step.phase).or(parts.last()).copied()
     }
@@ -258,7 +271,10 @@ impl<'c> Emitter<'_, 'c> {
     pub(super) fn begin_reductions(&self, scope: Option<&Scope<'c>>) {
         for a in scope.into_iter().flat_map(|s| &s.accumulators) {
             let identity = self.identity(a.combine, self.storage[a.buffer].dtype, a.lanes);
-            a.parts.iter().for_each(|part| self.b.store(identity, *part));
+            for part in &a.parts {
+                self.b.store(identity, part.values);
+                part.unordered.iter().for_each(|unordered| unordered.begin(self.b));
+            }
         }
     }
 
@@ -266,8 +282,15 @@ impl<'c> Emitter<'_, 'c> {
     pub(super) fn end_reductions(&mut self, scope: Option<Scope<'c>>) -> Result<()> {
         for a in scope.into_iter().flat_map(|s| s.accumulators) {
             let dtype = self.storage[a.buffer].dtype;
-            let mut parts: Vec<_> =
-                a.parts.iter().map(|p| self.b.load(*p, register_kind(dtype), a.lanes)).collect();
+            let kind = register_kind(dtype);
+            let load = |part: &Part<'c>| self.b.load(part.values, kind, a.lanes);
+            let mut parts: Vec<_> = a.parts.iter().map(load).collect();
+            if let Some(unordered) = a.parts.iter().map(|p| p.unordered).collect::<Option<Vec<_>>>()
+                && let Some(extremum) = self.end_extremum(a.combine, parts.clone(), &unordered)
+            {
+                self.combine_scalar((a.buffer, &a.offset), a.combine, extremum)?;
+                continue;
+            }
             while parts.len() > 1 {
                 parts = parts
                     .chunks(2)

@@ -55,7 +55,7 @@ fn scale<'c>(b: &Builder<'c>, x: Val<'c>, n: Val<'c>) -> Val<'c> {
 }
 
 /// `x` within the range outside which the result is 0 or infinite anyway; NaN stays.
-pub(super) fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
+fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     let (low, high) = if x.kind == Kind::F32 { (-105.0, 89.0) } else { (-747.0, 710.5) };
     b.clamp(x, low, high)
 }

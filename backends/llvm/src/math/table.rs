@@ -8,10 +8,7 @@
 //!
 //! e^x is 2^k 2^(j / 16) e^r with |r| at most ln(2) / 32.
 
-use super::{
-    exponential::{LN2_SINGLE, clamp},
-    polynomial,
-};
+use super::{exponential::LN2_SINGLE, polynomial};
 use crate::emit::builder::{Builder, Val};
 use std::f64::consts::LOG2_E;
 
@@ -137,6 +134,9 @@ const POWERS: [f32; 16] = [
 /// (e^r - 1) / r: error of e^r 2e-9.
 const EXP: [f64; 3] = [1.0, 0.5000161927869697, 0.16667051256876803];
 
+/// More than any |r| where e^x is neither 0 nor infinite.
+const EXP_LIMIT: f64 = 1.0 / 32.0;
+
 /// A sum with this number has its last bit at `unit`, and counts such units in its lowest bits.
 fn counting(unit: f64) -> f64 {
     1.5 * f64::from(1 << 23) * unit
@@ -155,14 +155,14 @@ pub(super) fn erf<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     b.mul(x, terms.fold(first, |sum, c| b.fma(sum, r, c)))
 }
 
-/// e^x.
+/// e^x. Nothing bounds x: where n is not exact, or infinite, the result is 0 or infinite as long as r is bounded,
+/// and NaN in n stays.
 pub(super) fn exp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
-    let x = clamp(b, x);
     let magic = b.like(x, counting(1.0 / 16.0));
     let sum = b.fma(x, b.like(x, LOG2_E), magic);
     let n = b.sub(sum, magic);
     let r = b.fma(n, b.like(x, -LN2_SINGLE.0), x);
-    let r = b.fma(n, b.like(x, -LN2_SINGLE.1), r);
+    let r = b.limit_magnitude(b.fma(n, b.like(x, -LN2_SINGLE.1), r), EXP_LIMIT);
     let power = b.lookup(&POWERS, b.bitcast(sum, x.kind.as_int()));
     let less = b.mul(r, polynomial(b, r, &EXP));
     b.scale_by_power(b.fma(power, less, power), n)

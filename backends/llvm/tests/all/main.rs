@@ -10,3 +10,4 @@ mod nests;
 mod products;
 mod run;
 mod scalars;
+mod special_rows;

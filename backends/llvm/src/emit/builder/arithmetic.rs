@@ -8,6 +8,8 @@ use melior::ir::{
 
 /// Elements of a table that one instruction looks up.
 const TABLE_LANES: u32 = 16;
+/// Bits of AVX-512's registers.
+const REGISTER_BITS: u32 = 512;
 
 impl<'c> Builder<'c> {
     fn binary(&self, name: &str, a: Val<'c>, b: Val<'c>, attributes: &[(&str, Attribute<'c>)]) -> Val<'c> {
@@ -73,15 +75,48 @@ impl<'c> Builder<'c> {
         self.binary(name, a, b, &[("fastmath", self.contract_nsz)])
     }
 
+    /// Larger or smaller float in one instruction on an x86: `b` where either is NaN.
+    pub fn float_extremum_or(&self, larger: bool, a: Val<'c>, b: Val<'c>) -> Val<'c> {
+        self.select(self.compare(if larger { Cmp::Gt } else { Cmp::Lt }, a, b), a, b)
+    }
+
+    /// Where `x` is NaN, in [`Builder::unordered_lanes`]: if there are fewer than lanes of `x`, each stands for two.
+    pub fn unordered(&self, x: Val<'c>) -> Val<'c> {
+        match self.halves(x).filter(|_| self.unordered_lanes(x.kind, x.lanes) < x.lanes) {
+            Some([low, high]) => self.compare(Cmp::Unordered, low, high),
+            None => self.compare(Cmp::Unordered, x, x),
+        }
+    }
+
+    /// Lanes of the mask that says where a vector is NaN: of several registers, two are compared with each other.
+    pub fn unordered_lanes(&self, kind: Kind, lanes: u32) -> u32 {
+        let several = lanes * kind.bits() > REGISTER_BITS && lanes.is_multiple_of(2);
+        if several { lanes / 2 } else { lanes }
+    }
+
+    /// The lower and the upper lanes.
+    pub fn halves(&self, x: Val<'c>) -> Option<[Val<'c>; 2]> {
+        match x.lanes {
+            2 => Some([self.lane(x, 0), self.lane(x, 1)]),
+            n if n > 2 && n.is_multiple_of(2) => {
+                Some([self.shuffle(x, x, 0..n / 2), self.shuffle(x, x, n / 2..n)])
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether NaN is cheaper to look for apart from a maximum: where comparisons write mask registers.
+    pub fn has_mask_registers(&self) -> bool {
+        self.avx512
+    }
+
     /// `x` moved into `low..=high`; NaN stays.
     pub fn clamp(&self, x: Val<'c>, low: f64, high: f64) -> Val<'c> {
         let (low, high) = (self.like(x, low), self.like(x, high));
         if !self.x86 {
             return self.float_extremum(true, self.float_extremum(false, x, high), low);
         }
-        // Choices that are one instruction each, of which the second operand is the result for NaN.
-        let x = self.select(self.compare(Cmp::Lt, high, x), high, x);
-        self.select(self.compare(Cmp::Gt, low, x), low, x)
+        self.float_extremum_or(true, low, self.float_extremum_or(false, high, x))
     }
 
     /// `a * b + c`, rounded once.
@@ -188,7 +223,8 @@ impl<'c> Builder<'c> {
         self.intrinsic(&name, &[a], (kind, a.lanes))
     }
 
-    /// Whether the machine has [`Builder::scale_by_power`] and [`Builder::lookup`] for vectors like `x`.
+    /// Whether the machine has [`Builder::scale_by_power`], [`Builder::limit_magnitude`] and [`Builder::lookup`] for
+    /// vectors like `x`.
     pub fn has_tables(&self, x: Val<'c>) -> bool {
         self.avx512 && x.kind == Kind::F32 && x.lanes >= TABLE_LANES && x.lanes.is_multiple_of(TABLE_LANES)
     }
@@ -200,6 +236,19 @@ impl<'c> Builder<'c> {
         self.by_registers([x, n], |[x, n]| {
             let operands = [x, n, x, all, rounding];
             self.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", &operands, (x.kind, x.lanes))
+        })
+    }
+
+    /// `x` moved into `-limit..=limit`; `limit` for NaN.
+    pub fn limit_magnitude(&self, x: Val<'c>, limit: f64) -> Val<'c> {
+        /// The operand of less magnitude, with the sign of the first.
+        const LESS_MAGNITUDE: i64 = 2;
+        const ROUND_AS_SET: i64 = 4;
+        let [how, rounding] = [LESS_MAGNITUDE, ROUND_AS_SET].map(|n| self.int(Kind::I32, 1, n));
+        let all = self.int(Kind::I16, 1, -1);
+        self.by_registers([x], |[x]| {
+            let operands = [x, self.like(x, limit), how, x, all, rounding];
+            self.intrinsic("llvm.x86.avx512.mask.range.ps.512", &operands, (x.kind, x.lanes))
         })
     }
 
