@@ -1,13 +1,14 @@
 //! Which reads are begun early: operands that lie beyond the second cache and whose rows are worked on in several
 //! passes. The first pass brings a row from memory, the others leave memory idle; the last one that reads the row
-//! fetches the next row meanwhile.
+//! fetches the next row meanwhile, if it computes long enough for that: a function of every element. Passes of a few
+//! simple operations are over before memory has answered, and what hardware prefetches is all that they can use.
 
-use super::plan::Plan;
+use super::{operand::is_function, plan::Plan};
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::Role,
-    nest::{Buffer, LoopNest, Mapping, Node},
+    nest::{Buffer, LoopNest, Mapping, Node, Store},
     scalar::Inst,
 };
 use mlcc_passes::schedule::Step;
@@ -20,7 +21,7 @@ pub(super) fn rows(plan: &mut Plan, machine: &Machine) {
     for read in reads(&plan.nest) {
         let bytes = bytes(&plan.nest.buffers[read.buffer]);
         let beyond = bytes.is_some_and(|b| b > i64::try_from(machine.l2_bytes).unwrap_or(i64::MAX));
-        if !beyond || read.passes < PASSES {
+        if !beyond || read.passes < PASSES || !read.long {
             continue;
         }
         let buffer = plan.nest.buffers[read.buffer].name.clone();
@@ -41,6 +42,8 @@ struct Read {
     passes: usize,
     /// The last of them.
     last: Name,
+    /// Whether that one computes a function.
+    long: bool,
 }
 
 /// The inputs that vector loops right inside a loop read.
@@ -53,18 +56,26 @@ fn reads(nest: &LoopNest) -> Vec<Read> {
             _ => None,
         });
         for l in vectors {
+            let long = computes_function(&l.body);
             for buffer in inputs_read(nest, &l.body) {
                 match found.iter_mut().find(|r| r.buffer == buffer && r.row == row.axis) {
-                    Some(read) => (read.passes, read.last) = (read.passes + 1, l.axis.clone()),
+                    Some(read) => {
+                        (read.passes, read.last, read.long) = (read.passes + 1, l.axis.clone(), long);
+                    }
                     None => {
                         let (row, last) = (row.axis.clone(), l.axis.clone());
-                        found.push(Read { buffer, row, passes: 1, last });
+                        found.push(Read { buffer, row, passes: 1, last, long });
                     }
                 }
             }
         }
     });
     found
+}
+
+fn computes_function(nodes: &[Node]) -> bool {
+    let function = |s: &Store| s.body.insts.iter().any(|(inst, _)| is_function(inst));
+    nodes.iter().any(|node| matches!(node, Node::Store(s) if function(s)))
 }
 
 /// The inputs that stores read, ascending.
