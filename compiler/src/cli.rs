@@ -7,6 +7,7 @@ mod bench;
 mod compile;
 mod docs;
 mod dumped;
+mod explain;
 mod inspect;
 mod load;
 mod machine;

@@ -9,7 +9,7 @@ use crate::{
     pipeline::{Ir, Observer},
 };
 use mlcc_ir::{diagnostic::Diagnostic, nest::LoopNest};
-use mlcc_passes::schedule;
+use mlcc_passes::{graph::rewrite::Report, schedule};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -23,6 +23,8 @@ pub struct Recorder {
     written: usize,
     /// Time of each phase, in order.
     pub times: Vec<(Phase, Duration)>,
+    /// What algebraic rules have done.
+    pub rewrites: Option<Report>,
     progress: Option<indicatif::ProgressBar>,
 }
 
@@ -59,6 +61,7 @@ impl Recorder {
             steps_of: steps_of.map(str::to_owned),
             written: 0,
             times: Vec::new(),
+            rewrites: None,
             progress,
         })
     }
@@ -148,6 +151,10 @@ impl Observer for Recorder {
             }
         };
         self.write(&folder, &format!("{phase}-{pass}"), &text)
+    }
+
+    fn after_rewrites(&mut self, report: &Report) {
+        self.rewrites = Some(report.clone());
     }
 
     fn after_phase(&mut self, phase: Phase, time: Duration) {

@@ -19,6 +19,7 @@ use mlcc_ir::{
 use mlcc_onnx::{ImportOptions, Imported};
 use mlcc_passes::{
     contract, convert,
+    graph::rewrite,
     plan::{self, ArenaPlan},
     registry::{Config, Level, PASSES, PassSpec, Run},
     winograd::winograd_convolution,
@@ -47,6 +48,8 @@ pub struct Options {
     pub exact_conv: bool,
     /// A machine's profile, instead of the table's row for the CPU.
     pub machine: Option<Profile>,
+    /// Which algebraic rules may be applied.
+    pub rewrites: rewrite::Settings,
     /// Threads that generate code. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
@@ -62,6 +65,7 @@ impl Default for Options {
             disabled_passes: Vec::new(),
             exact_conv: false,
             machine: None,
+            rewrites: rewrite::Settings::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
         }
@@ -86,6 +90,9 @@ pub trait Observer: Send {
     /// # Errors
     /// To stop the compilation.
     fn after_pass(&mut self, phase: Phase, pass: &str, changes: usize, ir: Ir<'_>) -> Result<(), Diagnostic>;
+
+    /// Algebraic rules have been applied.
+    fn after_rewrites(&mut self, _report: &rewrite::Report) {}
 
     /// A phase has ended after `time`.
     fn after_phase(&mut self, _phase: Phase, _time: Duration) {}
@@ -198,7 +205,13 @@ pub fn run_graph(
     let start = Instant::now();
     for pass in enabled(options, Level::Graph) {
         let Run::Graph(run) = pass.run else { continue };
-        let changes = guarded(pass.name, || run(graph))?;
+        let changes = if pass.name == rewrite::SPEC.name {
+            let report = guarded(pass.name, || rewrite::run(graph, &options.rewrites))?;
+            observer.after_rewrites(&report);
+            report.changes()
+        } else {
+            guarded(pass.name, || run(graph))?
+        };
         tracing::debug!(pass = pass.name, changes, "graph pass");
         contract::check_graph(graph, pass.name)?;
         observer.after_pass(Phase::Graph, pass.name, changes, Ir::Graph(graph))?;

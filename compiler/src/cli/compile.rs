@@ -11,7 +11,7 @@ use crate::{
 use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
-use mlcc_passes::registry::Config;
+use mlcc_passes::{graph::rewrite, registry::Config};
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -68,6 +68,15 @@ pub(super) struct Args {
     /// multiplications and rounds differently (about 1e-6 of the result's norm).
     #[arg(long)]
     exact_conv: bool,
+    /// Which algebraic rewrites are made: all, those that leave every bit as it is, or none.
+    #[arg(long, value_enum, default_value_t = Rewrites::All)]
+    rewrites: Rewrites,
+    /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
+    #[arg(long, value_name = "RULE")]
+    disable_rewrite: Vec<String>,
+    /// Tell which rules were applied, where, and what that saves by estimate.
+    #[arg(long)]
+    explain_rewrites: bool,
     /// Threads that compile; 0 means one for each CPU. The result does not depend on it.
     #[arg(long, default_value_t = 0)]
     jobs: usize,
@@ -83,6 +92,14 @@ pub(super) struct Args {
 enum TargetKind {
     Cpu,
     Cuda,
+}
+
+/// Algebraic rewrites that are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rewrites {
+    All,
+    Exact,
+    Off,
 }
 
 /// Forms of the compiled model that can be written.
@@ -113,6 +130,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     .map_err(one)?;
     let options = options(args)?;
     let outcome = compile(args, &options, &mut recorder);
+    if outcome.is_ok() && args.explain_rewrites {
+        super::explain::rewrites(recorder.rewrites.as_ref())?;
+    }
     if outcome.is_ok() && !recorder.times.is_empty() {
         talk(&recorder.times_line());
     }
@@ -126,12 +146,22 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
             return Err(one(Diagnostic::user(message).hint("`mlcc opt --list-passes` lists the passes")));
         }
     }
+    for rule in &args.disable_rewrite {
+        if !rewrite::is_rule(rule).map_err(one)? {
+            let message = format!("no rewrite rule is called '{rule}'");
+            return Err(one(Diagnostic::user(message).hint("docs/rewrites.md lists the rules")));
+        }
+    }
     let mut flags = Vec::new();
     args.shape.iter().for_each(|s| flags.push(format!("--shape {s}")));
     args.disable_pass.iter().for_each(|p| flags.push(format!("--disable-pass {p}")));
     if args.exact_conv {
         flags.push("--exact-conv".into());
     }
+    if args.rewrites != Rewrites::All {
+        flags.push(format!("--rewrites {}", if args.rewrites == Rewrites::Off { "off" } else { "exact" }));
+    }
+    args.disable_rewrite.iter().for_each(|r| flags.push(format!("--disable-rewrite {r}")));
     if args.optimisation != 2 {
         flags.push(format!("-O{}", args.optimisation));
     }
@@ -150,6 +180,15 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         optimisation: args.optimisation,
         disabled_passes: args.disable_pass.clone(),
         exact_conv: args.exact_conv,
+        rewrites: rewrite::Settings {
+            mode: match args.rewrites {
+                Rewrites::All => rewrite::Mode::All,
+                Rewrites::Exact => rewrite::Mode::Exact,
+                Rewrites::Off => rewrite::Mode::Off,
+            },
+            disabled: args.disable_rewrite.clone(),
+            ..rewrite::Settings::default()
+        },
         flags,
         ..Options::default()
     };

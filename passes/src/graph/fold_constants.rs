@@ -5,9 +5,11 @@ use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     attributes::Attr,
     diagnostic::Result,
-    graph::{Def, Graph},
+    dtype::DType,
+    graph::{Def, Graph, Node, ValueId},
     tensor::{Element, Tensor, element_count, push_element},
 };
+use std::collections::BTreeSet;
 
 /// Results larger than this many bytes are folded only if they are no larger than their operands.
 const MAX_BYTES: usize = 1 << 20;
@@ -26,6 +28,14 @@ pub const SPEC: PassSpec = PassSpec {
 /// # Errors
 /// If evaluating an operator fails: an index out of range in the model itself.
 pub fn run(graph: &mut Graph) -> Result<usize> {
+    run_for(graph, &BTreeSet::new())
+}
+
+/// The same; results in `wanted` may be larger than their operands.
+///
+/// # Errors
+/// If evaluating an operator fails.
+pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<usize> {
     let mut folded = vec![false; graph.nodes.len()];
     for (at, folded) in folded.iter_mut().enumerate() {
         let node = &graph.nodes[at];
@@ -50,15 +60,22 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
         let read: usize = operands.iter().flatten().map(|t| t.data.len()).sum();
         let written: Option<usize> =
             types.iter().map(|t| element_count(&t.static_dims()?)?.checked_mul(t.dtype.size())).sum();
-        let fits = |bytes: usize| bytes <= MAX_BYTES.max(read) && bytes <= MAX_FOLDED_BYTES;
+        let is_wanted = node.results.iter().any(|r| wanted.contains(r));
+        let fits =
+            |bytes: usize| (is_wanted || bytes <= MAX_BYTES.max(read)) && bytes <= MAX_FOLDED_BYTES;
         if !written.is_some_and(fits) {
             continue;
         }
         // A kernel reads a transposed operand at other addresses, and packs a constant one anyway.
-        if &*node.op == "transpose" && read > MAX_BYTES {
+        if &*node.op == "transpose" && read > MAX_BYTES && !is_wanted {
             continue;
         }
-        // A matrix product of large constants would take the interpreter minutes: it is left to the
+        if let Some(product) = large_product(node, &operands) {
+            graph.value_mut(node.results[0]).def = Def::Constant(product);
+            *folded = true;
+            continue;
+        }
+        // Other products of large constants would take the interpreter minutes: they are left to the
         // compiled program.
         if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") && read > MAX_BYTES {
             continue;
@@ -75,6 +92,36 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
     let mut flags = folded.iter();
     graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
     Ok(folded.iter().filter(|f| **f).count())
+}
+
+/// Operations that a product of constants may take.
+const MAX_OPERATIONS: f64 = 50e9;
+
+/// The product of two matrices of `f32`, computed in `f64` and rounded once, as the interpreter does, but fast.
+fn large_product(node: &Node, operands: &[Option<Tensor>]) -> Option<Tensor> {
+    let [Some(a), Some(b)] = operands else { return None };
+    let ([m, k], [_, n]) = (&a.dims[..], &b.dims[..]) else { return None };
+    let flag = |name| node.attrs.bool(name, false);
+    let is_plain = &*node.op == "matmul" && !flag("transpose_a") && !flag("transpose_b");
+    let operations = 2.0 * *m as f64 * *k as f64 * *n as f64;
+    if !is_plain || a.dtype != DType::F32 || b.dtype != DType::F32 || operations > MAX_OPERATIONS {
+        return None;
+    }
+    let (rows, inner, columns) = (usize::try_from(*m).ok()?, usize::try_from(*k).ok()?, usize::try_from(*n).ok()?);
+    let (left, right) = (a.to_f64(), b.to_f64());
+    let mut product = vec![0.0f64; rows.checked_mul(columns)?];
+    // SAFETY: the pointers are of slices with rows * inner, inner * columns and rows * columns elements (inference
+    // has checked that the inner dimensions are equal), which the strides of row-major matrices do not leave.
+    unsafe {
+        matrixmultiply::dgemm(
+            rows, inner, columns, 1.0,
+            left.as_ptr(), *k as isize, 1,
+            right.as_ptr(), *n as isize, 1,
+            0.0, product.as_mut_ptr(), *n as isize, 1,
+        );
+    }
+    let rounded: Vec<f32> = product.into_iter().map(|v| v as f32).collect();
+    Some(Tensor::from_f32(&[*m, *n], &rounded))
 }
 
 /// Whether an attribute depends on sizes that are known only when the model runs.

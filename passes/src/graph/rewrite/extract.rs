@@ -1,0 +1,127 @@
+//! Choosing one term of each class so that the whole is cheap. A term that several others use is counted once.
+//!
+//! The method is the greedy one over sets of classes (as in the extraction gym's `faster-greedy-dag`): a class's
+//! cost set holds every class that its chosen term needs, and a term's cost is that of the union of its operands'
+//! sets. Choices improve until none does, in the order of ids.
+
+use super::{
+    cost,
+    facts::Classes,
+    term::Term,
+};
+use egg::Id;
+use std::collections::BTreeMap;
+
+/// A term for each class that an output needs.
+pub(super) type Choice = BTreeMap<Id, Term>;
+
+/// A class's best term so far.
+struct Best {
+    term: Term,
+    own: f64,
+    total: f64,
+    /// Classes that it needs, as a set of bits over dense indices, itself included.
+    needs: Vec<u64>,
+}
+
+/// The cheapest terms found for these outputs; `None` if a class has no finite one. `allowed` leaves terms out.
+pub(super) fn extract(classes: &Classes, outputs: &[Id], allowed: &dyn Fn(&Term) -> bool) -> Option<(Choice, f64)> {
+    let mut ids: Vec<Id> = classes.classes().map(|c| c.id).collect();
+    ids.sort_unstable();
+    let dense: BTreeMap<Id, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    let words = ids.len().div_ceil(64);
+    let mut best: Vec<Option<Best>> = ids.iter().map(|_| None).collect();
+    // Each round extends what is known by one level at least; more rounds than classes cannot help.
+    for _ in 0..ids.len() {
+        let mut changed = false;
+        for (at, id) in ids.iter().enumerate() {
+            let class = &classes[*id];
+            let mut nodes: Vec<&Term> = class.nodes.iter().filter(|t| allowed(t)).collect();
+            nodes.sort_unstable();
+            for term in nodes {
+                let operands: Option<Vec<usize>> =
+                    term.operands.iter().map(|o| dense.get(&classes.find(*o)).copied()).collect();
+                let Some(operands) = operands else { continue };
+                if !operands.iter().all(|&o| o != at && best[o].as_ref().is_some_and(|b| b.needs[at / 64] >> (at % 64) & 1 == 0)) {
+                    continue;
+                }
+                let mut needs = vec![0u64; words];
+                needs[at / 64] |= 1 << (at % 64);
+                for &operand in &operands {
+                    if let Some(b) = &best[operand] {
+                        needs.iter_mut().zip(&b.needs).for_each(|(n, w)| *n |= w);
+                    }
+                }
+                let own = cost::of_term(classes, term, &class.data.ty, class.data.weight);
+                let total = own + others(&needs, at, &best);
+                let better = best[at].as_ref().is_none_or(|b| total < b.total - 1e-15);
+                if better {
+                    best[at] = Some(Best { term: term.clone(), own, total, needs });
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let mut choice = Choice::new();
+    let mut pending: Vec<Id> = outputs.iter().map(|o| classes.find(*o)).collect();
+    let mut total = 0.0;
+    while let Some(id) = pending.pop() {
+        if choice.contains_key(&id) {
+            continue;
+        }
+        let chosen = best[*dense.get(&id)?].as_ref()?;
+        total += chosen.own;
+        pending.extend(chosen.term.operands.iter().map(|o| classes.find(*o)));
+        choice.insert(id, chosen.term.clone());
+    }
+    is_acyclic(classes, &choice, outputs).then_some((choice, total))
+}
+
+/// The own costs of all classes of a set but one.
+fn others(needs: &[u64], without: usize, best: &[Option<Best>]) -> f64 {
+    let mut sum = 0.0;
+    for (word, bits) in needs.iter().enumerate() {
+        let mut bits = *bits;
+        while bits != 0 {
+            let at = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            if at != without {
+                sum += best[at].as_ref().map_or(0.0, |b| b.own);
+            }
+        }
+    }
+    sum
+}
+
+/// Choices were made one after the other: a later one may need what an earlier one was part of.
+fn is_acyclic(classes: &Classes, choice: &Choice, outputs: &[Id]) -> bool {
+    // 1: being visited, 2: done.
+    let mut state: BTreeMap<Id, u8> = BTreeMap::new();
+    let mut stack: Vec<(Id, usize)> = outputs.iter().map(|o| (classes.find(*o), 0)).collect();
+    while let Some((id, next)) = stack.pop() {
+        if next == 0 {
+            match state.get(&id) {
+                Some(2) => continue,
+                Some(_) => return false,
+                None => drop(state.insert(id, 1)),
+            }
+        }
+        let operands = &choice[&id].operands;
+        match operands.get(next) {
+            Some(operand) => {
+                stack.push((id, next + 1));
+                let operand = classes.find(*operand);
+                match state.get(&operand) {
+                    Some(1) => return false,
+                    Some(_) => {}
+                    None => stack.push((operand, 0)),
+                }
+            }
+            None => drop(state.insert(id, 2)),
+        }
+    }
+    true
+}

@@ -1,0 +1,343 @@
+//! A rewritten block, independent of where it stands: it can be put in place of every equal block.
+
+use super::{
+    block::Block,
+    cost,
+    extract::Choice,
+    facts::Classes,
+    term::{Term, special},
+};
+use egg::Id;
+use mlcc_ir::{
+    Name,
+    attributes::{Attr, Attrs},
+    expr::Expr,
+    graph::{Def, Graph, Node, ValueId},
+    tensor::Tensor,
+    types::TensorType,
+};
+use std::collections::BTreeMap;
+
+/// A value of a template.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Source {
+    /// The block's leaf of that number.
+    Leaf(usize),
+    /// A constant of the rules' making, or a small one of the model's.
+    Constant(Tensor),
+    /// The result of the template's node of that number.
+    Node(usize),
+}
+
+/// An operator of a template.
+#[derive(Clone, Debug)]
+pub(super) struct TemplateNode {
+    pub(super) op: Name,
+    pub(super) attrs: Attrs,
+    pub(super) operands: Vec<Option<Source>>,
+    pub(super) ty: TensorType,
+    /// Whether it can be computed when the model is compiled.
+    pub(super) weight: bool,
+    /// The node of the block whose value it computes, or is a part of: it says where the new one comes from.
+    pub(super) origin: usize,
+}
+
+/// A rewritten block.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pub(super) nodes: Vec<TemplateNode>,
+    pub(super) outputs: Vec<Source>,
+}
+
+/// The chosen terms as operators. `origins`: for classes of the block's nodes, which node.
+pub(super) fn template(
+    classes: &Classes,
+    choice: &Choice,
+    outputs: &[Id],
+    origins: &BTreeMap<Id, usize>,
+) -> Option<Template> {
+    let mut made = Made { classes, template: Template { nodes: Vec::new(), outputs: Vec::new() }, sources: BTreeMap::new() };
+    // Depth first without recursion: terms may nest as deep as the model.
+    let mut stack: Vec<(Id, usize)> = outputs.iter().rev().map(|o| (classes.find(*o), 0)).collect();
+    // Terms on the way from an output: the innermost that is the block's own says where a new one comes from.
+    while let Some((id, origin)) = stack.pop() {
+        let origin = origins.get(&id).copied().unwrap_or(origin);
+        if made.sources.contains_key(&id) {
+            continue;
+        }
+        let term = choice.get(&id)?;
+        let missing: Vec<Id> =
+            term.operands.iter().map(|o| classes.find(*o)).filter(|o| !made.sources.contains_key(o)).collect();
+        if missing.is_empty() {
+            let source = made.emit(choice, id, term, origin)?;
+            made.sources.insert(id, source);
+        } else {
+            stack.push((id, origin));
+            stack.extend(missing.into_iter().rev().map(|o| (o, origin)));
+        }
+    }
+    made.template.outputs = outputs.iter().map(|o| made.sources.get(&classes.find(*o)).cloned()).collect::<Option<_>>()?;
+    Some(made.template)
+}
+
+struct Made<'a> {
+    classes: &'a Classes,
+    template: Template,
+    sources: BTreeMap<Id, Source>,
+}
+
+/// An operand of an operator under construction.
+#[derive(Clone)]
+struct Part {
+    source: Source,
+    ty: TensorType,
+    weight: bool,
+}
+
+impl Made<'_> {
+    fn emit(&mut self, choice: &Choice, id: Id, term: &Term, origin: usize) -> Option<Source> {
+        let attrs = &term.head.attrs;
+        match &*term.head.op {
+            special::LEAF => Some(Source::Leaf(usize::try_from(attrs.int("index", -1)).ok()?)),
+            special::CONSTANT => match attrs.get("value")? {
+                Attr::Tensor(tensor) => Some(Source::Constant(tensor.clone())),
+                _ => None,
+            },
+            special::SUM | special::PRODUCT => self.chain(choice, term, origin),
+            op => {
+                let places = term.head.places(&term.operands);
+                let parts: Vec<Option<Part>> =
+                    places.into_iter().map(|o| o.map_or(Some(None), |o| self.part(o).map(Some))).collect::<Option<_>>()?;
+                let ty = self.classes[id].data.ty.clone();
+                Some(self.node(op, attrs.clone(), parts, ty, origin).source)
+            }
+        }
+    }
+
+    fn part(&self, id: Id) -> Option<Part> {
+        let id = self.classes.find(id);
+        let facts = &self.classes[id].data;
+        Some(Part { source: self.sources.get(&id)?.clone(), ty: facts.ty.clone(), weight: facts.weight })
+    }
+
+    fn node(&mut self, op: &str, attrs: Attrs, parts: Vec<Option<Part>>, ty: TensorType, origin: usize) -> Part {
+        let weight = parts.iter().flatten().all(|p| p.weight);
+        let operands = parts.into_iter().map(|p| p.map(|p| p.source)).collect();
+        self.template.nodes.push(TemplateNode { op: op.into(), attrs, operands, ty: ty.clone(), weight, origin });
+        Part { source: Source::Node(self.template.nodes.len() - 1), ty, weight }
+    }
+
+    /// A sum or product as operators of two operands: what is computed when the model is compiled first, so that
+    /// it becomes one constant, and small operands before large ones. Negated operands are subtracted.
+    fn chain(&mut self, choice: &Choice, term: &Term, origin: usize) -> Option<Source> {
+        let is_sum = &*term.head.op == special::SUM;
+        let mut parts: Vec<(Part, bool)> = Vec::new();
+        for operand in &term.operands {
+            let id = self.classes.find(*operand);
+            let chosen = choice.get(&id)?;
+            let negated = is_sum && &*chosen.head.op == "neg" && !self.classes[id].data.weight;
+            let part = if negated { self.part(chosen.operands[0])? } else { self.part(id)? };
+            parts.push((part, negated));
+        }
+        // Stable: equal ones keep the order of their ids.
+        parts.sort_by_key(|(part, negated)| (!part.weight, *negated));
+        let (weights, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(p, _)| p.weight);
+        let mut folded: Option<(Part, bool)> = None;
+        for part in weights {
+            folded = Some(match folded {
+                None => part,
+                Some(sum) => (self.pair(is_sum, sum, part, origin)?, false),
+            });
+        }
+        // The constant joins last, as an epilogue of what comes before.
+        let mut all = others;
+        all.extend(folded);
+        if all.first().is_some_and(|(_, negated)| *negated) {
+            let positive = all.iter().position(|(_, negated)| !negated);
+            match positive {
+                Some(at) => all.swap(0, at),
+                None => {
+                    let (first, _) = all[0].clone();
+                    let ty = first.ty.clone();
+                    all[0] = (self.node("neg", Attrs::new(), vec![Some(first)], ty, origin), false);
+                }
+            }
+        }
+        let mut parts = all.into_iter();
+        let mut sum = parts.next()?;
+        for part in parts {
+            sum = (self.pair(is_sum, sum, part, origin)?, false);
+        }
+        Some(sum.0.source)
+    }
+
+    fn pair(&mut self, is_sum: bool, (a, _): (Part, bool), (b, negated): (Part, bool), origin: usize) -> Option<Part> {
+        let dims = mlcc_ir::ops::broadcast(&a.ty.dims, &b.ty.dims).ok()?;
+        let ty = TensorType::new(a.ty.dtype, dims);
+        let op = if !is_sum { "mul" } else if negated { "sub" } else { "add" };
+        Some(self.node(op, Attrs::new(), vec![Some(a), Some(b)], ty, origin))
+    }
+}
+
+impl Template {
+    /// Operators that run with the model, those that move nothing left out.
+    pub(super) fn operators(&self) -> usize {
+        self.nodes.iter().filter(|n| !n.weight && &*n.op != "reshape").count()
+    }
+
+    /// Operations of the products that are computed when the model is compiled.
+    pub(super) fn folding(&self) -> f64 {
+        let operations = |node: &TemplateNode| {
+            let inner = match node.operands.first() {
+                Some(Some(Source::Node(at))) => self.nodes[*at].ty.dims.last().and_then(Expr::as_const),
+                _ => None,
+            };
+            2.0 * cost::elements(&node.ty) * inner.unwrap_or(1 << 10) as f64
+        };
+        self.nodes.iter().filter(|n| n.weight && &*n.op == "matmul").map(operations).sum()
+    }
+
+    /// Bytes of weights that the operators that run with the model read.
+    pub(super) fn weight_bytes(&self, block: &Block) -> f64 {
+        let mut read: BTreeMap<(bool, usize), f64> = BTreeMap::new();
+        for node in self.nodes.iter().filter(|n| !n.weight) {
+            for operand in node.operands.iter().flatten() {
+                match operand {
+                    Source::Leaf(at) if block.facts[*at].weight => {
+                        read.insert((false, *at), cost::bytes(&block.facts[*at].ty));
+                    }
+                    Source::Node(at) if self.nodes[*at].weight => {
+                        read.insert((true, *at), cost::bytes(&self.nodes[*at].ty));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        read.values().sum()
+    }
+
+    /// Drops nodes that no output needs.
+    pub(super) fn prune(mut self) -> Template {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut mark = |source: &Source| {
+            if let Source::Node(n) = source {
+                needed[*n] = true;
+            }
+        };
+        self.outputs.iter().for_each(&mut mark);
+        for at in (0..self.nodes.len()).rev() {
+            if needed[at] {
+                for operand in self.nodes[at].operands.iter().flatten() {
+                    if let Source::Node(n) = operand {
+                        needed[*n] = true;
+                    }
+                }
+            }
+        }
+        let mut renumbered = vec![0; needed.len()];
+        let mut next = 0;
+        for (at, needed) in needed.iter().enumerate() {
+            renumbered[at] = next;
+            next += usize::from(*needed);
+        }
+        let renumber = |source: &mut Source| {
+            if let Source::Node(n) = source {
+                *n = renumbered[*n];
+            }
+        };
+        let mut flags = needed.iter();
+        self.nodes.retain(|_| flags.next().copied().unwrap_or(false));
+        self.nodes.iter_mut().flat_map(|n| n.operands.iter_mut().flatten()).for_each(renumber);
+        self.outputs.iter_mut().for_each(renumber);
+        self
+    }
+
+    /// The nodes that compute this template in a graph in place of a block, and for each output of the block the
+    /// value that takes its place. The last operator that computes an output writes the block's own value.
+    pub(super) fn instantiate(&self, graph: &mut Graph, block: &Block) -> (Vec<Node>, Vec<(ValueId, ValueId)>) {
+        let originals: Vec<Node> = graph.nodes[block.nodes.clone()].to_vec();
+        let mut own: BTreeMap<usize, ValueId> = BTreeMap::new();
+        for (output, source) in block.outputs.iter().zip(&self.outputs) {
+            if let Source::Node(n) = source {
+                own.entry(*n).or_insert(*output);
+            }
+        }
+        let mut values: Vec<ValueId> = Vec::with_capacity(self.nodes.len());
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for (at, node) in self.nodes.iter().enumerate() {
+            let origin = &originals[node.origin];
+            let operands: Vec<Option<ValueId>> = node
+                .operands
+                .iter()
+                .map(|o| o.as_ref().map(|s| value_of(graph, block, &values, s)))
+                .collect();
+            let result = own.get(&at).copied().unwrap_or_else(|| {
+                let base = graph.value(origin.results[0]).name.clone();
+                graph.add_value(format!("{base}.{}{at}", node.op), node.ty.clone(), Def::Node)
+            });
+            values.push(result);
+            nodes.push(Node {
+                op: node.op.clone(),
+                attrs: node.attrs.clone(),
+                operands,
+                results: vec![result],
+                regions: Vec::new(),
+                location: origin.location.clone(),
+            });
+        }
+        let replaced = block
+            .outputs
+            .iter()
+            .zip(&self.outputs)
+            .map(|(output, source)| (*output, value_of(graph, block, &values, source)))
+            .filter(|(from, to)| from != to)
+            .collect();
+        (nodes, replaced)
+    }
+}
+
+fn value_of(graph: &mut Graph, block: &Block, values: &[ValueId], source: &Source) -> ValueId {
+    match source {
+        Source::Leaf(at) => block.leaves[*at],
+        Source::Node(at) => values[*at],
+        Source::Constant(tensor) => {
+            // Names of constants need not differ.
+            graph.add_constant("constant", tensor.clone())
+        }
+    }
+}
+
+/// The block as it is, as a template: what a rewritten one is compared with.
+pub(super) fn original(graph: &Graph, block: &Block) -> Option<Template> {
+    let mut sources: BTreeMap<ValueId, Source> =
+        block.leaves.iter().enumerate().map(|(i, l)| (*l, Source::Leaf(i))).collect();
+    let mut nodes: Vec<TemplateNode> = Vec::new();
+    for (origin, node) in graph.nodes[block.nodes.clone()].iter().enumerate() {
+        let mut weight = true;
+        let mut operands = Vec::new();
+        for operand in &node.operands {
+            operands.push(match operand {
+                None => None,
+                Some(id) => {
+                    let source = match (sources.get(id), graph.constant(*id)) {
+                        (Some(source), _) => source.clone(),
+                        (None, Some(tensor)) => Source::Constant(tensor.clone()),
+                        (None, None) => return None,
+                    };
+                    weight &= match &source {
+                        Source::Leaf(at) => block.facts[*at].weight,
+                        Source::Constant(_) => true,
+                        Source::Node(at) => nodes[*at].weight,
+                    };
+                    Some(source)
+                }
+            });
+        }
+        let result = *node.results.first()?;
+        let ty = graph.value(result).ty.clone();
+        nodes.push(TemplateNode { op: node.op.clone(), attrs: node.attrs.clone(), operands, ty, weight, origin });
+        sources.insert(result, Source::Node(origin));
+    }
+    let outputs = block.outputs.iter().map(|o| sources.get(o).cloned()).collect::<Option<_>>()?;
+    Some(Template { nodes, outputs })
+}
