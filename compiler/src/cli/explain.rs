@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// Prints what rules have done to a model; `None` if the graph level was not run.
 pub(super) fn rewrites(report: Option<&Report>) -> Outcome {
-    let Some(report) = report.filter(|r| !r.blocks.is_empty()) else {
+    let Some(report) = report.filter(|r| !r.blocks.is_empty() || !r.dropped.is_empty()) else {
         output::line!("no rewrites")?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -19,6 +19,15 @@ pub(super) fn rewrites(report: Option<&Report>) -> Outcome {
             block.before / block.after
         )?;
         for (rule, location) in &block.applied {
+            output::line!("  {rule:<32} at {location}")?;
+        }
+        if let Some(reason) = block.unchecked {
+            output::line!("  not compared by executing both: {reason}")?;
+        }
+    }
+    for dropped in &report.dropped {
+        output::line!("dropped: executed before and after, the results differ by {:.1e}", dropped.error)?;
+        for (rule, location) in &dropped.applied {
             output::line!("  {rule:<32} at {location}")?;
         }
     }

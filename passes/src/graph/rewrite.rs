@@ -7,10 +7,12 @@
 
 mod attributes;
 mod block;
+mod check;
 mod cost;
 mod expression;
 mod extract;
 mod facts;
+pub mod gates;
 mod import;
 mod instantiate;
 mod matching;
@@ -104,6 +106,17 @@ pub struct BlockReport {
     pub after: f64,
     /// The rules that the result needs, each with where it was applied.
     pub applied: Vec<(Name, Location)>,
+    /// Why the result was not compared with the original by executing both; `None` if it was, and agreed.
+    pub unchecked: Option<&'static str>,
+}
+
+/// A rewrite that was found wrong by executing the block before and after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
+    /// Relative error in norm.
+    pub error: f64,
+    /// The rules that it needed: at least one is wrong, or was applied wrongly.
+    pub applied: Vec<(Name, Location)>,
 }
 
 /// What was done to a graph.
@@ -111,6 +124,8 @@ pub struct BlockReport {
 pub struct Report {
     /// Rewritten blocks, equal ones once.
     pub blocks: Vec<BlockReport>,
+    /// What was left as it was because the rewrite is wrong.
+    pub dropped: Vec<Dropped>,
 }
 
 impl Report {
@@ -124,6 +139,7 @@ impl Report {
 /// A block's result: what takes its place.
 struct Rewritten {
     template: template::Template,
+    verdict: check::Verdict,
     report: BlockReport,
 }
 
@@ -137,10 +153,12 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
         return Ok(Report::default());
     }
     let blocks = block::blocks(graph);
+    let mut report = Report::default();
     let mut results: BTreeMap<&str, Option<Rewritten>> = BTreeMap::new();
     for block in &blocks {
         if !results.contains_key(&*block.key) {
-            results.insert(&block.key, rewrite_block(graph, block, &rules, settings));
+            let rewritten = rewrite_block(graph, block, &rules, settings);
+            results.insert(&block.key, rewritten.and_then(|r| checked(r, &mut report)));
         }
     }
     let mut constants = BTreeSet::new();
@@ -161,13 +179,35 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
         fold_constants::run_for(graph, &constants)?;
         eliminate_dead::run(graph);
     }
-    let mut report = Report::default();
     for block in &blocks {
         if let Some(Some(rewritten)) = results.remove(&*block.key) {
             report.blocks.push(rewritten.report);
         }
     }
     Ok(report)
+}
+
+/// A rewrite that is not known to be wrong; one that is goes into the report, and is said aloud.
+fn checked(mut rewritten: Rewritten, report: &mut Report) -> Option<Rewritten> {
+    match rewritten.verdict {
+        check::Verdict::Equal => {}
+        check::Verdict::Unchecked(reason) => {
+            tracing::debug!(reason, "a rewrite was not executed");
+            rewritten.report.unchecked = Some(reason);
+        }
+        check::Verdict::Differs(error) => {
+            let applied = rewritten.report.applied;
+            let rules: Vec<String> = applied.iter().map(|(rule, at)| format!("{rule} at {at}")).collect();
+            tracing::warn!(
+                "a rewrite was dropped: executed before and after, the results differ by {error:e}; rules: {}. \
+                 This is a bug in mlcc; please report it with the model",
+                rules.join(", ")
+            );
+            report.dropped.push(Dropped { error, applied });
+            return None;
+        }
+    }
+    Some(rewritten)
 }
 
 fn allowed(rule: &Rule, settings: &Settings) -> bool {
@@ -193,7 +233,7 @@ fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings:
         flatten: settings.mode == Mode::All,
         merge: !settings.disabled.iter().any(|d| d == merge::NAME),
     };
-    let firings = saturate::saturate(&mut imported.classes, rules, built_in, settings.limits);
+    let firings = saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
     let classes = &imported.classes;
     let births = births(classes, &firings, &imported.terms);
     let mut origins = BTreeMap::new();
@@ -242,7 +282,9 @@ fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings:
             applied.push(entry);
         }
     }
-    Some(Rewritten { template, report: BlockReport { blocks: 0, before, after, applied } })
+    let verdict = check::check(&original, &template, block);
+    let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
+    Some(Rewritten { template, verdict, report })
 }
 
 /// What is computed when the model is compiled may take this many operations a block.

@@ -12,7 +12,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     expr::Expr,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name under which merges are reported and can be disabled.
 pub(super) const NAME: &str = "merge-products";
@@ -24,13 +24,15 @@ pub(super) struct Group {
     products: Vec<(Id, Term)>,
 }
 
-/// Groups of at least two products of the same operand with different weights, by operator and attributes.
-pub(super) fn search(classes: &Classes) -> Vec<Group> {
+/// Groups of at least two products of the same operand with different weights, by operator and attributes. Only
+/// what the block itself computes (`own`) is merged: what rules have made of a product would be merged with it.
+pub(super) fn search(classes: &Classes, own: &[Id]) -> Vec<Group> {
+    let own: BTreeSet<Id> = own.iter().map(|id| classes.find(*id)).collect();
     let mut groups: BTreeMap<(Id, String), Vec<(Id, Term)>> = BTreeMap::new();
     for op in ["matmul", "conv"] {
         let mut roots: Vec<Id> = classes.classes_for_op(&op.into()).into_iter().flatten().collect();
         roots.sort_unstable();
-        for root in roots {
+        for root in roots.into_iter().filter(|r| own.contains(r)) {
             for term in &classes[root].nodes {
                 if &*term.head.op == op
                     && let Some(key) = key(classes, term)

@@ -53,9 +53,10 @@ pub(super) struct BuiltIn {
     pub(super) merge: bool,
 }
 
-/// Applies the rules; returns what they made, in order.
+/// Applies the rules; returns what they made, in order. `own`: the classes that the block itself computes.
 pub(super) fn saturate(
     classes: &mut Classes,
+    own: &[Id],
     rules: &[&Rule],
     built_in: BuiltIn,
     limits: Limits,
@@ -82,7 +83,7 @@ pub(super) fn saturate(
                 record(classes, &mut firings, &"flatten".into(), root, vec![term.0], new);
             }
         }
-        let groups = if built_in.merge { merge::search(classes) } else { Vec::new() };
+        let groups = if built_in.merge { merge::search(classes, own) } else { Vec::new() };
         for merged in groups {
             merge::apply(classes, &merged, &mut firings);
         }

@@ -1,0 +1,281 @@
+//! Executes a block before and after rewriting, on random inputs, with the reference interpreter: a wrong rule, or
+//! a right one applied wrongly, costs its rewrite and no more.
+//!
+//! Sizes are shrunk so that this takes milliseconds: a size is replaced by a small one wherever it stands, in leaves
+//! and in attributes; sizes that are products of others become products of what these became. Inference decides
+//! whether the result is still both graphs.
+
+use super::{
+    block::Block,
+    template::{Source, Template},
+};
+use mlcc_ir::{
+    attributes::{Attr, Attrs},
+    expr::{Atom, Expr},
+    graph::{Def, Graph, Location, Node, ValueId},
+    ops::{self, Operand},
+    tensor::{Element, Tensor, push_element},
+    types::TensorType,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Outputs agree.
+    Equal,
+    /// They differ, by this relative error in norm.
+    Differs(f64),
+    /// It could not be executed within the budget, for this reason.
+    Unchecked(&'static str),
+}
+
+/// Greatest relative error in norm: interpreters round to `f32` after each operator.
+const TOLERANCE: f64 = 2e-5;
+/// Multiply-adds that an execution may take.
+const BUDGET: f64 = 3e7;
+/// Sizes that replace others, in turn: odd, different, and none divides another.
+const SMALL: [i64; 8] = [5, 3, 7, 4, 11, 9, 13, 8];
+/// A size that is at most this is left as it is: kernels of convolutions, numbers of parts.
+const KEPT: i64 = 4;
+
+/// Compares a block's two forms.
+pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
+    let sizes = Sizes::of(before, after, block);
+    for shrink in sizes.attempts() {
+        let Some((first, second)) = build(before, block, &shrink).zip(build(after, block, &shrink)) else { continue };
+        let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
+        if types(&first) != types(&second) || work(&first) > BUDGET || work(&second) > BUDGET {
+            continue;
+        }
+        return compare(&first, &second, block);
+    }
+    Verdict::Unchecked("no sizes that are small enough")
+}
+
+/// A replacement of sizes.
+type Shrink = BTreeMap<i64, i64>;
+
+struct Sizes(Vec<i64>);
+
+impl Sizes {
+    /// All sizes of leaves and of the operators that name them.
+    fn of(before: &Template, after: &Template, block: &Block) -> Sizes {
+        let mut sizes = BTreeSet::new();
+        let leaves = block.facts.iter().map(|l| &l.ty);
+        let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
+        for ty in leaves.chain(nodes) {
+            sizes.extend(ty.dims.iter().filter_map(Expr::as_const).filter(|&d| d > KEPT));
+        }
+        Sizes(sizes.into_iter().collect())
+    }
+
+    /// Replacements to try, the smallest first; the last one changes nothing.
+    fn attempts(&self) -> Vec<Shrink> {
+        let mut attempts = vec![self.shrink(&|_| true, true), self.shrink(&|_| true, false)];
+        // Without the smallest sizes (heads, windows), then with the largest only.
+        for least in [16, 64, 256] {
+            attempts.push(self.shrink(&|s| s > least, true));
+            attempts.push(self.shrink(&|s| s > least, false));
+        }
+        // One size alone.
+        attempts.extend(self.0.iter().rev().map(|&only| self.shrink(&|s| s == only, false)));
+        attempts.push(Shrink::new());
+        attempts
+    }
+
+    /// Replaces the sizes that are wanted. `derived`: a size that is the product of two others, or a few times
+    /// another, becomes that of their replacements.
+    fn shrink(&self, wanted: &dyn Fn(i64) -> bool, derived: bool) -> Shrink {
+        let mut shrink = Shrink::new();
+        let mut next = 0;
+        for &size in self.0.iter().filter(|s| wanted(**s)) {
+            let small = if derived { self.derive(size, &shrink) } else { None };
+            let small = small.unwrap_or_else(|| {
+                next += 1;
+                SMALL[(next - 1) % SMALL.len()]
+            });
+            shrink.insert(size, small.min(size));
+        }
+        shrink
+    }
+
+    fn derive(&self, size: i64, shrink: &Shrink) -> Option<i64> {
+        let of = |s: i64| shrink.get(&s).copied().unwrap_or(s);
+        let multiple = shrink.keys().rev().find(|&&s| size % s == 0 && size / s <= KEPT);
+        if let Some(&part) = multiple {
+            return Some(of(part) * (size / part));
+        }
+        let factor = shrink.keys().rev().find(|&&s| size % s == 0 && (self.0.contains(&(size / s)) || size / s <= 8));
+        factor.map(|&part| of(part) * of(size / part))
+    }
+}
+
+fn small(dim: &Expr, shrink: &Shrink) -> Expr {
+    match dim.as_const() {
+        Some(d) => Expr::from(shrink.get(&d).copied().unwrap_or(d)),
+        // Symbols of a model are small sizes too, different ones.
+        None => dim.substitute(&|atom| match atom {
+            Atom::Symbol(name) => {
+                let sum: usize = name.bytes().map(usize::from).sum();
+                Some(Expr::from(SMALL[sum % SMALL.len()]))
+            }
+            _ => None,
+        }),
+    }
+}
+
+/// Attributes with sizes replaced, where they name sizes.
+fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
+    let mut replaced = Attrs::new();
+    for (name, value) in &attrs.0 {
+        let names_sizes = matches!(
+            (op, &**name),
+            ("reshape" | "expand", "shape") | ("slice", "starts" | "sizes") | ("eye", "rows" | "cols")
+        );
+        let value = match value {
+            Attr::Exprs(values) if names_sizes => Attr::Exprs(values.iter().map(|v| small(v, shrink)).collect()),
+            Attr::Ints(values) if names_sizes => {
+                Attr::Exprs(values.iter().map(|&v| small(&Expr::from(v), shrink)).collect())
+            }
+            Attr::Exprs(values) => Attr::Exprs(values.iter().map(|v| small(v, &Shrink::new())).collect()),
+            value => value.clone(),
+        };
+        replaced = replaced.with(name, value);
+    }
+    replaced
+}
+
+/// A template as a graph whose inputs are the block's leaves, at other sizes; `None` if it is ill-typed.
+fn build(template: &Template, block: &Block, shrink: &Shrink) -> Option<Graph> {
+    let mut graph = Graph { name: "block".into(), ..Graph::default() };
+    for (at, leaf) in block.facts.iter().enumerate() {
+        let dims = leaf.ty.dims.iter().map(|d| small(d, shrink)).collect();
+        let ty = TensorType::new(leaf.ty.dtype, dims);
+        let id = graph.add_value(format!("x{at}"), ty, Def::Input(at));
+        graph.inputs.push(id);
+    }
+    let mut values: Vec<ValueId> = Vec::new();
+    let source = |graph: &mut Graph, values: &[ValueId], source: &Source| match source {
+        Source::Leaf(at) => graph.inputs[*at],
+        Source::Constant(tensor) => graph.add_constant("constant", tensor.clone()),
+        Source::Node(at) => values[*at],
+    };
+    for node in &template.nodes {
+        let operands: Vec<Option<ValueId>> =
+            node.operands.iter().map(|o| o.as_ref().map(|o| source(&mut graph, &values, o))).collect();
+        let attrs = attributes(&node.op, &node.attrs, shrink);
+        let views: Vec<Option<Operand<'_>>> = operands
+            .iter()
+            .map(|o| {
+                o.map(|id| {
+                    let value = graph.value(id);
+                    Operand { ty: &value.ty, known: value.known.as_deref(), constant: graph.constant(id) }
+                })
+            })
+            .collect();
+        let inferred = ops::infer(&node.op, &attrs, &views).ok()?.into_iter().next()?;
+        inferred.ty.static_dims()?;
+        let result = graph.add_value(format!("v{}", values.len()), inferred.ty, Def::Node);
+        graph.value_mut(result).known = inferred.known;
+        values.push(result);
+        graph.nodes.push(Node {
+            op: node.op.clone(),
+            attrs,
+            operands,
+            results: vec![result],
+            regions: Vec::new(),
+            location: Location { node: "block".into(), op_type: node.op.clone() },
+        });
+    }
+    for (at, output) in template.outputs.iter().enumerate() {
+        let id = source(&mut graph, &values, output);
+        graph.outputs.push((format!("y{at}").as_str().into(), id));
+    }
+    Some(graph)
+}
+
+/// Multiply-adds of a graph, roughly.
+fn work(graph: &Graph) -> f64 {
+    let elements = |id: ValueId| graph.value(id).ty.elements().as_const().unwrap_or(i64::MAX) as f64;
+    graph
+        .nodes
+        .iter()
+        .map(|node| {
+            let result = elements(node.results[0]);
+            let second = node.operands.get(1).copied().flatten();
+            match (&*node.op, second) {
+                ("matmul", Some(b)) => {
+                    let columns = graph.value(b).ty.dims.last().and_then(Expr::as_const).unwrap_or(1).max(1);
+                    result * elements(b) / columns as f64
+                }
+                ("conv" | "conv_transpose", Some(w)) => {
+                    let outputs = graph.value(w).ty.dims[0].as_const().unwrap_or(1).max(1);
+                    result * elements(w) / outputs as f64
+                }
+                _ => result * 4.0,
+            }
+        })
+        .sum()
+}
+
+fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
+    // Where most is not a number (a root of something negative), positive numbers may say more.
+    for low in [-1.0, 0.25] {
+        let inputs: Option<Vec<Tensor>> =
+            first.inputs.iter().enumerate().map(|(at, i)| random(first, *i, block, at, low)).collect();
+        let Some(inputs) = inputs else { return Verdict::Unchecked("inputs that are indices or flags of unknown range") };
+        let run = |graph: &Graph| mlcc_interpreter::graph::run(graph, &inputs).ok();
+        let (Some(wanted), Some(found)) = (run(first), run(second)) else {
+            return Verdict::Unchecked("the interpreter refuses the block");
+        };
+        let mut worst = 0.0f64;
+        let (mut numbers, mut all) = (0, 0);
+        for (w, f) in wanted.iter().zip(&found) {
+            let (w, f) = (w.to_f64(), f.to_f64());
+            all += w.len();
+            numbers += w.iter().filter(|v| v.is_finite()).count();
+            worst = worst.max(difference(&w, &f));
+        }
+        if worst > TOLERANCE {
+            return Verdict::Differs(worst);
+        }
+        if numbers * 2 >= all {
+            return Verdict::Equal;
+        }
+    }
+    Verdict::Unchecked("outputs that are not numbers")
+}
+
+/// Relative error in norm; infinite where one is a number and the other is not.
+fn difference(wanted: &[f64], found: &[f64]) -> f64 {
+    let (mut error, mut norm) = (0.0, 0.0);
+    for (w, f) in wanted.iter().zip(found) {
+        if w.is_finite() && f.is_finite() {
+            error += (w - f).powi(2);
+            norm += w.powi(2);
+        } else if !(w.is_nan() && f.is_nan() || w == f) {
+            return f64::INFINITY;
+        }
+    }
+    if error == 0.0 { 0.0 } else { (error / norm.max(f64::MIN_POSITIVE)).sqrt() }
+}
+
+/// A tensor for a leaf: random numbers between `low` and 1, or the one value that is known of it.
+fn random(graph: &Graph, id: ValueId, block: &Block, at: usize, low: f64) -> Option<Tensor> {
+    let ty = &graph.value(id).ty;
+    if !ty.dtype.is_float() {
+        return None;
+    }
+    let dims = ty.static_dims()?;
+    let count = dims.iter().product::<i64>();
+    let mut state = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(at as u64 + 1);
+    let mut data = Vec::new();
+    for _ in 0..count {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let unit = (state >> 40) as f64 / (1u64 << 24) as f64;
+        let value = block.facts[at].uniform.unwrap_or(low + (1.0 - low) * unit);
+        push_element(ty.dtype, &mut data, Element::Float(value));
+    }
+    Tensor::new(ty.dtype, dims, data.into())
+}

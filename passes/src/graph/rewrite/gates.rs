@@ -1,0 +1,216 @@
+//! The gates that every rule passes before it ships, run by `cargo xtask rules --check` and by the tests.
+//!
+//! A rule's left side is instantiated at random ([`sample`]) with tiny shapes (sizes of 1, odd ones, unequal ones,
+//! strides, groups), which its guard accepts or not; then both sides are executed by the reference interpreter:
+//!
+//! | Class | Small integers | Random numbers | NaN, infinities, zeros of both signs |
+//! |---|---|---|---|
+//! | exact | every bit | every bit | every bit |
+//! | reassociating | equal, where only sums and products occur | 1e-5 in norm | not a number where the left is not |
+//! | approximate | 1e-5 in norm | 1e-5 in norm | |
+//!
+//! Small integers make the arithmetic of sums and products exact, so equality there is equality of polynomials at
+//! random points: by the Schwartz-Zippel lemma, a wrong rule is found with the first few samples.
+
+mod sample;
+
+use super::{
+    extract::Choice,
+    facts::Classes,
+    instantiate,
+    matching::Match,
+    rule::{Exactness, Pattern, Rule},
+    template::{self, Source, Template},
+};
+use egg::Id;
+use mlcc_ir::{
+    dtype::DType,
+    graph::{Def, Graph, Location, Node},
+    tensor::{Element, Tensor, push_element},
+};
+use sample::{Random, Sampler};
+use std::collections::BTreeMap;
+
+/// Instances of a rule that must be found and agree.
+pub const INSTANCES: usize = 24;
+/// Attempts to find them.
+const ATTEMPTS: usize = 60_000;
+/// Relative error in norm that rounding may make.
+const TOLERANCE: f64 = 1e-5;
+
+/// Square of the size of results below which most has cancelled.
+const CANCELLED: f64 = 0.05;
+
+/// Values that leaves are filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Values {
+    Integers,
+    Reals,
+    Special,
+}
+
+/// Puts a rule through the gates; how many instances were compared.
+///
+/// # Errors
+/// What is wrong with the rule, with the instance that shows it.
+pub fn check(rule: &Rule, instances: usize) -> Result<usize, String> {
+    let mut random = Random::new(&rule.name);
+    let mut accepted = 0;
+    for _ in 0..ATTEMPTS {
+        if accepted == instances {
+            break;
+        }
+        accepted += usize::from(instance(rule, &mut random)?);
+    }
+    if accepted == 0 {
+        return Err(format!("rule '{}': its guard accepts no instance in {ATTEMPTS} attempts", rule.name));
+    }
+    Ok(accepted)
+}
+
+/// One instance: whether the guard accepts it.
+fn instance(rule: &Rule, random: &mut Random) -> Result<bool, String> {
+    let mut sampler = Sampler::new(random);
+    let Some(root) = sampler.build(&rule.left, sample::Hint::default()) else { return Ok(false) };
+    let Sampler { mut classes, bindings, .. } = sampler;
+    if !rule.guard.iter().all(|g| g.holds(&classes, &bindings)) {
+        return Ok(false);
+    }
+    let matched = Match { bindings, ..Match::default() };
+    let Some(new) = instantiate::replacement(&mut classes, &rule.right, &matched, root, "") else { return Ok(false) };
+    // The engine refuses a replacement of another type: such an instance is outside of the rule's domain.
+    if classes[root].data.ty != classes[new].data.ty {
+        return Ok(false);
+    }
+    let Some((left, right)) = side(&classes, root).zip(side(&classes, new)) else { return Ok(false) };
+    let polynomial = is_polynomial(&rule.left) && is_polynomial(&rule.right);
+    for values in [Values::Integers, Values::Reals, Values::Special] {
+        let inputs = fill(&classes, values, random);
+        let run = |graph: &Graph| mlcc_interpreter::graph::run(graph, &inputs).ok()?.into_iter().next();
+        let Some((wanted, found)) = run(&left).zip(run(&right)) else { return Ok(false) };
+        if let Some(what) = disagreement(rule.class, values, polynomial, &wanted, &found) {
+            let shapes: Vec<String> = inputs.iter().map(|t| t.ty().to_string()).collect();
+            return Err(format!(
+                "rule '{}' ({}): {what} with {values:?}, leaves {}",
+                rule.name,
+                rule.text,
+                shapes.join(", ")
+            ));
+        }
+    }
+    Ok(true)
+}
+
+/// One side of a rule as a graph over all leaves. Nothing has been united, so each class has one term.
+fn side(classes: &Classes, root: Id) -> Option<Graph> {
+    let mut choice = Choice::new();
+    for class in classes.classes() {
+        choice.insert(class.id, class.nodes.first()?.clone());
+    }
+    let template = template::template(classes, &choice, &[root], &BTreeMap::new())?;
+    Some(graph_of(classes, &template))
+}
+
+fn graph_of(classes: &Classes, template: &Template) -> Graph {
+    let mut graph = Graph { name: "rule".into(), ..Graph::default() };
+    for (at, leaf) in classes.analysis.leaves.iter().enumerate() {
+        let id = graph.add_value(format!("x{at}"), leaf.ty.clone(), Def::Input(at));
+        graph.inputs.push(id);
+    }
+    let mut values = Vec::new();
+    let source = |graph: &mut Graph, values: &[_], source: &Source| match source {
+        Source::Leaf(at) => graph.inputs[*at],
+        Source::Constant(tensor) => graph.add_constant("constant", tensor.clone()),
+        Source::Node(at) => values[*at],
+    };
+    for node in &template.nodes {
+        let operands: Vec<_> =
+            node.operands.iter().map(|o| o.as_ref().map(|o| source(&mut graph, &values, o))).collect();
+        let result = graph.add_value("v", node.ty.clone(), Def::Node);
+        values.push(result);
+        graph.nodes.push(Node {
+            op: node.op.clone(),
+            attrs: node.attrs.clone(),
+            operands,
+            results: vec![result],
+            regions: Vec::new(),
+            location: Location { node: "rule".into(), op_type: node.op.clone() },
+        });
+    }
+    let output = source(&mut graph, &values, &template.outputs[0]);
+    graph.outputs.push(("y".into(), output));
+    graph
+}
+
+/// Whether a pattern is sums and products and what moves elements: over integers it is computed without rounding.
+fn is_polynomial(pattern: &Pattern) -> bool {
+    const OPERATORS: &[&str] = &[
+        "sum", "product", "neg", "matmul", "conv", "reduce_sum", "transpose", "reshape", "slice", "concat", "expand",
+        "pad", "gather", "eye", "abs", "relu", "max", "min", "reduce_max", "reduce_min", "max_pool",
+    ];
+    match pattern {
+        Pattern::Apply { op, operands, .. } => OPERATORS.contains(&&**op) && operands.iter().all(is_polynomial),
+        Pattern::Each { body, .. } => is_polynomial(body),
+        _ => true,
+    }
+}
+
+fn fill(classes: &Classes, values: Values, random: &mut Random) -> Vec<Tensor> {
+    const SPECIAL: [f64; 10] =
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0];
+    let mut tensors = Vec::new();
+    for leaf in &classes.analysis.leaves {
+        let dims = leaf.ty.static_dims().unwrap_or_default();
+        let mut data = Vec::new();
+        for _ in 0..dims.iter().product::<i64>() {
+            let element = match (leaf.ty.dtype, leaf.uniform) {
+                (DType::Bool, _) => Element::Int(random.below(2) as i64),
+                (_, Some(value)) => Element::Float(value),
+                _ => Element::Float(match values {
+                    Values::Integers => random.below(7) as f64 - 3.0,
+                    Values::Reals => random.unit() * 2.0 - 1.0,
+                    Values::Special => SPECIAL[random.below(SPECIAL.len())],
+                }),
+            };
+            push_element(leaf.ty.dtype, &mut data, element);
+        }
+        tensors.extend(Tensor::new(leaf.ty.dtype, dims, data.into()));
+    }
+    tensors
+}
+
+fn disagreement(
+    class: Exactness,
+    values: Values,
+    polynomial: bool,
+    wanted: &Tensor,
+    found: &Tensor,
+) -> Option<String> {
+    let (w, f) = (wanted.to_f64(), found.to_f64());
+    let same_bits = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    match (class, values) {
+        (Exactness::Exact, _) => {
+            let at = w.iter().zip(&f).position(|p| !same_bits(p))?;
+            Some(format!("element {at} is {:?} on the left and {:?} on the right", w[at], f[at]))
+        }
+        (Exactness::Reassociating, Values::Special) | (Exactness::Approximate, Values::Special) => None,
+        (Exactness::Reassociating, Values::Integers) if polynomial => {
+            let at = w.iter().zip(&f).position(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))?;
+            Some(format!("element {at} is {:?} on the left and {:?} on the right", w[at], f[at]))
+        }
+        _ => {
+            let (mut error, mut norm) = (0.0, 0.0);
+            for (a, b) in w.iter().zip(&f) {
+                if a.is_finite() && b.is_finite() {
+                    error += (a - b).powi(2);
+                    norm += a.powi(2);
+                } else if !(a.is_nan() && b.is_nan() || a == b) {
+                    return Some(format!("an element is {a:?} on the left and {b:?} on the right"));
+                }
+            }
+            // Where most cancels, rounding is measured against what was summed: numbers of about 1.
+            let relative = (error / f64::max(norm, CANCELLED * w.len() as f64)).sqrt();
+            (relative > TOLERANCE).then(|| format!("the relative error in norm is {relative:.1e}"))
+        }
+    }
+}
