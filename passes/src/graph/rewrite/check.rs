@@ -11,6 +11,7 @@ use super::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
+    dtype::DType,
     expr::{Atom, Expr},
     graph::{Def, Graph, Location, Node, ValueId},
     ops::{self, Operand},
@@ -38,14 +39,21 @@ const BUDGET: f64 = 3e7;
 const SMALL: [i64; 8] = [5, 3, 7, 4, 11, 9, 13, 8];
 /// A size that is at most this is left as it is: kernels of convolutions, numbers of parts.
 const KEPT: i64 = 4;
+/// Sizes above this that differ by no more than [`KEPT`] belong together.
+const NEAR: i64 = 16;
 
 /// Compares a block's two forms.
 pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
     let sizes = Sizes::of(before, after, block);
     for shrink in sizes.attempts() {
-        let Some((first, second)) = build(before, block, &shrink).zip(build(after, block, &shrink)) else { continue };
+        let Some((first, second)) = build(before, block, &shrink).zip(build(after, block, &shrink)) else {
+            tracing::trace!(?shrink, "sizes do not fit");
+            continue;
+        };
         let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
-        if types(&first) != types(&second) || work(&first) > BUDGET || work(&second) > BUDGET {
+        let work = work(&first).max(work(&second));
+        if types(&first) != types(&second) || work > BUDGET {
+            tracing::trace!(?shrink, work, "too much work, or types differ");
             continue;
         }
         return compare(&first, &second, block);
@@ -89,13 +97,21 @@ impl Sizes {
     fn shrink(&self, wanted: &dyn Fn(i64) -> bool, derived: bool) -> Shrink {
         let mut shrink = Shrink::new();
         let mut next = 0;
-        for &size in self.0.iter().filter(|s| wanted(**s)) {
+        let near = |size: i64| (1..=KEPT).find(|d| size > NEAR && self.0.contains(&(size + d)));
+        for &size in self.0.iter().filter(|s| wanted(**s) && near(**s).is_none()) {
             let small = if derived { self.derive(size, &shrink) } else { None };
             let small = small.unwrap_or_else(|| {
                 next += 1;
                 SMALL[(next - 1) % SMALL.len()]
             });
             shrink.insert(size, small.min(size));
+        }
+        // What a window or a shift leaves of a size stays as much smaller than it, from the largest down.
+        for &size in self.0.iter().rev().filter(|s| wanted(**s)) {
+            if let Some(difference) = near(size) {
+                let whole = shrink.get(&(size + difference)).copied().unwrap_or(size + difference);
+                shrink.insert(size, (whole - difference).max(1));
+            }
         }
         shrink
     }
@@ -139,6 +155,8 @@ fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
                 Attr::Exprs(values.iter().map(|&v| small(&Expr::from(v), shrink)).collect())
             }
             Attr::Exprs(values) => Attr::Exprs(values.iter().map(|v| small(v, &Shrink::new())).collect()),
+            // A depthwise convolution has as many groups as channels.
+            Attr::Int(groups) if &**name == "group" => Attr::Int(shrink.get(groups).copied().unwrap_or(*groups)),
             value => value.clone(),
         };
         replaced = replaced.with(name, value);
@@ -224,7 +242,7 @@ fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
     for low in [-1.0, 0.25] {
         let inputs: Option<Vec<Tensor>> =
             first.inputs.iter().enumerate().map(|(at, i)| random(first, *i, block, at, low)).collect();
-        let Some(inputs) = inputs else { return Verdict::Unchecked("inputs that are indices or flags of unknown range") };
+        let Some(inputs) = inputs else { return Verdict::Unchecked("sizes that depend on data") };
         let run = |graph: &Graph| mlcc_interpreter::graph::run(graph, &inputs).ok();
         let (Some(wanted), Some(found)) = (run(first), run(second)) else {
             return Verdict::Unchecked("the interpreter refuses the block");
@@ -264,9 +282,6 @@ fn difference(wanted: &[f64], found: &[f64]) -> f64 {
 /// A tensor for a leaf: random numbers between `low` and 1, or the one value that is known of it.
 fn random(graph: &Graph, id: ValueId, block: &Block, at: usize, low: f64) -> Option<Tensor> {
     let ty = &graph.value(id).ty;
-    if !ty.dtype.is_float() {
-        return None;
-    }
     let dims = ty.static_dims()?;
     let count = dims.iter().product::<i64>();
     let mut state = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(at as u64 + 1);
@@ -275,7 +290,13 @@ fn random(graph: &Graph, id: ValueId, block: &Block, at: usize, low: f64) -> Opt
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let unit = (state >> 40) as f64 / (1u64 << 24) as f64;
         let value = block.facts[at].uniform.unwrap_or(low + (1.0 - low) * unit);
-        push_element(ty.dtype, &mut data, Element::Float(value));
+        let element = match ty.dtype {
+            d if d.is_float() => Element::Float(value),
+            DType::Bool => Element::Int(i64::from(unit < 0.5)),
+            // Most likely indices of something that has that many elements.
+            _ => Element::Int((unit * 3.0) as i64),
+        };
+        push_element(ty.dtype, &mut data, element);
     }
     Tensor::new(ty.dtype, dims, data.into())
 }
