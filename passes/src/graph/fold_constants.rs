@@ -61,8 +61,7 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
         let written: Option<usize> =
             types.iter().map(|t| element_count(&t.static_dims()?)?.checked_mul(t.dtype.size())).sum();
         let is_wanted = node.results.iter().any(|r| wanted.contains(r));
-        let fits =
-            |bytes: usize| (is_wanted || bytes <= MAX_BYTES.max(read)) && bytes <= MAX_FOLDED_BYTES;
+        let fits = |bytes: usize| (is_wanted || bytes <= MAX_BYTES.max(read)) && bytes <= MAX_FOLDED_BYTES;
         if !written.is_some_and(fits) {
             continue;
         }
@@ -107,17 +106,28 @@ fn large_product(node: &Node, operands: &[Option<Tensor>]) -> Option<Tensor> {
     if !is_plain || a.dtype != DType::F32 || b.dtype != DType::F32 || operations > MAX_OPERATIONS {
         return None;
     }
-    let (rows, inner, columns) = (usize::try_from(*m).ok()?, usize::try_from(*k).ok()?, usize::try_from(*n).ok()?);
+    let (rows, inner, columns) =
+        (usize::try_from(*m).ok()?, usize::try_from(*k).ok()?, usize::try_from(*n).ok()?);
     let (left, right) = (a.to_f64(), b.to_f64());
     let mut product = vec![0.0f64; rows.checked_mul(columns)?];
     // SAFETY: the pointers are of slices with rows * inner, inner * columns and rows * columns elements (inference
     // has checked that the inner dimensions are equal), which the strides of row-major matrices do not leave.
     unsafe {
         matrixmultiply::dgemm(
-            rows, inner, columns, 1.0,
-            left.as_ptr(), *k as isize, 1,
-            right.as_ptr(), *n as isize, 1,
-            0.0, product.as_mut_ptr(), *n as isize, 1,
+            rows,
+            inner,
+            columns,
+            1.0,
+            left.as_ptr(),
+            *k as isize,
+            1,
+            right.as_ptr(),
+            *n as isize,
+            1,
+            0.0,
+            product.as_mut_ptr(),
+            *n as isize,
+            1,
         );
     }
     let rounded: Vec<f32> = product.into_iter().map(|v| v as f32).collect();

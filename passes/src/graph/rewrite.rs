@@ -12,6 +12,7 @@ mod cost;
 mod expression;
 mod extract;
 mod facts;
+mod functions;
 pub mod gates;
 mod import;
 mod instantiate;
@@ -27,7 +28,8 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-pub use expression::{Expression, FUNCTIONS, Function};
+pub use expression::{Expression, Function};
+pub use functions::FUNCTIONS;
 pub use rule::{Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
 
@@ -211,7 +213,8 @@ fn checked(mut rewritten: Rewritten, report: &mut Report) -> Option<Rewritten> {
 }
 
 fn allowed(rule: &Rule, settings: &Settings) -> bool {
-    let disabled = settings.disabled.iter().any(|d| **d == *rule.name || rule.name.strip_suffix("-reversed") == Some(d));
+    let disabled =
+        settings.disabled.iter().any(|d| **d == *rule.name || rule.name.strip_suffix("-reversed") == Some(d));
     !disabled && (settings.mode == Mode::All || rule.class == Exactness::Exact)
 }
 
@@ -225,7 +228,12 @@ struct Attempt {
 /// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer operators do.
 const GAIN: f64 = 0.01;
 
-fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings: &Settings) -> Option<Rewritten> {
+fn rewrite_block(
+    graph: &Graph,
+    block: &block::Block,
+    rules: &[&Rule],
+    settings: &Settings,
+) -> Option<Rewritten> {
     let original = template::original(graph, block)?;
     let before = price::of_template(&original, block)?;
     let mut imported = import::import(graph, block)?;
@@ -233,7 +241,8 @@ fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings:
         flatten: settings.mode == Mode::All,
         merge: !settings.disabled.iter().any(|d| d == merge::NAME),
     };
-    let firings = saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
+    let firings =
+        saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
     let classes = &imported.classes;
     let births = births(classes, &firings, &imported.terms);
     let mut origins = BTreeMap::new();
@@ -241,7 +250,8 @@ fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings:
         origins.entry(classes.find(*id)).or_insert(at);
     }
     let attempt = |banned: &BTreeSet<&str>| {
-        let allowed = |term: &term::Term| births.get(term).is_none_or(|f| !banned.contains(&*firings[*f].rule));
+        let allowed =
+            |term: &term::Term| births.get(term).is_none_or(|f| !banned.contains(&*firings[*f].rule));
         let (choice, _) = extract::extract(classes, &imported.outputs, &allowed)?;
         let template = template::template(classes, &choice, &imported.outputs, &origins)?.prune();
         let price = price::of_template(&template, block)?;
@@ -250,8 +260,10 @@ fn rewrite_block(graph: &Graph, block: &block::Block, rules: &[&Rule], settings:
     let mut banned = BTreeSet::new();
     let mut best = attempt(&banned)?;
     // Rules that do not pay once fusion is seen are left out, one after the other.
-    let used: BTreeSet<Name> =
-        used_firings(classes, &best.choice, &births, &firings).iter().map(|f| firings[*f].rule.clone()).collect();
+    let used: BTreeSet<Name> = used_firings(classes, &best.choice, &births, &firings)
+        .iter()
+        .map(|f| firings[*f].rule.clone())
+        .collect();
     for rule in &used {
         let mut without = banned.clone();
         without.insert(&**rule);
@@ -328,7 +340,8 @@ fn used_firings(
     use egg::Language;
     let canonical = |term: &term::Term| term.clone().map_children(|id| classes.find(id));
     let mut used = BTreeSet::new();
-    let mut pending: Vec<usize> = choice.values().filter_map(|t| births.get(&canonical(t)).copied()).collect();
+    let mut pending: Vec<usize> =
+        choice.values().filter_map(|t| births.get(&canonical(t)).copied()).collect();
     while let Some(at) = pending.pop() {
         if used.insert(at) {
             pending.extend(firings[at].matched.iter().filter_map(|t| births.get(&canonical(t)).copied()));

@@ -30,7 +30,8 @@ pub(super) fn canonical(op: &str, attrs: Attrs, rank: usize) -> Attrs {
     let Some(def) = ops::definition(op) else { return attrs };
     let mut canonical = Attrs::new();
     for declared in def.attributes {
-        let Some(value) = attrs.get(declared.name).cloned().or_else(|| default(op, declared.name, rank)) else {
+        let Some(value) = attrs.get(declared.name).cloned().or_else(|| default(op, declared.name, rank))
+        else {
             continue;
         };
         canonical = canonical.with(declared.name, convert(declared.kind, value));
@@ -47,7 +48,9 @@ fn convert(kind: AttrKind, value: Attr) -> Attr {
         (AttrKind::Exprs, Attr::Ints(values)) => Attr::Exprs(values.into_iter().map(Expr::from).collect()),
         (AttrKind::Exprs, Attr::Int(value)) => Attr::Exprs(vec![Expr::from(value)]),
         (AttrKind::Float, Attr::Int(value)) => Attr::Float(value as f64),
-        (AttrKind::DType, Attr::Str(name)) => DType::from_mlir_name(&name).map_or(Attr::Str(name), Attr::DType),
+        (AttrKind::DType, Attr::Str(name)) => {
+            DType::from_mlir_name(&name).map_or(Attr::Str(name), Attr::DType)
+        }
         (AttrKind::Ints, Attr::Exprs(values)) => {
             let constants: Option<Vec<i64>> = values.iter().map(Expr::as_const).collect();
             constants.map_or(Attr::Exprs(values), Attr::Ints)

@@ -6,11 +6,7 @@
 
 use super::facts::{Leaf, uniform};
 use mlcc_ir::graph::{Def, Graph, Node, ValueId};
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    ops::Range,
-};
+use std::{collections::BTreeMap, fmt::Write, ops::Range};
 
 /// Blocks have at least this many nodes if the graph has: smaller ones would cut through what rules match.
 const MIN_NODES: usize = 48;
@@ -22,7 +18,7 @@ pub(super) const MAX_CONSTANT: usize = 16;
 
 /// A range of nodes and what goes into and out of it.
 #[derive(Clone, Debug)]
-pub struct Block {
+pub(super) struct Block {
     /// Nodes.
     pub nodes: Range<usize>,
     /// Values that its nodes read and that are not small constants, in order of their first use.
@@ -37,7 +33,7 @@ pub struct Block {
 
 /// The blocks of a graph in order. Nodes that no rule can look into are in none.
 #[must_use]
-pub fn blocks(graph: &Graph) -> Vec<Block> {
+pub(super) fn blocks(graph: &Graph) -> Vec<Block> {
     let alive = alive_after(graph);
     let mut blocks = Vec::new();
     let mut start = 0;
@@ -46,7 +42,8 @@ pub fn blocks(graph: &Graph) -> Vec<Block> {
             start += 1;
             continue;
         }
-        let run = (start..graph.nodes.len()).find(|&n| is_opaque(&graph.nodes[n])).unwrap_or(graph.nodes.len());
+        let run =
+            (start..graph.nodes.len()).find(|&n| is_opaque(&graph.nodes[n])).unwrap_or(graph.nodes.len());
         let end = cut(&alive, start, run);
         blocks.push(block(graph, start..end));
         start = end;
@@ -114,7 +111,9 @@ fn block(graph: &Graph, nodes: Range<usize>) -> Block {
             };
             if !local.contains_key(id) {
                 let shown = match graph.constant(*id) {
-                    Some(tensor) if tensor.elements() <= MAX_CONSTANT => format!("{tensor:?}{:?}", &tensor.data[..]),
+                    Some(tensor) if tensor.elements() <= MAX_CONSTANT => {
+                        format!("{tensor:?}{:?}", &tensor.data[..])
+                    }
                     _ => {
                         let leaf = leaf(graph, *id);
                         let shown = format!("leaf{} {leaf:?}", leaves.len());

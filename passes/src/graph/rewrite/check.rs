@@ -122,7 +122,8 @@ impl Sizes {
         if let Some(&part) = multiple {
             return Some(of(part) * (size / part));
         }
-        let factor = shrink.keys().rev().find(|&&s| size % s == 0 && (self.0.contains(&(size / s)) || size / s <= 8));
+        let factor =
+            shrink.keys().rev().find(|&&s| size % s == 0 && (self.0.contains(&(size / s)) || size / s <= 8));
         factor.map(|&part| of(part) * of(size / part))
     }
 }
@@ -150,13 +151,17 @@ fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
             ("reshape" | "expand", "shape") | ("slice", "starts" | "sizes") | ("eye", "rows" | "cols")
         );
         let value = match value {
-            Attr::Exprs(values) if names_sizes => Attr::Exprs(values.iter().map(|v| small(v, shrink)).collect()),
+            Attr::Exprs(values) if names_sizes => {
+                Attr::Exprs(values.iter().map(|v| small(v, shrink)).collect())
+            }
             Attr::Ints(values) if names_sizes => {
                 Attr::Exprs(values.iter().map(|&v| small(&Expr::from(v), shrink)).collect())
             }
             Attr::Exprs(values) => Attr::Exprs(values.iter().map(|v| small(v, &Shrink::new())).collect()),
             // A depthwise convolution has as many groups as channels.
-            Attr::Int(groups) if &**name == "group" => Attr::Int(shrink.get(groups).copied().unwrap_or(*groups)),
+            Attr::Int(groups) if &**name == "group" => {
+                Attr::Int(shrink.get(groups).copied().unwrap_or(*groups))
+            }
             value => value.clone(),
         };
         replaced = replaced.with(name, value);

@@ -51,7 +51,9 @@ pub(super) fn of_term(classes: &Classes, term: &Term, result: &TensorType, weigh
             elements(result) / FLOPS + UNFUSED * moved + 0.1 * KERNEL
         }
         "transpose" | "slice" | "expand" | "pad" | "concat" | "gather" => UNFUSED * moved + 0.1 * KERNEL,
-        "softmax" | "layer_norm" | "rms_norm" | "log_softmax" => KERNEL + moved + 20.0 * elements(result) / FLOPS,
+        "softmax" | "layer_norm" | "rms_norm" | "log_softmax" => {
+            KERNEL + moved + 20.0 * elements(result) / FLOPS
+        }
         // Division, roots and functions of a series.
         _ => KERNEL * 0.5 + 12.0 * elements(result) / FLOPS + UNFUSED * moved,
     }

@@ -4,11 +4,7 @@
 //! cost set holds every class that its chosen term needs, and a term's cost is that of the union of its operands'
 //! sets. Choices improve until none does, in the order of ids.
 
-use super::{
-    cost,
-    facts::Classes,
-    term::Term,
-};
+use super::{cost, facts::Classes, term::Term};
 use egg::Id;
 use std::collections::BTreeMap;
 
@@ -25,7 +21,11 @@ struct Best {
 }
 
 /// The cheapest terms found for these outputs; `None` if a class has no finite one. `allowed` leaves terms out.
-pub(super) fn extract(classes: &Classes, outputs: &[Id], allowed: &dyn Fn(&Term) -> bool) -> Option<(Choice, f64)> {
+pub(super) fn extract(
+    classes: &Classes,
+    outputs: &[Id],
+    allowed: &dyn Fn(&Term) -> bool,
+) -> Option<(Choice, f64)> {
     let mut ids: Vec<Id> = classes.classes().map(|c| c.id).collect();
     ids.sort_unstable();
     let dense: BTreeMap<Id, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
@@ -42,7 +42,9 @@ pub(super) fn extract(classes: &Classes, outputs: &[Id], allowed: &dyn Fn(&Term)
                 let operands: Option<Vec<usize>> =
                     term.operands.iter().map(|o| dense.get(&classes.find(*o)).copied()).collect();
                 let Some(operands) = operands else { continue };
-                if !operands.iter().all(|&o| o != at && best[o].as_ref().is_some_and(|b| b.needs[at / 64] >> (at % 64) & 1 == 0)) {
+                if !operands.iter().all(|&o| {
+                    o != at && best[o].as_ref().is_some_and(|b| b.needs[at / 64] >> (at % 64) & 1 == 0)
+                }) {
                     continue;
                 }
                 let mut needs = vec![0u64; words];

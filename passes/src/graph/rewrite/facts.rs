@@ -15,11 +15,11 @@ use mlcc_ir::{
 use std::sync::Arc;
 
 /// The e-graph of a block.
-pub type Classes = EGraph<Term, Known>;
+pub(super) type Classes = EGraph<Term, Known>;
 
 /// A value from outside of a block.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Leaf {
+pub(super) struct Leaf {
     /// Its type.
     pub ty: TensorType,
     /// Its elements, where inference knows them.
@@ -32,7 +32,7 @@ pub struct Leaf {
 
 /// The analysis: the leaves that terms refer to, and what went wrong.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// By index.
     pub leaves: Vec<Leaf>,
     /// Terms added since this list was last taken.
@@ -43,7 +43,7 @@ pub struct Known {
 
 /// Facts of a class.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
+pub(super) struct Facts {
     /// The type.
     pub ty: TensorType,
     /// Elements, where inference knows them.
@@ -58,7 +58,7 @@ pub struct Facts {
 
 /// The facts of a term, `None` if it is ill-typed.
 #[must_use]
-pub fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
+pub(super) fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
     let facts = |id: &Id| &classes[*id].data;
     let operands: Vec<&Facts> = term.operands.iter().map(facts).collect();
     let weight = operands.iter().all(|f| f.weight);
@@ -101,7 +101,7 @@ pub fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
 
 /// The value that all elements of a tensor of floats have.
 #[must_use]
-pub fn uniform(tensor: &Tensor) -> Option<f64> {
+pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
     if tensor.elements() == 0 || !tensor.dtype.is_float() {
         return None;
     }
@@ -138,7 +138,7 @@ impl Analysis<Term> for Known {
 }
 
 /// Adds a term if it is well typed.
-pub fn add(classes: &mut Classes, term: Term) -> Option<Id> {
+pub(super) fn add(classes: &mut Classes, term: Term) -> Option<Id> {
     if let Some(id) = classes.lookup(term.clone()) {
         return Some(id);
     }
@@ -148,7 +148,7 @@ pub fn add(classes: &mut Classes, term: Term) -> Option<Id> {
 }
 
 /// Adds an operator on classes; attributes are brought into canonical form. `None` if ill-typed.
-pub fn apply(
+pub(super) fn apply(
     classes: &mut Classes,
     op: &str,
     attrs: mlcc_ir::attributes::Attrs,
@@ -156,7 +156,7 @@ pub fn apply(
 ) -> Option<Id> {
     let rank = operands.first().copied().flatten().map_or(0, |o| classes[o].data.ty.rank());
     let mut present = u64::MAX;
-    if operands.iter().any(Option::is_none) || ops::definition(op).is_some_and(|d| has_optional(d)) {
+    if operands.iter().any(Option::is_none) || ops::definition(op).is_some_and(has_optional) {
         present = operands.iter().enumerate().filter(|(_, o)| o.is_some()).fold(0, |p, (i, _)| p | 1 << i);
     }
     let head: Arc<Head> = Head::new(op, canonical(op, attrs, rank), present);
@@ -168,7 +168,7 @@ fn has_optional(def: &ops::OpDef) -> bool {
 }
 
 /// Adds a constant.
-pub fn add_constant(classes: &mut Classes, tensor: Tensor) -> Option<Id> {
+pub(super) fn add_constant(classes: &mut Classes, tensor: Tensor) -> Option<Id> {
     let attrs = mlcc_ir::attributes::Attrs::new().with("value", Attr::Tensor(tensor));
     add(classes, Term::new(Head::new(special::CONSTANT, attrs, u64::MAX), Vec::new()))
 }

@@ -77,7 +77,9 @@ fn instance(rule: &Rule, random: &mut Random) -> Result<bool, String> {
         return Ok(false);
     }
     let matched = Match { bindings, ..Match::default() };
-    let Some(new) = instantiate::replacement(&mut classes, &rule.right, &matched, root, "") else { return Ok(false) };
+    let Some(new) = instantiate::replacement(&mut classes, &rule.right, &matched, root, "") else {
+        return Ok(false);
+    };
     // The engine refuses a replacement of another type: such an instance is outside of the rule's domain.
     if classes[root].data.ty != classes[new].data.ty {
         return Ok(false);
@@ -145,11 +147,32 @@ fn graph_of(classes: &Classes, template: &Template) -> Graph {
 /// Whether a pattern is sums and products and what moves elements: over integers it is computed without rounding.
 fn is_polynomial(pattern: &Pattern) -> bool {
     const OPERATORS: &[&str] = &[
-        "sum", "product", "neg", "matmul", "conv", "reduce_sum", "transpose", "reshape", "slice", "concat", "expand",
-        "pad", "gather", "eye", "abs", "relu", "max", "min", "reduce_max", "reduce_min", "max_pool",
+        "sum",
+        "product",
+        "neg",
+        "matmul",
+        "conv",
+        "reduce_sum",
+        "transpose",
+        "reshape",
+        "slice",
+        "concat",
+        "expand",
+        "pad",
+        "gather",
+        "eye",
+        "abs",
+        "relu",
+        "max",
+        "min",
+        "reduce_max",
+        "reduce_min",
+        "max_pool",
     ];
     match pattern {
-        Pattern::Apply { op, operands, .. } => OPERATORS.contains(&&**op) && operands.iter().all(is_polynomial),
+        Pattern::Apply { op, operands, .. } => {
+            OPERATORS.contains(&&**op) && operands.iter().all(is_polynomial)
+        }
         Pattern::Each { body, .. } => is_polynomial(body),
         _ => true,
     }

@@ -7,11 +7,21 @@ use super::{
     term::{Head, Term, special},
 };
 use egg::Id;
-use mlcc_ir::{attributes::Attrs, dtype::DType, tensor::{Element, Tensor, push_element}};
+use mlcc_ir::{
+    attributes::Attrs,
+    dtype::DType,
+    tensor::{Element, Tensor, push_element},
+};
 
 /// The class of a rule's right side, with what the match left out of the outermost sum or product; `None` if
 /// it is ill-typed here. `root` is the class that was matched.
-pub(super) fn replacement(classes: &mut Classes, right: &Pattern, matched: &Match, root: Id, op: &str) -> Option<Id> {
+pub(super) fn replacement(
+    classes: &mut Classes,
+    right: &Pattern,
+    matched: &Match,
+    root: Id,
+    op: &str,
+) -> Option<Id> {
     let dtype = classes[root].data.ty.dtype;
     let mut bindings = matched.bindings.clone();
     let id = build(classes, right, &mut bindings, dtype)?;

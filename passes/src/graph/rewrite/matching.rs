@@ -47,13 +47,11 @@ fn match_class(classes: &Classes, pattern: &Pattern, id: Id, states: Vec<Match>,
     let id = classes.find(id);
     match pattern {
         Pattern::Variable(name) => {
-            let bind = |mut state: Match| {
-                match state.bindings.class(name) {
-                    Some(bound) => (classes.find(bound) == id).then_some(state),
-                    None => {
-                        state.bindings.set(name, Binding::Class(id));
-                        Some(state)
-                    }
+            let bind = |mut state: Match| match state.bindings.class(name) {
+                Some(bound) => (classes.find(bound) == id).then_some(state),
+                None => {
+                    state.bindings.set(name, Binding::Class(id));
+                    Some(state)
                 }
             };
             states.into_iter().filter_map(bind).collect()
@@ -82,10 +80,8 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
     if term.head.op != *op {
         return Vec::new();
     }
-    let mut states: Vec<Match> = states
-        .iter()
-        .filter_map(|s| match_attrs(classes, term, attrs, others.as_ref(), s.clone()))
-        .collect();
+    let mut states: Vec<Match> =
+        states.iter().filter_map(|s| match_attrs(classes, term, attrs, others.as_ref(), s.clone())).collect();
     if states.is_empty() {
         return states;
     }
@@ -97,7 +93,7 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
     let fits = if tail.is_some() { places.len() > operands.len() } else { places.len() == operands.len() };
     // Absent operands at the end need not be written.
     let padded = || (operands.len()..places.len()).all(|i| places[i].is_none());
-    if !fits && !(tail.is_none() && places.len() > operands.len() && padded()) {
+    if !(fits || tail.is_none() && places.len() > operands.len() && padded()) {
         return Vec::new();
     }
     for (i, operand) in operands.iter().enumerate() {

@@ -53,7 +53,10 @@ pub(super) fn search(classes: &Classes, own: &[Id]) -> Vec<Group> {
 /// What products of a group have in common; `None` if a term cannot be merged.
 fn key(classes: &Classes, term: &Term) -> Option<String> {
     let weight = &classes[term.operands[1]].data;
-    if !weight.weight || classes[term.operands[0]].data.weight || !term.operands[2..].iter().all(|o| classes[*o].data.weight) {
+    if !weight.weight
+        || classes[term.operands[0]].data.weight
+        || !term.operands[2..].iter().all(|o| classes[*o].data.weight)
+    {
         return None;
     }
     let attrs = &term.head.attrs;
@@ -111,6 +114,6 @@ pub(super) fn apply(classes: &mut Classes, group: &Group, firings: &mut Vec<Firi
             .with("sizes", Attr::Exprs(extents))
             .with("steps", Attr::Ints(vec![1; dims.len()]));
         let part = facts::apply(classes, "slice", attrs, &[Some(whole)]);
-        record(classes, firings, &NAME.into(), *root, vec![term.clone()], part);
+        record(classes, firings, Firing::of(NAME, *root, vec![term.clone()]), part);
     }
 }

@@ -5,7 +5,10 @@ use super::{
     cost::{self, FLOPS, KERNEL},
     template::{Source, Template},
 };
-use crate::{convert, fusion, registry::Run};
+use crate::{
+    convert, fusion,
+    registry::{Config, Run},
+};
 use mlcc_ir::{
     expr::Expr,
     graph::{Def, Graph, Location, Node, ValueId},
@@ -35,7 +38,7 @@ pub(super) fn of_template(template: &Template, block: &Block) -> Option<f64> {
     ];
     for pass in FUSION {
         if let Run::Tensor(run) = pass.run {
-            run(&mut program).ok()?;
+            run(&mut program, &Config::default()).ok()?;
         }
     }
     Some(of_program(&program))
@@ -45,7 +48,8 @@ pub(super) fn of_template(template: &Template, block: &Block) -> Option<f64> {
 pub(super) fn graph_of(template: &Template, block: &Block) -> Option<Graph> {
     let mut graph = Graph { name: "block".into(), ..Graph::default() };
     let input = |graph: &mut Graph, ty: &mlcc_ir::types::TensorType, known: Option<Vec<Expr>>| {
-        let id = graph.add_value(format!("x{}", graph.inputs.len()), ty.clone(), Def::Input(graph.inputs.len()));
+        let id =
+            graph.add_value(format!("x{}", graph.inputs.len()), ty.clone(), Def::Input(graph.inputs.len()));
         graph.value_mut(id).known = known;
         graph.inputs.push(id);
         id

@@ -85,7 +85,7 @@ pub enum Pattern {
 ///
 /// # Errors
 /// Where the text is not a list of rules.
-pub fn parse(text: &str) -> Result<Vec<Rule>> {
+pub(super) fn parse(text: &str) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut items = Vec::new();
     for item in sexpr::parse(text)? {
@@ -225,14 +225,16 @@ fn parse_pattern(item: &Sexpr) -> Result<Pattern> {
     if let Some(Sexpr { form: Form::Square(given), .. }) = rest.first() {
         rest = &rest[1..];
         for pair in given.chunks(2) {
-            let [name, value] = pair else { return Err(item.error("attributes are pairs of name and value")) };
+            let [name, value] = pair else {
+                return Err(item.error("attributes are pairs of name and value"));
+            };
             let name = name.word().ok_or_else(|| name.error("expected an attribute's name"))?;
             if name == ".." {
                 let variable = value.word().and_then(|w| w.strip_prefix('?'));
                 others = Some(variable.ok_or_else(|| value.error("expected a variable"))?.into());
                 continue;
             }
-            if !ops::definition(op).is_some_and(|d| d.attribute(name).is_some()) {
+            if ops::definition(op).is_none_or(|d| d.attribute(name).is_none()) {
                 return Err(item.error(format!("'{op}' has no attribute '{name}'")));
             }
             attrs.push((name.into(), Expression::parse(value)?));

@@ -41,6 +41,12 @@ pub(super) struct Firing {
     pub(super) made: Vec<Term>,
 }
 
+impl Firing {
+    pub(super) fn of(rule: &str, root: Id, matched: Vec<Term>) -> Firing {
+        Firing { rule: rule.into(), root, matched, made: Vec::new() }
+    }
+}
+
 /// Operands beyond which nested sums are not merged into one.
 const MAX_OPERANDS: usize = 8;
 
@@ -75,12 +81,12 @@ pub(super) fn saturate(
             }
             let op = rule.left.op().cloned().unwrap_or_else(|| "".into());
             let new = instantiate::replacement(classes, &rule.right, &matched, root, &op);
-            record(classes, &mut firings, &rule.name, root, matched.terms, new);
+            record(classes, &mut firings, Firing::of(&rule.name, root, matched.terms), new);
         }
         if built_in.flatten {
             for (root, term) in nested(classes) {
                 let new = facts::add(classes, term.1);
-                record(classes, &mut firings, &"flatten".into(), root, vec![term.0], new);
+                record(classes, &mut firings, Firing::of("flatten", root, vec![term.0]), new);
             }
         }
         let groups = if built_in.merge { merge::search(classes, own) } else { Vec::new() };
@@ -97,20 +103,14 @@ pub(super) fn saturate(
     firings
 }
 
-/// Unites the classes where types agree, and notes which terms are new.
-pub(super) fn record(
-    classes: &mut Classes,
-    firings: &mut Vec<Firing>,
-    rule: &Name,
-    root: Id,
-    matched: Vec<Term>,
-    new: Option<Id>,
-) {
+/// Unites the classes where types agree, and notes which terms are new, if any is.
+pub(super) fn record(classes: &mut Classes, firings: &mut Vec<Firing>, firing: Firing, new: Option<Id>) {
     let made = std::mem::take(&mut classes.analysis.born);
+    let root = firing.root;
     let Some(new) = new.filter(|&n| classes[n].data.ty == classes[root].data.ty) else { return };
     classes.union(root, new);
     if !made.is_empty() {
-        firings.push(Firing { rule: rule.clone(), root, matched, made });
+        firings.push(Firing { made, ..firing });
     }
 }
 

@@ -52,18 +52,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<Sexpr>> {
     for (number, line) in text.lines().enumerate() {
         let line_number = number + 1;
         let code = line.split(';').next().unwrap_or_default();
-        let spaced: String = code.chars().flat_map(|c| {
-            let bracket = matches!(c, '(' | ')' | '[' | ']');
-            [bracket.then_some(' '), Some(c), bracket.then_some(' ')].into_iter().flatten()
-        }).collect();
+        let spaced: String = code
+            .chars()
+            .flat_map(|c| {
+                let bracket = matches!(c, '(' | ')' | '[' | ']');
+                [bracket.then_some(' '), Some(c), bracket.then_some(' ')].into_iter().flatten()
+            })
+            .collect();
         for token in spaced.split_whitespace() {
             match token {
                 "(" | "[" => open.push((line_number, if token == "(" { ')' } else { ']' }, Vec::new())),
                 ")" | "]" => {
-                    let unmatched =
-                        || Diagnostic::internal(format!("rule file, line {line_number}: unmatched '{token}'"));
+                    let unmatched = || {
+                        Diagnostic::internal(format!("rule file, line {line_number}: unmatched '{token}'"))
+                    };
                     let (line, wanted, items) = open.pop().ok_or_else(unmatched)?;
-                    if token.chars().next() != Some(wanted) {
+                    if !token.starts_with(wanted) {
                         return Err(unmatched());
                     }
                     let form = if token == ")" { Form::Round(items) } else { Form::Square(items) };

@@ -56,7 +56,11 @@ pub(super) fn template(
     outputs: &[Id],
     origins: &BTreeMap<Id, usize>,
 ) -> Option<Template> {
-    let mut made = Made { classes, template: Template { nodes: Vec::new(), outputs: Vec::new() }, sources: BTreeMap::new() };
+    let mut made = Made {
+        classes,
+        template: Template { nodes: Vec::new(), outputs: Vec::new() },
+        sources: BTreeMap::new(),
+    };
     // Depth first without recursion: terms may nest as deep as the model.
     let mut stack: Vec<(Id, usize)> = outputs.iter().rev().map(|o| (classes.find(*o), 0)).collect();
     // Terms on the way from an output: the innermost that is the block's own says where a new one comes from.
@@ -66,8 +70,12 @@ pub(super) fn template(
             continue;
         }
         let term = choice.get(&id)?;
-        let missing: Vec<Id> =
-            term.operands.iter().map(|o| classes.find(*o)).filter(|o| !made.sources.contains_key(o)).collect();
+        let missing: Vec<Id> = term
+            .operands
+            .iter()
+            .map(|o| classes.find(*o))
+            .filter(|o| !made.sources.contains_key(o))
+            .collect();
         if missing.is_empty() {
             let source = made.emit(choice, id, term, origin)?;
             made.sources.insert(id, source);
@@ -76,7 +84,8 @@ pub(super) fn template(
             stack.extend(missing.into_iter().rev().map(|o| (o, origin)));
         }
     }
-    made.template.outputs = outputs.iter().map(|o| made.sources.get(&classes.find(*o)).cloned()).collect::<Option<_>>()?;
+    made.template.outputs =
+        outputs.iter().map(|o| made.sources.get(&classes.find(*o)).cloned()).collect::<Option<_>>()?;
     Some(made.template)
 }
 
@@ -106,10 +115,12 @@ impl Made<'_> {
             special::SUM | special::PRODUCT => self.chain(choice, term, origin),
             op => {
                 let places = term.head.places(&term.operands);
-                let parts: Vec<Option<Part>> =
-                    places.into_iter().map(|o| o.map_or(Some(None), |o| self.part(o).map(Some))).collect::<Option<_>>()?;
+                let parts: Vec<Option<Part>> = places
+                    .into_iter()
+                    .map(|o| o.map_or(Some(None), |o| self.part(o).map(Some)))
+                    .collect::<Option<_>>()?;
                 let ty = self.classes[id].data.ty.clone();
-                Some(self.node(op, attrs.clone(), parts, ty, origin).source)
+                Some(self.node(op, attrs.clone(), parts, (ty, origin)).source)
             }
         }
     }
@@ -120,10 +131,24 @@ impl Made<'_> {
         Some(Part { source: self.sources.get(&id)?.clone(), ty: facts.ty.clone(), weight: facts.weight })
     }
 
-    fn node(&mut self, op: &str, attrs: Attrs, parts: Vec<Option<Part>>, ty: TensorType, origin: usize) -> Part {
+    /// An operator of that type, made of that node of the block.
+    fn node(
+        &mut self,
+        op: &str,
+        attrs: Attrs,
+        parts: Vec<Option<Part>>,
+        (ty, origin): (TensorType, usize),
+    ) -> Part {
         let weight = parts.iter().flatten().all(|p| p.weight);
         let operands = parts.into_iter().map(|p| p.map(|p| p.source)).collect();
-        self.template.nodes.push(TemplateNode { op: op.into(), attrs, operands, ty: ty.clone(), weight, origin });
+        self.template.nodes.push(TemplateNode {
+            op: op.into(),
+            attrs,
+            operands,
+            ty: ty.clone(),
+            weight,
+            origin,
+        });
         Part { source: Source::Node(self.template.nodes.len() - 1), ty, weight }
     }
 
@@ -159,7 +184,7 @@ impl Made<'_> {
                 None => {
                     let (first, _) = all[0].clone();
                     let ty = first.ty.clone();
-                    all[0] = (self.node("neg", Attrs::new(), vec![Some(first)], ty, origin), false);
+                    all[0] = (self.node("neg", Attrs::new(), vec![Some(first)], (ty, origin)), false);
                 }
             }
         }
@@ -171,11 +196,23 @@ impl Made<'_> {
         Some(sum.0.source)
     }
 
-    fn pair(&mut self, is_sum: bool, (a, _): (Part, bool), (b, negated): (Part, bool), origin: usize) -> Option<Part> {
+    fn pair(
+        &mut self,
+        is_sum: bool,
+        (a, _): (Part, bool),
+        (b, negated): (Part, bool),
+        origin: usize,
+    ) -> Option<Part> {
         let dims = mlcc_ir::ops::broadcast(&a.ty.dims, &b.ty.dims).ok()?;
         let ty = TensorType::new(a.ty.dtype, dims);
-        let op = if !is_sum { "mul" } else if negated { "sub" } else { "add" };
-        Some(self.node(op, Attrs::new(), vec![Some(a), Some(b)], ty, origin))
+        let op = if !is_sum {
+            "mul"
+        } else if negated {
+            "sub"
+        } else {
+            "add"
+        };
+        Some(self.node(op, Attrs::new(), vec![Some(a), Some(b)], (ty, origin)))
     }
 }
 
@@ -254,7 +291,11 @@ impl Template {
 
     /// The nodes that compute this template in a graph in place of a block, and for each output of the block the
     /// value that takes its place. The last operator that computes an output writes the block's own value.
-    pub(super) fn instantiate(&self, graph: &mut Graph, block: &Block) -> (Vec<Node>, Vec<(ValueId, ValueId)>) {
+    pub(super) fn instantiate(
+        &self,
+        graph: &mut Graph,
+        block: &Block,
+    ) -> (Vec<Node>, Vec<(ValueId, ValueId)>) {
         let originals: Vec<Node> = graph.nodes[block.nodes.clone()].to_vec();
         let mut own: BTreeMap<usize, ValueId> = BTreeMap::new();
         for (output, source) in block.outputs.iter().zip(&self.outputs) {
@@ -335,7 +376,14 @@ pub(super) fn original(graph: &Graph, block: &Block) -> Option<Template> {
         }
         let result = *node.results.first()?;
         let ty = graph.value(result).ty.clone();
-        nodes.push(TemplateNode { op: node.op.clone(), attrs: node.attrs.clone(), operands, ty, weight, origin });
+        nodes.push(TemplateNode {
+            op: node.op.clone(),
+            attrs: node.attrs.clone(),
+            operands,
+            ty,
+            weight,
+            origin,
+        });
         sources.insert(result, Source::Node(origin));
     }
     let outputs = block.outputs.iter().map(|o| sources.get(o).cloned()).collect::<Option<_>>()?;

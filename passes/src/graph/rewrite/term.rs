@@ -11,7 +11,7 @@ use std::{
 
 /// What an e-node is but for its operands. Two heads are equal if their keys are.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub(super) struct Head {
     /// A mnemonic of the `graph` dialect, or one of [`special`]'s.
     pub op: Name,
     /// Attributes in canonical form: defaults filled in.
@@ -22,21 +22,21 @@ pub struct Head {
 }
 
 /// Operators that only terms have.
-pub mod special {
+pub(super) mod special {
     /// A value from outside: an input of the block or a weight; attribute `index`.
-    pub const LEAF: &str = "$leaf";
+    pub(in super::super) const LEAF: &str = "$leaf";
     /// A small constant; attribute `value`.
-    pub const CONSTANT: &str = "$constant";
+    pub(in super::super) const CONSTANT: &str = "$constant";
     /// The sum of any number of operands, broadcast; their order does not matter.
-    pub const SUM: &str = "sum";
+    pub(in super::super) const SUM: &str = "sum";
     /// The product of any number of operands, broadcast; their order does not matter.
-    pub const PRODUCT: &str = "product";
+    pub(in super::super) const PRODUCT: &str = "product";
 }
 
 impl Head {
     /// A head; `attrs` must be in canonical form.
     #[must_use]
-    pub fn new(op: &str, attrs: Attrs, present: u64) -> Arc<Head> {
+    pub(super) fn new(op: &str, attrs: Attrs, present: u64) -> Arc<Head> {
         use fmt::Write;
         let mut key = format!("{op} {present:x}");
         for (name, value) in &attrs.0 {
@@ -54,12 +54,12 @@ impl Head {
 
     /// Whether the order of operands does not matter.
     #[must_use]
-    pub fn is_sorted(&self) -> bool {
+    pub(super) fn is_sorted(&self) -> bool {
         matches!(&*self.op, special::SUM | special::PRODUCT)
     }
 
     /// Places of the operands, absent ones included, for operands given without the absent ones.
-    pub fn places<T: Copy>(&self, operands: &[T]) -> Vec<Option<T>> {
+    pub(super) fn places<T: Copy>(&self, operands: &[T]) -> Vec<Option<T>> {
         if self.present == u64::MAX {
             return operands.iter().copied().map(Some).collect();
         }
@@ -97,7 +97,7 @@ impl Hash for Head {
 
 /// An e-node.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term {
+pub(super) struct Term {
     /// Operator and attributes.
     pub head: Arc<Head>,
     /// Operands that are present, in order; in the order of their ids where theirs does not matter.
@@ -107,7 +107,7 @@ pub struct Term {
 impl Term {
     /// A term over these operands.
     #[must_use]
-    pub fn new(head: Arc<Head>, mut operands: Vec<Id>) -> Term {
+    pub(super) fn new(head: Arc<Head>, mut operands: Vec<Id>) -> Term {
         if head.is_sorted() {
             operands.sort_unstable();
         }

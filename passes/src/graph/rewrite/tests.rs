@@ -126,7 +126,8 @@ fn four_products_of_sums_become_two() {
     let mut b = Builder::new();
     let (x, y, z, u) = (b.input(&[96, 96]), b.input(&[96, 96]), b.input(&[96, 96]), b.input(&[96, 96]));
     let product = |b: &mut Builder, l, r| b.op("matmul", Attrs::new(), &[l, r]);
-    let (xy, xz, xy2, uy) = (product(&mut b, x, y), product(&mut b, x, z), product(&mut b, x, y), product(&mut b, u, y));
+    let (xy, xz, xy2, uy) =
+        (product(&mut b, x, y), product(&mut b, x, z), product(&mut b, x, y), product(&mut b, u, y));
     let left = b.op("add", Attrs::new(), &[xy, xz]);
     let right = b.op("sub", Attrs::new(), &[xy2, uy]);
     let sum = b.op("add", Attrs::new(), &[left, right]);

@@ -23,7 +23,9 @@ pub(super) struct Random(u64);
 
 impl Random {
     pub(super) fn new(name: &str) -> Random {
-        Random(name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)))
+        Random(
+            name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)),
+        )
     }
 
     fn next(&mut self) -> u64 {
@@ -137,7 +139,12 @@ impl<'a> Sampler<'a> {
         let is_uniform = dtype == DType::F32 && self.random.below(3) == 0;
         let uniform = is_uniform.then(|| self.random.pick(&[0.5, 1.0, 2.0, -1.0, 3.0, 0.0]));
         let weight = self.random.below(2) == 0;
-        self.add_leaf(Leaf { ty: TensorType::of(dtype, &dims), known: None, weight: weight || is_uniform, uniform })
+        self.add_leaf(Leaf {
+            ty: TensorType::of(dtype, &dims),
+            known: None,
+            weight: weight || is_uniform,
+            uniform,
+        })
     }
 
     fn add_leaf(&mut self, leaf: Leaf) -> Option<Id> {
@@ -149,7 +156,8 @@ impl<'a> Sampler<'a> {
 
     fn uniform(&mut self, dims: &[i64], value: f64) -> Option<Id> {
         let mut data = Vec::new();
-        (0..dims.iter().product::<i64>()).for_each(|_| push_element(DType::F32, &mut data, Element::Float(value)));
+        (0..dims.iter().product::<i64>())
+            .for_each(|_| push_element(DType::F32, &mut data, Element::Float(value)));
         facts::add_constant(&mut self.classes, Tensor::new(DType::F32, dims.to_vec(), data.into())?)
     }
 
@@ -157,12 +165,20 @@ impl<'a> Sampler<'a> {
     fn hint(&mut self, op: &str, at: usize, places: &[Option<Id>], outer: &Hint) -> Hint {
         let first = places.first().copied().flatten().map(|id| self.dims(id));
         let dims = match (op, at, first) {
-            ("conv", 0, _) => Some(vec![1 + self.random.below(2) as i64, 1 + self.random.below(3) as i64, 5, 4]),
+            ("conv", 0, _) => {
+                Some(vec![1 + self.random.below(2) as i64, 1 + self.random.below(3) as i64, 5, 4])
+            }
             ("max_pool", 0, _) => Some(vec![1, 2, 5, 4]),
             ("conv", 1, Some(x)) => {
                 let kernel = self.random.pick(&[1, 1, 3, 3, 2]);
                 let outputs = self.random.pick(&[1, 2, 3, x.get(1).copied().unwrap_or(1)]);
-                Some([&[outputs, x.get(1).copied().unwrap_or(1)][..], &vec![kernel; x.len().saturating_sub(2)]].concat())
+                Some(
+                    [
+                        &[outputs, x.get(1).copied().unwrap_or(1)][..],
+                        &vec![kernel; x.len().saturating_sub(2)],
+                    ]
+                    .concat(),
+                )
             }
             ("conv", 2, _) => {
                 let weight = places.get(1).copied().flatten().map(|id| self.dims(id));
@@ -220,7 +236,7 @@ impl<'a> Sampler<'a> {
             if let Expression::Variable(variable) = expression
                 && self.bindings.get(variable).is_none()
             {
-                let value = Value::of(&self.attribute(op, name, &dims, &kernel, &attrs)?)?;
+                let value = Value::of(&self.attribute(op, name, (&dims, &kernel), &attrs)?)?;
                 self.bindings.set(variable, Binding::Value(value));
             }
             self.bind_axes(expression, dims.len());
@@ -233,7 +249,7 @@ impl<'a> Sampler<'a> {
         } else {
             for declared in ops::definition(op)?.attributes {
                 if !wanted.iter().any(|(n, _)| &**n == declared.name)
-                    && let Some(value) = self.attribute(op, declared.name, &dims, &kernel, &rest)
+                    && let Some(value) = self.attribute(op, declared.name, (&dims, &kernel), &rest)
                 {
                     rest = rest.with(declared.name, value);
                 }
@@ -260,8 +276,14 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// A random value of an attribute.
-    fn attribute(&mut self, op: &str, name: &str, dims: &[i64], kernel: &[i64], before: &Attrs) -> Option<Attr> {
+    /// A random value of an attribute, for a first and a second operand of these dimensions.
+    fn attribute(
+        &mut self,
+        op: &str,
+        name: &str,
+        (dims, kernel): (&[i64], &[i64]),
+        before: &Attrs,
+    ) -> Option<Attr> {
         let rank = dims.len();
         let spatial = rank.saturating_sub(2);
         Some(match (op, name) {
@@ -287,11 +309,19 @@ impl<'a> Sampler<'a> {
                 let steps = before.ints("steps").map(<[i64]>::to_vec).unwrap_or_else(|| vec![1; rank]);
                 let sizes = dims.iter().zip(starts).zip(steps).map(|((&d, start), step)| {
                     let most = (d - start + step - 1).max(1) / step.max(1);
-                    if self.random.below(2) == 0 { most.max(1) } else { 1 + self.random.below(most.max(1) as usize) as i64 }
+                    if self.random.below(2) == 0 {
+                        most.max(1)
+                    } else {
+                        1 + self.random.below(most.max(1) as usize) as i64
+                    }
                 });
                 Attr::Ints(sizes.collect())
             }
-            (_, "axis") => Attr::Int(if self.random.below(2) == 0 { rank as i64 - 1 } else { self.random.below(rank) as i64 }),
+            (_, "axis") => Attr::Int(if self.random.below(2) == 0 {
+                rank as i64 - 1
+            } else {
+                self.random.below(rank) as i64
+            }),
             (_, "axes") => {
                 let axes: Vec<i64> = (0..rank as i64).filter(|_| self.random.below(2) == 0).collect();
                 Attr::Ints(if axes.is_empty() { vec![0] } else { axes })
@@ -307,13 +337,18 @@ impl<'a> Sampler<'a> {
             }
             ("pad", "pads") => {
                 let channels = self.random.below(4) == 0;
-                let pads = (0..2 * rank).map(|i| if i % rank.max(1) < 2 && !channels { 0 } else { self.random.below(3) as i64 });
+                let pads = (0..2 * rank)
+                    .map(|i| if i % rank.max(1) < 2 && !channels { 0 } else { self.random.below(3) as i64 });
                 Attr::Exprs(pads.map(Expr::from).collect())
             }
-            ("conv" | "max_pool", "strides") => Attr::Ints((0..spatial).map(|_| self.random.pick(&[1, 1, 2])).collect()),
+            ("conv" | "max_pool", "strides") => {
+                Attr::Ints((0..spatial).map(|_| self.random.pick(&[1, 1, 2])).collect())
+            }
             ("conv" | "max_pool", "dilations") => Attr::Ints(vec![self.random.pick(&[1, 1, 2]); spatial]),
             ("conv", "group") => Attr::Int(1),
-            ("max_pool", "kernel") => Attr::Ints((0..spatial).map(|_| self.random.pick(&[1, 2, 3])).collect()),
+            ("max_pool", "kernel") => {
+                Attr::Ints((0..spatial).map(|_| self.random.pick(&[1, 2, 3])).collect())
+            }
             ("max_pool", "pads") => Attr::Exprs(vec![Expr::from(0); 2 * spatial]),
             (_, "epsilon") => Attr::Float(1e-5),
             (_, "alpha") => Attr::Float(1.0),
