@@ -11,6 +11,8 @@ use crate::workspace::Workspace;
 
 /// Where the pages lie, relative to the root.
 const FOLDER: &str = "docs/reference";
+/// The page for users of rewrites, which lies beside that folder.
+const REWRITES: &str = "rewrites.md";
 
 /// Arguments of `cargo xtask docs`.
 #[derive(clap::Args)]
@@ -32,9 +34,13 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
 
 /// Compares the pages with freshly generated ones.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let fresh = workspace.build().join("docs-check");
+    let fresh = workspace.build().join("docs-check/reference");
     generate(workspace, &fresh)?;
-    let differing = differences(&pages(&workspace.root.join(FOLDER))?, &pages(&fresh)?);
+    let mut differing = differences(&pages(&workspace.root.join(FOLDER))?, &pages(&fresh)?);
+    let beside = |folder: &Path| std::fs::read(folder.with_file_name(REWRITES)).unwrap_or_default();
+    if beside(&workspace.root.join(FOLDER)) != beside(&fresh) {
+        differing.push(format!("../{REWRITES} differs"));
+    }
     if !differing.is_empty() {
         bail!(
             "{FOLDER} is not up to date: {}\n\nhint: run `cargo xtask docs` and commit the result",
@@ -55,6 +61,8 @@ fn generate(workspace: &Workspace, folder: &Path) -> Result<()> {
     if pages(folder)?.is_empty() {
         bail!("`mlcc docs` wrote nothing into {}", folder.display());
     }
+    std::fs::rename(folder.join(REWRITES), folder.with_file_name(REWRITES))
+        .with_context(|| format!("`mlcc docs` wrote no {REWRITES}"))?;
     Ok(())
 }
 

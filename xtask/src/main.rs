@@ -14,6 +14,7 @@ mod docs;
 mod emulation;
 mod process;
 mod ptxas;
+mod rules;
 mod setup;
 mod stamp;
 mod steps;
@@ -55,6 +56,8 @@ enum Command {
     Compare(compare::Args),
     /// Time single kernels against ONNX Runtime, OpenVINO and the memory's bandwidth
     Bench(bench::Args),
+    /// Put every rewrite rule through its gates
+    Rules(rules::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,
     /// Accept all changed snapshots and regenerate the reference pages
@@ -85,6 +88,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::ConformanceData(args) => conformance::write_data(&workspace, &args),
         Command::Compare(args) => compare::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Rules(args) => rules::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),

@@ -20,6 +20,7 @@ use super::{
     instantiate,
     matching::Match,
     rule::{Exactness, Pattern, Rule},
+    saturate::{BuiltIn, Limits, saturate},
     template::{self, Source, Template},
 };
 use egg::Id;
@@ -101,6 +102,48 @@ fn instance(rule: &Rule, random: &mut Random) -> Result<bool, String> {
         }
     }
     Ok(true)
+}
+
+/// Terms of an e-graph in which a derivation is looked for.
+const DERIVATION: Limits = Limits { iterations: 5, terms: 4000, matches: 300 };
+/// Instances whose derivation is looked for.
+const DERIVATIONS: usize = 3;
+
+/// Whether a rule follows from others: both sides of an instance meet in an e-graph that only they are applied in.
+///
+/// # Errors
+/// With the instance that cannot be derived.
+pub fn derive(rule: &Rule, axioms: &[&Rule]) -> Result<(), String> {
+    let mut random = Random::new(&rule.name);
+    let mut derived = 0;
+    for _ in 0..ATTEMPTS {
+        let mut sampler = Sampler::new(&mut random);
+        let Some(root) = sampler.build(&rule.left, sample::Hint::default()) else { continue };
+        let Sampler { mut classes, bindings, .. } = sampler;
+        if !rule.guard.iter().all(|g| g.holds(&classes, &bindings)) {
+            continue;
+        }
+        let matched = Match { bindings, ..Match::default() };
+        let Some(new) = instantiate::replacement(&mut classes, &rule.right, &matched, root, "") else {
+            continue;
+        };
+        if classes[root].data.ty != classes[new].data.ty {
+            continue;
+        }
+        classes.rebuild();
+        classes.analysis.born.clear();
+        let built_in = BuiltIn { flatten: true, merge: false };
+        saturate(&mut classes, &[], axioms, built_in, DERIVATION);
+        if classes.find(root) != classes.find(new) {
+            let leaves: Vec<String> = classes.analysis.leaves.iter().map(|l| l.ty.to_string()).collect();
+            return Err(format!("rule '{}' is not derived, leaves {}", rule.name, leaves.join(", ")));
+        }
+        derived += 1;
+        if derived == DERIVATIONS {
+            break;
+        }
+    }
+    if derived == 0 { Err(format!("rule '{}': its guard accepts no instance", rule.name)) } else { Ok(()) }
 }
 
 /// One side of a rule as a graph over all leaves. Nothing has been united, so each class has one term.

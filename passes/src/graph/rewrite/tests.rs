@@ -258,3 +258,23 @@ fn planted_wrong_rules_are_caught() {
         assert!(gates::check(rule, 200).is_err(), "{text} passes");
     }
 }
+
+#[test]
+fn derived_rules_follow_from_the_axioms() {
+    let rules = rules().expect("parses");
+    let axioms: Vec<&Rule> = rules.iter().filter(|r| r.proof == Proof::Axiom).collect();
+    let failures: Vec<String> = rules
+        .iter()
+        .filter(|r| r.proof == Proof::Derived)
+        .filter_map(|r| gates::derive(r, &axioms).err())
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn what_the_axioms_do_not_say_is_not_derived() {
+    let rules = rules().expect("parses");
+    let axioms: Vec<&Rule> = rules.iter().filter(|r| r.proof == Proof::Axiom).collect();
+    let text = "(rule wrong reassociating derived (=> (matmul ?a (relu ?b)) (relu (matmul ?a ?b))))";
+    assert!(gates::derive(&rule::parse(text).expect(text)[0], &axioms).is_err());
+}
