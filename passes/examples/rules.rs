@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 /// Instances of each rule that are compared: more than the unit tests take.
 const INSTANCES: usize = 200;
+/// Random graphs that are rewritten and compared.
+const GRAPHS: usize = 10_000;
 
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
 fn main() -> ExitCode {
@@ -28,6 +30,12 @@ fn main() -> ExitCode {
                 Err(what) => failures.push(what),
             }
         }
+    }
+    match gates::check_graphs(rules, GRAPHS) {
+        Ok(summary) => {
+            println!("{} random graphs compared, {} of them rewritten", summary.compared, summary.rewritten)
+        }
+        Err(what) => failures.push(what),
     }
     println!(
         "{} rules, {} of them axioms, {derived} derived; {instances} instances compared; {} failures",

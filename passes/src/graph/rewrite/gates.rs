@@ -12,7 +12,10 @@
 //! Small integers make the arithmetic of sums and products exact, so equality there is equality of polynomials at
 //! random points: by the Schwartz-Zippel lemma, a wrong rule is found with the first few samples.
 
+mod graphs;
 mod sample;
+
+pub use graphs::random_graph;
 
 use super::{
     extract::Choice,
@@ -102,6 +105,53 @@ fn instance(rule: &Rule, random: &mut Random) -> Result<bool, String> {
         }
     }
     Ok(true)
+}
+
+/// What came of random graphs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Graphs that were compared.
+    pub compared: usize,
+    /// Graphs of these that were rewritten.
+    pub rewritten: usize,
+}
+
+/// Rewrites `count` random graphs and compares them with what they were, in the interpreter.
+///
+/// # Errors
+/// With the first seed whose graphs disagree.
+pub fn check_graphs(rules: &[Rule], count: usize) -> Result<Summary, String> {
+    let mut summary = Summary::default();
+    for seed in 0.. {
+        if summary.compared == count {
+            break;
+        }
+        let Some((graph, inputs)) = random_graph(rules, seed) else { continue };
+        let Some(wanted) = mlcc_interpreter::graph::run(&graph, &inputs).ok() else { continue };
+        // Infinite numbers (divisions by zero) may become none at all: rules are about numbers.
+        if wanted.iter().any(|t| t.to_f64().iter().any(|v| !v.is_finite())) {
+            continue;
+        }
+        let mut after = graph.clone();
+        let report =
+            super::run(&mut after, &super::Settings::default()).map_err(|e| format!("seed {seed}: {e}"))?;
+        let applied: Vec<String> =
+            report.blocks.iter().flat_map(|b| b.applied.iter().map(|(rule, _)| rule.to_string())).collect();
+        let failed = |what: String| format!("seed {seed}, rules {}: {what}", applied.join(", "));
+        if let Some(dropped) = report.dropped.first() {
+            let rules: Vec<&str> = dropped.applied.iter().map(|(rule, _)| &**rule).collect();
+            return Err(format!("seed {seed}: dropped with error {}: {}", dropped.error, rules.join(", ")));
+        }
+        let found = mlcc_interpreter::graph::run(&after, &inputs).map_err(|e| failed(e.to_string()))?;
+        for (w, f) in wanted.iter().zip(&found) {
+            if let Some(what) = disagreement(Exactness::Approximate, Values::Reals, false, w, f) {
+                return Err(failed(what));
+            }
+        }
+        summary.compared += 1;
+        summary.rewritten += usize::from(report.changes() > 0);
+    }
+    Ok(summary)
 }
 
 /// Terms of an e-graph in which a derivation is looked for.

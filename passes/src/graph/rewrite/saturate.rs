@@ -6,11 +6,11 @@ use super::{
     instantiate,
     matching::{self, Match},
     merge,
-    rule::Rule,
+    rule::{Exactness, Rule},
     term::{Term, special},
 };
 use egg::Id;
-use mlcc_ir::Name;
+use mlcc_ir::{Name, dtype::DType};
 
 /// Limits of a search.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,10 @@ pub(super) fn saturate(
         let mut found: Vec<(&Rule, Id, Match)> = Vec::new();
         for rule in rules {
             let matches = matching::search(classes, rule, limits.matches);
-            found.extend(matches.into_iter().map(|(root, matched)| (*rule, root, matched)));
+            let allowed = matches
+                .into_iter()
+                .filter(|(root, _)| rule.class == Exactness::Exact || is_wide(classes, *root));
+            found.extend(allowed.map(|(root, matched)| (*rule, root, matched)));
         }
         for (rule, root, matched) in found {
             if classes.total_number_of_nodes() > limits.terms {
@@ -114,13 +117,18 @@ pub(super) fn record(classes: &mut Classes, firings: &mut Vec<Firing>, firing: F
     }
 }
 
+/// Whether rounding otherwise is harmless: elements of 16 bits are rounded after each operator, by much.
+fn is_wide(classes: &Classes, id: Id) -> bool {
+    !matches!(classes[id].data.ty.dtype, DType::F16 | DType::BF16)
+}
+
 /// Sums with a sum among their operands (and products likewise): the class, the term and it without the inner one.
 fn nested(classes: &Classes) -> Vec<(Id, (Term, Term))> {
     let mut found = Vec::new();
     for op in [special::SUM, special::PRODUCT] {
         let mut roots: Vec<Id> = classes.classes_for_op(&op.into()).into_iter().flatten().collect();
         roots.sort_unstable();
-        for root in roots {
+        for root in roots.into_iter().filter(|r| is_wide(classes, *r)) {
             for term in classes[root].nodes.iter().filter(|t| &*t.head.op == op) {
                 for (at, operand) in term.operands.iter().enumerate() {
                     for inner in classes[*operand].nodes.iter().filter(|t| t.head == term.head) {

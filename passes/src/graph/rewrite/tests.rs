@@ -278,3 +278,9 @@ fn what_the_axioms_do_not_say_is_not_derived() {
     let text = "(rule wrong reassociating derived (=> (matmul ?a (relu ?b)) (relu (matmul ?a ?b))))";
     assert!(gates::derive(&rule::parse(text).expect(text)[0], &axioms).is_err());
 }
+
+#[test]
+fn random_graphs_keep_their_values() {
+    let summary = gates::check_graphs(rules().expect("parses"), 300).expect("agree");
+    assert!(summary.rewritten > 30, "{summary:?}");
+}

@@ -4,7 +4,7 @@ use super::super::{
     expression::{Expression, Value},
     facts::{self, Classes, Known, Leaf},
     instantiate::n_ary,
-    rule::{Binding, Bindings, Pattern},
+    rule::{Binding, Bindings, Pattern, Rule},
     term::{Head, Term, special},
 };
 use egg::Id;
@@ -61,6 +61,8 @@ pub(super) struct Hint {
 pub(super) struct Sampler<'a> {
     pub(super) classes: Classes,
     pub(super) bindings: Bindings,
+    /// Rules whose left sides may stand in place of leaves, and how deep they may still nest.
+    pub(super) nested: (&'a [Rule], usize),
     random: &'a mut Random,
 }
 
@@ -68,7 +70,12 @@ const SIZES: &[i64] = &[1, 2, 3, 3, 5];
 
 impl<'a> Sampler<'a> {
     pub(super) fn new(random: &'a mut Random) -> Sampler<'a> {
-        Sampler { classes: Classes::new(Known::default()), bindings: Bindings::default(), random }
+        Sampler {
+            classes: Classes::new(Known::default()),
+            bindings: Bindings::default(),
+            nested: (&[], 0),
+            random,
+        }
     }
 
     /// An instance of a pattern; `None` if what was chosen does not fit.
@@ -123,7 +130,30 @@ impl<'a> Sampler<'a> {
         (0..rank).map(|_| self.random.pick(SIZES)).collect()
     }
 
+    /// A left side of another rule, with variables of its own, where it fits; a leaf otherwise.
     fn leaf(&mut self, hint: Hint) -> Option<Id> {
+        let (rules, depth) = self.nested;
+        if depth > 0 && !rules.is_empty() && hint.dtype != Some(DType::I64) && self.random.below(2) == 0 {
+            let outer = std::mem::take(&mut self.bindings);
+            self.nested.1 -= 1;
+            let rule = &rules[self.random.below(rules.len())];
+            let inner = self.build(&rule.left, hint.clone());
+            self.nested.1 += 1;
+            self.bindings = outer;
+            let fits = |id: &Id| {
+                let ty = &self.classes[*id].data.ty;
+                let wanted =
+                    TensorType::of(hint.dtype.unwrap_or(DType::F32), hint.dims.as_deref().unwrap_or(&[]));
+                ty.dtype == wanted.dtype && (hint.dims.is_none() || ty.dims == wanted.dims)
+            };
+            if let Some(id) = inner.filter(fits) {
+                return Some(id);
+            }
+        }
+        self.plain_leaf(hint)
+    }
+
+    fn plain_leaf(&mut self, hint: Hint) -> Option<Id> {
         let dtype = hint.dtype.unwrap_or(DType::F32);
         let dims = match hint.dims {
             Some(dims) => dims,
