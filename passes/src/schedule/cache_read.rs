@@ -10,10 +10,11 @@
 //!
 //! The copying loops are called `panel:axis`. Values outside of the operand are put into the panel.
 //! Legal if the operand is read at one index that depends on nothing else inside `at`, and the nest
-//! does not write it. `at` may be `root`.
+//! does not write it. Where reductions read the operand, only their reads count: others, at other elements, stay
+//! reads of the operand. `at` may be `root`.
 
 use super::{
-    panel::{Panel, redirect},
+    panel::Panel,
     ranges::Ranges,
     tree::{buffer_named, fresh_buffer, rewrite_inside},
 };
@@ -44,9 +45,9 @@ pub fn cache_read(nest: &LoopNest, buffer: &str, at: &str, axes: &[Name]) -> Res
             return Err(Diagnostic::user(format!("the loops over '{at}' need panels of different sizes")));
         }
         let mut out = vec![copy(nest, (id, panel_id, &name), &panel, axes)];
-        dims = Some(panel.dims);
         let mut nodes = nodes;
-        redirect(&mut nodes, id, panel_id, axes);
+        panel.redirect(&mut nodes, (id, panel_id), axes);
+        dims = Some(panel.dims);
         out.extend(nodes);
         Ok(out)
     };
@@ -68,7 +69,11 @@ fn copy(nest: &LoopNest, (from, to, name): (usize, usize, &str), panel: &Panel, 
         |e: &Expr| axes.iter().fold(e.clone(), |e, a| e.replace_axis(a, &Expr::axis(&format!("{name}:{a}"))));
     let mut body = Body::default();
     body.push(
-        Inst::Read { tensor: from, index: panel.index.iter().map(renamed).collect(), outside: panel.outside },
+        Inst::Read {
+            tensor: from,
+            index: panel.reads.index.iter().map(renamed).collect(),
+            outside: panel.reads.outside,
+        },
         nest.buffers[from].dtype,
     );
     let store = Node::Store(Store {

@@ -8,11 +8,7 @@
 //! Legal if the operand is constant (which the caller vouches for), of static size, and read at one
 //! index that depends on the axes alone.
 
-use super::{
-    panel::{Panel, redirect},
-    ranges::Ranges,
-    tree::buffer_named,
-};
+use super::{panel::Panel, ranges::Ranges, tree::buffer_named};
 use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
@@ -32,7 +28,10 @@ pub fn pack(nest: &LoopNest, buffer: &str, axes: &[Name]) -> Result<LoopNest> {
         return Err(Diagnostic::user(format!("'{buffer}' is not an operand that can be packed")));
     }
     let panel = Panel::of(nest, &nest.body, &Ranges::default(), id, axes)?;
-    if panel.outside.is_some() {
+    if panel.reads.others {
+        return Err(Diagnostic::user(format!("'{buffer}' is read at other elements too")));
+    }
+    if panel.reads.outside.is_some() {
         return Err(Diagnostic::user(format!("'{buffer}' is read beyond its bounds")));
     }
     if panel.dims.iter().chain(&b.dims).any(|d| d.as_const().is_none()) {
@@ -44,11 +43,11 @@ pub fn pack(nest: &LoopNest, buffer: &str, axes: &[Name]) -> Result<LoopNest> {
             .fold(e.clone(), |e, (at, a)| e.replace_axis(a, &Expr::axis(&format!("p{at}"))))
     };
     let mut packed = nest.clone();
-    redirect(&mut packed.body, id, id, axes);
+    panel.redirect(&mut packed.body, (id, id), axes);
     packed.packings.push(Packing {
         target: id,
         source_dims: b.dims.clone(),
-        index: panel.index.iter().map(numbered).collect(),
+        index: panel.reads.index.iter().map(numbered).collect(),
     });
     packed.buffers[id].dims = panel.dims;
     packed.buffers[id].packed = true;

@@ -12,10 +12,8 @@ use mlcc_ir::{
 
 /// The reads of an operand within some nodes, seen as a function of axes.
 pub(super) struct Panel {
-    /// The index of every read.
-    pub(super) index: Vec<Expr>,
-    /// The value outside of the operand.
-    pub(super) outside: Option<Constant>,
+    /// The reads.
+    pub(super) reads: Reads,
     /// Extents of the panel's axes where they occur.
     pub(super) extents: Vec<Expr>,
     /// Constant or symbolic bounds of these extents, for the panel's dimensions.
@@ -32,18 +30,8 @@ impl Panel {
         axes: &[Name],
     ) -> Result<Panel> {
         let name = &nest.buffers[buffer].name;
-        let mut found: Option<(Vec<Expr>, Option<Constant>, Ranges)> = None;
-        let mut fault = None;
-        each_read(nodes, &mut around.clone(), buffer, &mut |index, outside, ranges| match &found {
-            None => found = Some((index.to_vec(), outside, ranges.clone())),
-            Some((i, o, _)) if i == index && *o == outside => {}
-            Some(_) => fault = Some(format!("'{name}' is read at different elements")),
-        });
-        if let Some(what) = fault {
-            return Err(Diagnostic::user(what));
-        }
-        let (index, outside, ranges) =
-            found.ok_or_else(|| Diagnostic::user(format!("'{name}' is not read there")))?;
+        let reads = Reads::of(nest, nodes, around, buffer)?;
+        let Reads { index, ranges, .. } = &reads;
         let mut used = Vec::new();
         index.iter().for_each(|e| e.collect_axes(&mut used));
         let free = |a: &&Name| !axes.contains(a) && around.extent(a).is_none();
@@ -66,16 +54,85 @@ impl Panel {
                 _ => return Err(Diagnostic::user(format!("the extent of '{a}' varies without a bound"))),
             }
         }
-        Ok(Panel { index, outside, extents, dims })
+        Ok(Panel { reads, extents, dims })
+    }
+
+    /// Makes the reads of `buffer` in the nodes ones of `panel` at the axes.
+    pub(super) fn redirect(&self, nodes: &mut [Node], (buffer, panel): (usize, usize), axes: &[Name]) {
+        let at: Vec<Expr> = axes.iter().map(|a| Expr::axis(a)).collect();
+        self.reads.redirect(nodes, (buffer, panel), &at);
     }
 }
 
-/// Calls `f` for every read of a buffer.
-pub(super) fn each_read(
+/// The reads of an operand for which a copy of it is made: those of the reductions, which read each element many
+/// times. Where no reduction reads the operand, all reads.
+pub(super) struct Reads {
+    /// The index of every one of them.
+    pub(super) index: Vec<Expr>,
+    /// The value outside of the operand.
+    pub(super) outside: Option<Constant>,
+    /// The loops around the first one.
+    pub(super) ranges: Ranges,
+    /// Whether there are other reads, at other elements: an epilogue that adds a convolution's input.
+    pub(super) others: bool,
+}
+
+impl Reads {
+    /// Looks at the reads of `buffer` in the nodes (with the loops around them in `around`).
+    ///
+    /// # Errors
+    /// If there are none, or they are at different elements.
+    pub(super) fn of(nest: &LoopNest, nodes: &[Node], around: &Ranges, buffer: usize) -> Result<Reads> {
+        let name = &nest.buffers[buffer].name;
+        let mut by_reductions = false;
+        each_read(nodes, &mut around.clone(), buffer, &mut |_, reduced, _| by_reductions |= reduced);
+        let mut found: Option<Reads> = None;
+        let (mut fault, mut others) = (false, false);
+        each_read(nodes, &mut around.clone(), buffer, &mut |read, reduced, ranges| {
+            let (index, outside) = read;
+            match &found {
+                Some(first) if first.matches(index, outside) => {}
+                _ if reduced != by_reductions => others = true,
+                None => {
+                    let (index, ranges) = (index.to_vec(), ranges.clone());
+                    found = Some(Reads { index, outside, ranges, others: false });
+                }
+                Some(_) => fault = true,
+            }
+        });
+        if fault {
+            return Err(Diagnostic::user(format!("'{name}' is read at different elements")));
+        }
+        let reads = found.ok_or_else(|| Diagnostic::user(format!("'{name}' is not read there")))?;
+        Ok(Reads { others, ..reads })
+    }
+
+    fn matches(&self, index: &[Expr], outside: Option<Constant>) -> bool {
+        self.index == index && self.outside == outside
+    }
+
+    /// Makes these reads of `from` ones of `to`, at another index and never outside; other reads stay.
+    pub(super) fn redirect(&self, nodes: &mut [Node], (from, to): (usize, usize), at: &[Expr]) {
+        each_store(nodes, &mut |s| {
+            for (inst, _) in &mut s.body.insts {
+                if let Inst::Read { tensor, index, outside } = inst
+                    && *tensor == from
+                    && self.matches(index, *outside)
+                {
+                    (*tensor, *index, *outside) = (to, at.to_vec(), None);
+                }
+            }
+        });
+    }
+}
+
+/// Calls `f` for every read of a buffer, with the index and the value outside, whether a reduction reads, and
+/// the loops around.
+fn each_read(
     nodes: &[Node],
     ranges: &mut Ranges,
     buffer: usize,
-    f: &mut dyn FnMut(&[Expr], Option<Constant>, &Ranges),
+    f: &mut dyn FnMut((&[Expr], Option<Constant>), bool, &Ranges),
 ) {
     for node in nodes {
         match node {
@@ -84,31 +141,16 @@ pub(super) fn each_read(
                 each_read(&l.body, ranges, buffer, f);
                 ranges.pop();
             }
-            Node::Store(Store { body, .. }) => {
+            Node::Store(Store { body, combine, .. }) => {
                 for (inst, _) in &body.insts {
                     if let Inst::Read { tensor, index, outside } = inst
                         && *tensor == buffer
                     {
-                        f(index, *outside, ranges);
+                        f((index, *outside), combine.is_some(), ranges);
                     }
                 }
             }
             Node::Tile(_) | Node::Barrier => {}
         }
     }
-}
-
-/// Makes every read of `buffer` in the nodes one of `panel` at the axes.
-pub(super) fn redirect(nodes: &mut [Node], buffer: usize, panel: usize, axes: &[Name]) {
-    each_store(nodes, &mut |s| {
-        for (inst, _) in &mut s.body.insts {
-            if let Inst::Read { tensor, index, outside } = inst
-                && *tensor == buffer
-            {
-                *tensor = panel;
-                *index = axes.iter().map(|a| Expr::axis(a)).collect();
-                *outside = None;
-            }
-        }
-    });
 }

@@ -237,6 +237,13 @@ impl<'a> Contraction<'a> {
         stride(&self.plan.nest.buffers[left], index, &stage.full(axis))?.as_const()
     }
 
+    /// Number of reads of a buffer in all stages.
+    fn reads(&self, buffer: usize) -> Option<usize> {
+        let all = stages(&self.plan.nest, &self.names)?;
+        let insts = all.iter().flat_map(|s| &s.store.body.insts);
+        Some(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
+    }
+
     /// Bytes between rows of the operand that gives them; 0 if not static.
     fn row_stride(&self) -> i64 {
         let elements = self.m.last().and_then(|m| self.left_stride(m)).unwrap_or(0);
@@ -263,7 +270,8 @@ impl<'a> Contraction<'a> {
             let mut used = axes.iter().filter(|a| index.iter().any(|e| e.uses_axis(&stage.full(a))));
             used.all(|a| self.extent(a).is_some_and(|e| e.as_const().is_some()))
         });
-        if constants.contains(&buffer.name) && static_size && bounded && outside.is_none() {
+        let once = self.reads(self.right)? == 1;
+        if constants.contains(&buffer.name) && static_size && bounded && outside.is_none() && once {
             return Some(Columns::Packed);
         }
         let unit = stride(buffer, index, &stage.full(n)).is_some_and(|s| s.is(1));

@@ -2,11 +2,11 @@
 
 use crate::{
     check::{check, check_on},
-    kernels::{Conv, binary, conv, kernel, matmul, read},
+    kernels::{Conv, binary, conv, kernel, matmul, read, read_or},
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
-    kernel::Combine,
+    kernel::{Combine, Kernel},
     nest::{LoopNest, Mapping, Node},
     scalar::BinaryOp,
 };
@@ -212,4 +212,95 @@ fn reductions_over_heads_need_not_be_contiguous() {
     let (decision, nest) = check(&merged, &[1], &[]);
     assert_eq!(&*decision.variant, "packed");
     assert!(has_tile(&nest), "{}", decision.schedule);
+}
+
+/// A convolution of `c` channels to as many, whose epilogue adds its own input; images in the orders of
+/// dimensions that are given, such as `nchw`.
+fn residual_convolution(c: i64, size: i64, taps: i64, from: &str, to: &str) -> Kernel {
+    let along =
+        |order: &str, of: &dyn Fn(char) -> String| order.chars().map(of).collect::<Vec<_>>().join(";");
+    let dims = |d: char| match d {
+        'n' => "2".to_owned(),
+        'c' => c.to_string(),
+        _ => size.to_string(),
+    };
+    let window = |d: char| match d {
+        'n' | 'c' => format!("%{d}"),
+        _ => format!("%{d} + %k{d} - {}", taps / 2),
+    };
+    let point = |d: char| if d == 'c' { "%m".to_owned() } else { format!("%{d}") };
+    let free: Vec<String> =
+        to.chars().map(|d| format!("{}={}", if d == 'c' { 'm' } else { d }, dims(d))).collect();
+    let free = free.join(" ");
+    let out = along(to, &point);
+    let product = binary(BinaryOp::Mul, read_or(0, &along(from, &window), 0.0), read(1, "%m;%c;%kh;%kw"));
+    kernel("conv")
+        .input("x", &along(from, &dims))
+        .input("w", &format!("{c};{c};{taps};{taps}"))
+        .output("y", &along(to, &dims))
+        .temporary("acc", &along(to, &dims))
+        .compute(
+            "conv",
+            &format!("{free} +c={c} +kh={taps} +kw={taps}"),
+            ("acc", &out),
+            product,
+            Some(Combine::Add),
+        )
+        .compute(
+            "add",
+            &free,
+            ("y", &out),
+            binary(BinaryOp::Add, read(3, &out), read(0, &along(from, &point))),
+            None,
+        )
+        .done()
+}
+
+#[test]
+fn convolutions_that_add_their_own_input_have_tiles() {
+    for (from, to, variant) in
+        [("nchw", "nhwc", "WHICH"), ("nhwc", "nchw", "panel"), ("nchw", "nchw", "panel")]
+    {
+        for (c, size) in [(19, 13), (33, 7)] {
+            let (decision, nest) = check(&residual_convolution(c, size, 3, from, to), &[1], &[]);
+            assert_eq!(&*decision.variant, variant, "{c} {size} {from} {to}");
+            assert!(has_tile(&nest));
+        }
+    }
+}
+
+#[test]
+fn products_that_add_an_operand_have_tiles() {
+    // Columns read directly and through a panel, with either operand added; constant ones cannot be packed
+    // where they are read twice.
+    for operand in [0, 1] {
+        for (transposed, constants) in
+            [(false, &[][..]), (false, &[1][..]), (true, &[][..]), (true, &[1][..])]
+        {
+            let b_at = if transposed { "%n;%k" } else { "%k;%n" };
+            let sum = binary(BinaryOp::Add, read(3, "%m;%n"), read(operand, "%m;%n"));
+            let k = kernel("matmul")
+                .input("a", "37;37")
+                .input("b", "37;37")
+                .output("y", "37;37")
+                .temporary("acc", "37;37")
+                .compute(
+                    "matmul",
+                    "m=37 n=37 +k=37",
+                    ("acc", "%m;%n"),
+                    binary(BinaryOp::Mul, read(0, "%m;%k"), read(1, b_at)),
+                    Some(Combine::Add),
+                )
+                .compute("add", "m=37 n=37", ("y", "%m;%n"), sum, None)
+                .done();
+            let (decision, nest) = check(&k, constants, &[]);
+            let variant = match (transposed, operand == 0 && !constants.is_empty()) {
+                (_, true) => "packed",
+                (false, _) => "direct",
+                (true, _) => "panel",
+            };
+            assert_eq!(&*decision.variant, variant, "{operand} {transposed} {constants:?}");
+            assert!(has_tile(&nest));
+        }
+    }
 }
