@@ -207,3 +207,34 @@ fn only_outputs_beyond_the_caches_are_streamed() {
         assert_eq!(nest.streamed, streamed, "{rows} rows");
     }
 }
+
+#[test]
+fn merged_vector_loops_keep_an_element_for_each_lane() {
+    // A convolution of groups of one channel with windows of one point is no reduction: the value and what is
+    // made of it are two stages, whose vector loops merge.
+    for width in [5, 16, 88, 101] {
+        let k = kernel("conv")
+            .input("x", &format!("1;3;{width}"))
+            .input("w", "6")
+            .input("bias", "6")
+            .output("y", &format!("1;6;{width}"))
+            .temporary("acc", &format!("1;6;{width}"))
+            .compute(
+                "conv",
+                &format!("g=3 m=2 w={width}"),
+                ("acc", "0;%g * 2 + %m;%w"),
+                binary(BinaryOp::Mul, read(0, "0;%g;%w"), read(1, "%g * 2 + %m")),
+                None,
+            )
+            .compute(
+                "bias",
+                &format!("g=3 m=2 w={width}"),
+                ("y", "0;%g * 2 + %m;%w"),
+                binary(BinaryOp::Add, read(4, "0;%g * 2 + %m;%w"), read(2, "%g * 2 + %m")),
+                None,
+            )
+            .done();
+        let (_, nest) = check(&k, &[1, 2], &[]);
+        assert!(is_vectorised(&nest));
+    }
+}
