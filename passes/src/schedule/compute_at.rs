@@ -60,9 +60,9 @@ pub fn compute_at(nest: &LoopNest, buffer: &str, at: &str) -> Result<LoopNest> {
         }
     }
     let (mut all, mut inside) = (0, 0);
-    each_read(&nest.body, &mut Ranges::default(), id, &mut |_, outside, ranges| {
+    each_read(&nest.body, &mut Ranges::default(), id, &mut |read, ranges| {
         all += 1;
-        inside += usize::from(ranges.names().any(|n| **n == *at) && outside.is_none());
+        inside += usize::from(ranges.names().any(|n| **n == *at) && read.outside.is_none());
     });
     if all != inside {
         return refuse(format!("'{buffer}' is read outside of '{at}', or out of its bounds"));

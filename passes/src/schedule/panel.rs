@@ -85,11 +85,11 @@ impl Reads {
     pub(super) fn of(nest: &LoopNest, nodes: &[Node], around: &Ranges, buffer: usize) -> Result<Reads> {
         let name = &nest.buffers[buffer].name;
         let mut by_reductions = false;
-        each_read(nodes, &mut around.clone(), buffer, &mut |_, reduced, _| by_reductions |= reduced);
+        each_read(nodes, &mut around.clone(), buffer, &mut |read, _| by_reductions |= read.reduced);
         let mut found: Option<Reads> = None;
         let (mut fault, mut others) = (false, false);
-        each_read(nodes, &mut around.clone(), buffer, &mut |read, reduced, ranges| {
-            let (index, outside) = read;
+        each_read(nodes, &mut around.clone(), buffer, &mut |read, ranges| {
+            let Read { index, outside, reduced } = read;
             match &found {
                 Some(first) if first.matches(index, outside) => {}
                 _ if reduced != by_reductions => others = true,
@@ -126,13 +126,21 @@ impl Reads {
     }
 }
 
-/// Calls `f` for every read of a buffer, with the index and the value outside, whether a reduction reads, and
-/// the loops around.
-fn each_read(
+/// A read of an operand.
+pub(super) struct Read<'a> {
+    pub(super) index: &'a [Expr],
+    /// The value outside of the operand.
+    pub(super) outside: Option<Constant>,
+    /// Whether a reduction reads.
+    pub(super) reduced: bool,
+}
+
+/// Calls `f` for every read of a buffer, with the loops around it.
+pub(super) fn each_read(
     nodes: &[Node],
     ranges: &mut Ranges,
     buffer: usize,
-    f: &mut dyn FnMut((&[Expr], Option<Constant>), bool, &Ranges),
+    f: &mut dyn FnMut(Read<'_>, &Ranges),
 ) {
     for node in nodes {
         match node {
@@ -146,7 +154,7 @@ fn each_read(
                     if let Inst::Read { tensor, index, outside } = inst
                         && *tensor == buffer
                     {
-                        f((index, *outside), combine.is_some(), ranges);
+                        f(Read { index, outside: *outside, reduced: combine.is_some() }, ranges);
                     }
                 }
             }

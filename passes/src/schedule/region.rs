@@ -28,9 +28,9 @@ impl Region {
         let name = &b.name;
         let mut found: Option<(Vec<Expr>, Ranges)> = None;
         let mut several = false;
-        each_read(nodes, &mut around.clone(), buffer, &mut |index, _, ranges| match &found {
-            None => found = Some((index.to_vec(), ranges.clone())),
-            Some((i, _)) => several |= i != index,
+        each_read(nodes, &mut around.clone(), buffer, &mut |read, ranges| match &found {
+            None => found = Some((read.index.to_vec(), ranges.clone())),
+            Some((i, _)) => several |= i != read.index,
         });
         if several {
             return Err(Diagnostic::user(format!("'{name}' is read at different elements")));

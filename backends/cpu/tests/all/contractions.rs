@@ -257,14 +257,14 @@ fn residual_convolution(c: i64, size: i64, taps: i64, from: &str, to: &str) -> K
 }
 
 #[test]
-fn convolutions_that_add_their_own_input_have_tiles() {
+fn convolutions_that_add_their_own_input_are_no_plain_loops() {
     for (from, to, variant) in
-        [("nchw", "nhwc", "WHICH"), ("nhwc", "nchw", "panel"), ("nchw", "nchw", "panel")]
+        [("nchw", "nhwc", "sliding"), ("nhwc", "nchw", "panel"), ("nchw", "nchw", "panel")]
     {
         for (c, size) in [(19, 13), (33, 7)] {
             let (decision, nest) = check(&residual_convolution(c, size, 3, from, to), &[1], &[]);
             assert_eq!(&*decision.variant, variant, "{c} {size} {from} {to}");
-            assert!(has_tile(&nest));
+            assert_eq!(has_tile(&nest), variant == "panel");
         }
     }
 }

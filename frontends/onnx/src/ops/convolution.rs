@@ -95,9 +95,12 @@ fn conv_transpose(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         let extent = Expr::from((kernel[d] - 1).saturating_mul(dilations[d]).saturating_add(1));
         let full = stride * (size.clone() - Expr::from(1)) + extent + Expr::from(output_padding[d]);
         let mut total = full - target;
-        // What no padding can take away is added at the end.
         if let Some(missing) = total.as_const().filter(|t| *t < 0) {
-            output_padding[d] = output_padding[d].saturating_sub(missing);
+            // What is asked for beyond the windows is added at the end. With automatic padding, a result that ends
+            // before `size * stride` stays so, as in ONNX's shape inference and ONNX Runtime.
+            if wanted.is_some() {
+                output_padding[d] = output_padding[d].saturating_sub(missing);
+            }
             total = Expr::from(0);
         }
         // The specification puts the odd element at the begin unless asked for the upper side.

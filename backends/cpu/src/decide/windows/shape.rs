@@ -13,12 +13,14 @@ pub(super) struct Pair {
     pub(super) dilation: i64,
 }
 
-/// Whether all stages access memory along an axis contiguously, or not at all.
+/// Whether all stages access memory along an axis contiguously, or not at all. What an epilogue reads may lie
+/// further apart: that is a gather for all the multiply-adds of a point, where there is no better axis.
 pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) -> bool {
     let mut reads = false;
     all.iter().all(|s| {
         let full = s.full(name);
         let steps = |buffer: usize, index: &[Expr]| stride(&nest.buffers[buffer], index, &full);
+        let epilogue = s.store.combine.is_none() && !s.axes.iter().any(|a| a.reduced);
         let written = &nest.buffers[s.store.buffer];
         let target =
             written.role == Role::Temporary || steps(s.store.buffer, &s.store.index).is_some_and(|x| x.is(1));
@@ -31,6 +33,7 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
                             true
                         }
                         Some(0) => true,
+                        Some(_) if epilogue => true,
                         // Constant weights are packed.
                         _ => {
                             reads = true;
