@@ -245,9 +245,16 @@ fn rewrite_block(
         saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
     let classes = &imported.classes;
     let births = births(classes, &firings, &imported.terms);
-    let mut origins = BTreeMap::new();
+    let mut origins = template::Origins::default();
     for (at, id) in imported.nodes.iter().enumerate() {
-        origins.entry(classes.find(*id)).or_insert(at);
+        origins.values.entry(classes.find(*id)).or_insert(at);
+        let node = &graph.nodes[block.nodes.start + at];
+        if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") {
+            let term = classes[*id].nodes.iter().find(|t| t.head.op == node.op);
+            if let Some(first) = term.and_then(|t| t.operands.first()) {
+                origins.operators.entry((node.op.clone(), classes.find(*first))).or_insert(at);
+            }
+        }
     }
     let attempt = |banned: &BTreeSet<&str>| {
         let allowed =
@@ -284,7 +291,7 @@ fn rewrite_block(
         return None;
     }
     let location = |id: egg::Id| {
-        let node = origins.get(&classes.find(id)).copied().unwrap_or(0);
+        let node = origins.values.get(&classes.find(id)).copied().unwrap_or(0);
         graph.nodes[block.nodes.start + node].location.clone()
     };
     let mut applied: Vec<(Name, Location)> = Vec::new();

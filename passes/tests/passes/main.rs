@@ -13,6 +13,7 @@ mod inline_elementwise;
 mod inline_movement;
 mod place_concatenations;
 mod program;
+mod rewrite;
 mod simplify_scalars;
 mod split_reductions;
 mod winograd_convolution;

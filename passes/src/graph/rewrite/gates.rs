@@ -24,7 +24,7 @@ use super::{
     matching::Match,
     rule::{Exactness, Pattern, Rule},
     saturate::{BuiltIn, Limits, saturate},
-    template::{self, Source, Template},
+    template::{self, Origins, Source, Template},
 };
 use egg::Id;
 use mlcc_ir::{
@@ -33,7 +33,6 @@ use mlcc_ir::{
     tensor::{Element, Tensor, push_element},
 };
 use sample::{Random, Sampler};
-use std::collections::BTreeMap;
 
 /// Instances of a rule that must be found and agree.
 pub const INSTANCES: usize = 24;
@@ -202,7 +201,7 @@ fn side(classes: &Classes, root: Id) -> Option<Graph> {
     for class in classes.classes() {
         choice.insert(class.id, class.nodes.first()?.clone());
     }
-    let template = template::template(classes, &choice, &[root], &BTreeMap::new())?;
+    let template = template::template(classes, &choice, &[root], &Origins::default())?;
     Some(graph_of(classes, &template))
 }
 

@@ -49,12 +49,22 @@ pub(super) struct Template {
     pub(super) outputs: Vec<Source>,
 }
 
-/// The chosen terms as operators. `origins`: for classes of the block's nodes, which node.
+/// Which nodes of a block new operators come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origins {
+    /// The node whose value a class is.
+    pub(super) values: BTreeMap<Id, usize>,
+    /// The first node with that operator and that first operand: a product that took in what surrounded it is still
+    /// that product.
+    pub(super) operators: BTreeMap<(Name, Id), usize>,
+}
+
+/// The chosen terms as operators.
 pub(super) fn template(
     classes: &Classes,
     choice: &Choice,
     outputs: &[Id],
-    origins: &BTreeMap<Id, usize>,
+    origins: &Origins,
 ) -> Option<Template> {
     let mut made = Made {
         classes,
@@ -65,7 +75,7 @@ pub(super) fn template(
     let mut stack: Vec<(Id, usize)> = outputs.iter().rev().map(|o| (classes.find(*o), 0)).collect();
     // Terms on the way from an output: the innermost that is the block's own says where a new one comes from.
     while let Some((id, origin)) = stack.pop() {
-        let origin = origins.get(&id).copied().unwrap_or(origin);
+        let origin = origins.values.get(&id).copied().unwrap_or(origin);
         if made.sources.contains_key(&id) {
             continue;
         }
@@ -77,6 +87,8 @@ pub(super) fn template(
             .filter(|o| !made.sources.contains_key(o))
             .collect();
         if missing.is_empty() {
+            let product = || Some((term.head.op.clone(), classes.find(*term.operands.first()?)));
+            let origin = product().and_then(|key| origins.operators.get(&key).copied()).unwrap_or(origin);
             let source = made.emit(choice, id, term, origin)?;
             made.sources.insert(id, source);
         } else {
