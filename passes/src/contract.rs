@@ -48,16 +48,7 @@ pub fn check_graph(graph: &Graph, after: &str) -> Result<()> {
 /// With the first difference, as the user's.
 pub fn check_types(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
-        let operands: Vec<Option<Operand<'_>>> = node
-            .operands
-            .iter()
-            .map(|o| {
-                o.map(|id| {
-                    let value = graph.value(id);
-                    Operand { ty: &value.ty, known: value.known.as_deref(), constant: graph.constant(id) }
-                })
-            })
-            .collect();
+        let operands: Vec<_> = node.operands.iter().map(|o| o.map(|id| Operand::of(graph, id))).collect();
         if !node.regions.is_empty() {
             continue;
         }

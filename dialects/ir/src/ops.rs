@@ -30,6 +30,7 @@ use crate::{
     attributes::Attrs,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
+    graph::{Graph, ValueId},
     requirement::Requirement,
     tensor::Tensor,
     types::TensorType,
@@ -46,6 +47,15 @@ pub struct Operand<'a> {
     pub known: Option<&'a [Expr]>,
     /// Its elements, if it is a constant.
     pub constant: Option<&'a Tensor>,
+}
+
+impl<'a> Operand<'a> {
+    /// What inference knows of a value of a graph.
+    #[must_use]
+    pub fn of(graph: &'a Graph, id: ValueId) -> Operand<'a> {
+        let value = graph.value(id);
+        Operand { ty: &value.ty, known: value.known.as_deref(), constant: graph.constant(id) }
+    }
 }
 
 /// What inference finds out about a result.

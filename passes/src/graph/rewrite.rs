@@ -150,10 +150,10 @@ struct Rewritten {
 /// # Errors
 /// If the rule file is damaged.
 pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
-    let rules: Vec<&Rule> = rules()?.iter().filter(|r| allowed(r, settings)).collect();
     if settings.mode == Mode::Off {
         return Ok(Report::default());
     }
+    let rules: Vec<&Rule> = rules()?.iter().filter(|r| allowed(r, settings)).collect();
     let blocks = block::blocks(graph);
     let mut report = Report::default();
     let mut results: BTreeMap<&str, Option<Rewritten>> = BTreeMap::new();
@@ -225,7 +225,8 @@ struct Attempt {
     price: f64,
 }
 
-/// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer operators do.
+/// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer
+/// operators do.
 const GAIN: f64 = 0.01;
 
 fn rewrite_block(
@@ -244,6 +245,12 @@ fn rewrite_block(
     let firings =
         saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
     let classes = &imported.classes;
+    if let Some(conflict) = classes.analysis.conflicts.first() {
+        tracing::warn!(
+            "a block is not rewritten: terms of types {conflict} were found equal. This is a bug in mlcc"
+        );
+        return None;
+    }
     let births = births(classes, &firings, &imported.terms);
     let mut origins = template::Origins::default();
     for (at, id) in imported.nodes.iter().enumerate() {

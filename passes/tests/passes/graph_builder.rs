@@ -26,8 +26,13 @@ impl GraphBuilder {
     }
 
     pub(crate) fn constant(&mut self, dims: &[i64], values: &[f32]) -> ValueId {
+        self.tensor(Tensor::from_f32(dims, values))
+    }
+
+    /// A constant of any type.
+    pub(crate) fn tensor(&mut self, tensor: Tensor) -> ValueId {
         let name = format!("c{}", self.graph.values.len());
-        self.graph.add_constant(name, Tensor::from_f32(dims, values))
+        self.graph.add_constant(name, tensor)
     }
 
     pub(crate) fn op(&mut self, op: &str, operands: &[ValueId]) -> ValueId {
@@ -36,17 +41,7 @@ impl GraphBuilder {
 
     /// An operator with attributes.
     pub(crate) fn op_with(&mut self, op: &str, operands: &[ValueId], attrs: Attrs) -> ValueId {
-        let views: Vec<_> = operands
-            .iter()
-            .map(|o| {
-                let value = self.graph.value(*o);
-                Some(Operand {
-                    ty: &value.ty,
-                    known: value.known.as_deref(),
-                    constant: self.graph.constant(*o),
-                })
-            })
-            .collect();
+        let views: Vec<_> = operands.iter().map(|o| Some(Operand::of(&self.graph, *o))).collect();
         let inferred = infer(op, &attrs, &views).expect("the test's operator is well formed").remove(0);
         let name = format!("{op}{}", self.graph.values.len());
         let result = self.graph.add_value(name.clone(), inferred.ty, Def::Node);

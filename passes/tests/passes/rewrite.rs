@@ -1,11 +1,10 @@
 //! What rules do to graphs: which operators are left, and that values stay.
 
+use crate::graph_builder::GraphBuilder;
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    dtype::DType,
-    graph::{Def, Graph, Location, Node, ValueId},
+    graph::{Graph, ValueId},
     tensor::Tensor,
-    types::TensorType,
 };
 use mlcc_passes::{
     contract,
@@ -15,58 +14,39 @@ use mlcc_passes::{
     },
 };
 
-/// A graph under construction.
+/// A graph with random weights under construction.
 struct Builder {
-    graph: Graph,
+    graph: GraphBuilder,
+    inputs: usize,
     seed: u64,
 }
 
 impl Builder {
     fn new() -> Builder {
-        Builder { graph: Graph { name: "test".into(), ..Graph::default() }, seed: 1 }
+        Builder { graph: GraphBuilder::new(), inputs: 0, seed: 1 }
     }
 
     fn input(&mut self, dims: &[i64]) -> ValueId {
-        let at = self.graph.inputs.len();
-        let id = self.graph.add_value(format!("x{at}"), TensorType::of(DType::F32, dims), Def::Input(at));
-        self.graph.inputs.push(id);
-        id
+        let name = format!("x{}", self.inputs);
+        self.inputs += 1;
+        self.graph.input(&name, dims)
     }
 
     fn weight(&mut self, dims: &[i64]) -> ValueId {
         let tensor = random(dims, &mut self.seed);
-        self.graph.add_constant("w", tensor)
+        self.graph.tensor(tensor)
+    }
+
+    fn constant(&mut self, tensor: Tensor) -> ValueId {
+        self.graph.tensor(tensor)
     }
 
     fn op(&mut self, op: &str, attrs: Attrs, operands: &[ValueId]) -> ValueId {
-        let views: Vec<_> = operands
-            .iter()
-            .map(|o| {
-                let value = self.graph.value(*o);
-                Some(mlcc_ir::ops::Operand {
-                    ty: &value.ty,
-                    known: value.known.as_deref(),
-                    constant: self.graph.constant(*o),
-                })
-            })
-            .collect();
-        let inferred = mlcc_ir::ops::infer(op, &attrs, &views).expect("infers").remove(0);
-        let at = self.graph.nodes.len();
-        let result = self.graph.add_value(format!("v{at}"), inferred.ty, Def::Node);
-        self.graph.nodes.push(Node {
-            op: op.into(),
-            attrs,
-            operands: operands.iter().copied().map(Some).collect(),
-            results: vec![result],
-            regions: Vec::new(),
-            location: Location { node: format!("n{at}").as_str().into(), op_type: op.into() },
-        });
-        result
+        self.graph.op_with(op, operands, attrs)
     }
 
-    fn output(mut self, value: ValueId) -> Graph {
-        self.graph.outputs.push(("y".into(), value));
-        self.graph
+    fn output(self, value: ValueId) -> Graph {
+        self.graph.finish(&[value])
     }
 }
 
@@ -157,7 +137,7 @@ fn an_adapter_becomes_part_of_the_weights() {
     let mut b = Builder::new();
     let x = b.input(&[33, 48]);
     let (w, down, up) = (b.weight(&[48, 48]), b.weight(&[48, 4]), b.weight(&[4, 48]));
-    let scale = b.graph.add_constant("s", Tensor::from_f32(&[], &[0.5]));
+    let scale = b.constant(Tensor::from_f32(&[], &[0.5]));
     let main = b.op("matmul", Attrs::new(), &[x, w]);
     let low = b.op("matmul", Attrs::new(), &[x, down]);
     let adapter = b.op("matmul", Attrs::new(), &[low, up]);
@@ -205,7 +185,7 @@ fn scales_and_transposes_go_into_weights() {
     let mut x = b.input(&[33, 48]);
     for _ in 0..2 {
         let (g, w) = (b.weight(&[48]), b.weight(&[48, 48]));
-        let c = b.graph.add_constant("s", Tensor::from_f32(&[], &[0.3]));
+        let c = b.constant(Tensor::from_f32(&[], &[0.3]));
         let perm = || Attrs::new().with("perm", Attr::Ints(vec![1, 0]));
         x = b.op("mul", Attrs::new(), &[x, g]);
         x = b.op("matmul", Attrs::new(), &[x, w]);
@@ -227,7 +207,7 @@ fn rows_that_nobody_reads_are_not_computed() {
     let sum = b.op("add", Attrs::new(), &[product, shift]);
     let norm = Attrs::new().with("axis", Attr::Int(2)).with("epsilon", Attr::Float(1e-5));
     let normalised = b.op("layer_norm", norm, &[sum, g, bias]);
-    let zero = b.graph.add_constant("i", Tensor::from_i64(&[], &[0]));
+    let zero = b.constant(Tensor::from_i64(&[], &[0]));
     let first = b.op("gather", Attrs::new().with("axis", Attr::Int(1)), &[normalised, zero]);
     let (after, rules) = rewritten(b.output(first));
     let product = after.nodes.iter().find(|n| &*n.op == "matmul").expect("a product");

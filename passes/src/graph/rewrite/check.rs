@@ -7,6 +7,7 @@
 
 use super::{
     block::Block,
+    facts::Leaf,
     template::{Source, Template},
 };
 use mlcc_ir::{
@@ -46,7 +47,9 @@ const NEAR: i64 = 16;
 pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
     let sizes = Sizes::of(before, after, block);
     for shrink in sizes.attempts() {
-        let Some((first, second)) = build(before, block, &shrink).zip(build(after, block, &shrink)) else {
+        let Some((first, second)) =
+            build(before, &block.facts, &shrink).zip(build(after, &block.facts, &shrink))
+        else {
             tracing::trace!(?shrink, "sizes do not fit");
             continue;
         };
@@ -62,7 +65,7 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdi
 }
 
 /// A replacement of sizes.
-type Shrink = BTreeMap<i64, i64>;
+pub(super) type Shrink = BTreeMap<i64, i64>;
 
 struct Sizes(Vec<i64>);
 
@@ -169,10 +172,10 @@ fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
     replaced
 }
 
-/// A template as a graph whose inputs are the block's leaves, at other sizes; `None` if it is ill-typed.
-fn build(template: &Template, block: &Block, shrink: &Shrink) -> Option<Graph> {
+/// A template as a graph whose inputs are its leaves, at other sizes; `None` if it is ill-typed.
+pub(super) fn build(template: &Template, leaves: &[Leaf], shrink: &Shrink) -> Option<Graph> {
     let mut graph = Graph { name: "block".into(), ..Graph::default() };
-    for (at, leaf) in block.facts.iter().enumerate() {
+    for (at, leaf) in leaves.iter().enumerate() {
         let dims = leaf.ty.dims.iter().map(|d| small(d, shrink)).collect();
         let ty = TensorType::new(leaf.ty.dtype, dims);
         let id = graph.add_value(format!("x{at}"), ty, Def::Input(at));
@@ -188,15 +191,7 @@ fn build(template: &Template, block: &Block, shrink: &Shrink) -> Option<Graph> {
         let operands: Vec<Option<ValueId>> =
             node.operands.iter().map(|o| o.as_ref().map(|o| source(&mut graph, &values, o))).collect();
         let attrs = attributes(&node.op, &node.attrs, shrink);
-        let views: Vec<Option<Operand<'_>>> = operands
-            .iter()
-            .map(|o| {
-                o.map(|id| {
-                    let value = graph.value(id);
-                    Operand { ty: &value.ty, known: value.known.as_deref(), constant: graph.constant(id) }
-                })
-            })
-            .collect();
+        let views: Vec<_> = operands.iter().map(|o| o.map(|id| Operand::of(&graph, id))).collect();
         let inferred = ops::infer(&node.op, &attrs, &views).ok()?.into_iter().next()?;
         inferred.ty.static_dims()?;
         let result = graph.add_value(format!("v{}", values.len()), inferred.ty, Def::Node);

@@ -263,16 +263,6 @@ impl Pattern {
             _ => None,
         }
     }
-
-    /// Number of operators.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        match self {
-            Pattern::Apply { operands, .. } => 1 + operands.iter().map(Pattern::size).sum::<usize>(),
-            Pattern::Each { body, .. } => body.size(),
-            _ => 0,
-        }
-    }
 }
 
 /// A variable's value.

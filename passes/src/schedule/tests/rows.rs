@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// A pass over rows of 6 by 40: the kind of `j`, the tensor and the element that is written, what and how.
+fn compute(
+    name: &str,
+    kind: AxisKind,
+    (target, write): (usize, &[&str]),
+    body: Body,
+    combine: Option<Combine>,
+) -> Compute {
+    let axes = axes(&[("i", 6, AxisKind::Parallel), ("j", 40, kind)]);
+    Compute { name: name.into(), axes, target, write: at(write), body, combine }
+}
+
 /// `sum[i] = sum over j of x[i, j]`, `y[i, j] = x[i, j] * sum[i]`, of 6 by 40, in one loop over rows.
 fn normalised_rows() -> LoopNest {
     use AxisKind::{Parallel, Reduction};
@@ -11,14 +23,6 @@ fn normalised_rows() -> LoopNest {
     let x = scaled.read(0, at(&["i", "j"]), DType::F32);
     let s = scaled.read(2, at(&["i"]), DType::F32);
     scaled.binary(BinaryOp::Mul, x, s);
-    let compute = |name: &str, kind, target, write: &[&str], body, combine| Compute {
-        name: name.into(),
-        axes: axes(&[("i", 6, Parallel), ("j", 40, kind)]),
-        target,
-        write: at(write),
-        body,
-        combine,
-    };
     let nest = naive(&Kernel {
         name: "rows".into(),
         nodes: vec![],
@@ -28,8 +32,8 @@ fn normalised_rows() -> LoopNest {
             tensor("sum", &[6], Role::Temporary),
         ],
         computes: vec![
-            compute("sum", Reduction, 2, &["i"], row, Some(Combine::Add)),
-            compute("scale", Parallel, 1, &["i", "j"], scaled, None),
+            compute("sum", Reduction, (2, &["i"]), row, Some(Combine::Add)),
+            compute("scale", Parallel, (1, &["i", "j"]), scaled, None),
         ],
     })
     .unwrap();
@@ -71,14 +75,6 @@ fn sum_of_squares() -> LoopNest {
     square.binary(BinaryOp::Mul, x, x);
     let mut element = Body::default();
     element.read(2, at(&["i", "j"]), DType::F32);
-    let compute = |name: &str, kind, target, write: &[&str], body, combine| Compute {
-        name: name.into(),
-        axes: axes(&[("i", 6, Parallel), ("j", 40, kind)]),
-        target,
-        write: at(write),
-        body,
-        combine,
-    };
     let nest = naive(&Kernel {
         name: "squares".into(),
         nodes: vec![],
@@ -88,8 +84,8 @@ fn sum_of_squares() -> LoopNest {
             tensor("e", &[6, 40], Role::Temporary),
         ],
         computes: vec![
-            compute("e", Parallel, 2, &["i", "j"], square, None),
-            compute("sum", Reduction, 1, &["i"], element, Some(Combine::Add)),
+            compute("e", Parallel, (2, &["i", "j"]), square, None),
+            compute("sum", Reduction, (1, &["i"]), element, Some(Combine::Add)),
         ],
     })
     .unwrap();
