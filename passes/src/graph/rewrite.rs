@@ -19,6 +19,7 @@ mod instantiate;
 mod matching;
 mod merge;
 mod price;
+mod properties;
 mod rule;
 mod saturate;
 mod sexpr;
@@ -30,7 +31,7 @@ mod tests;
 
 pub use expression::{Expression, Function};
 pub use functions::FUNCTIONS;
-pub use rule::{Exactness, Pattern, Proof, Rule};
+pub use rule::{Difference, Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
 
 use super::{eliminate_dead, fold_constants};
@@ -52,18 +53,31 @@ pub const SPEC: PassSpec = PassSpec {
     run: Run::Graph(|graph| Ok(run(graph, &Settings::default())?.changes())),
 };
 
-/// The rule file.
+/// The rules that are searched with.
 pub const RULES: &str = include_str!("rewrite/algebra.rules");
+/// The properties of operators that rules are derived from.
+pub const AXIOMS: &str = include_str!("rewrite/axioms.rules");
 
-static PARSED: LazyLock<std::result::Result<Vec<Rule>, String>> =
-    LazyLock::new(|| rule::parse(RULES).map_err(|d| d.to_string()));
+type Parsed = LazyLock<std::result::Result<Vec<Rule>, String>>;
 
-/// Every rule, in the order of the file.
+static PARSED_RULES: Parsed = LazyLock::new(|| rule::parse(RULES).map_err(|d| d.to_string()));
+static PARSED_AXIOMS: Parsed = LazyLock::new(|| rule::parse(AXIOMS).map_err(|d| d.to_string()));
+
+/// Every rule that is searched with, in the order of the file.
 ///
 /// # Errors
 /// If the file is not well formed: a bug that a test would have found.
 pub fn rules() -> Result<&'static [Rule]> {
-    PARSED.as_deref().map_err(|message| mlcc_ir::diagnostic::Diagnostic::internal(message.clone()))
+    PARSED_RULES.as_deref().map_err(|message| mlcc_ir::diagnostic::Diagnostic::internal(message.clone()))
+}
+
+/// The properties of operators that rules are derived from, in the order of their file; those of a family of
+/// operators once for each.
+///
+/// # Errors
+/// If the file is not well formed: a bug that a test would have found.
+pub fn axioms() -> Result<&'static [Rule]> {
+    PARSED_AXIOMS.as_deref().map_err(|message| mlcc_ir::diagnostic::Diagnostic::internal(message.clone()))
 }
 
 /// Whether a rule, or both directions of an equation, can be left out by that name.

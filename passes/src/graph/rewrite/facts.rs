@@ -2,6 +2,7 @@
 
 use super::{
     attributes::canonical,
+    properties::{self, Properties},
     term::{Head, Term, special},
 };
 use egg::{Analysis, DidMerge, EGraph, Id};
@@ -54,6 +55,8 @@ pub(super) struct Facts {
     pub uniform: Option<f64>,
     /// Whether it can be computed when the model is compiled.
     pub weight: bool,
+    /// What all elements have in common.
+    pub properties: Properties,
 }
 
 /// The facts of a term, `None` if it is ill-typed.
@@ -63,18 +66,34 @@ pub(super) fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
     let operands: Vec<&Facts> = term.operands.iter().map(facts).collect();
     let weight = operands.iter().all(|f| f.weight);
     let head = &*term.head;
-    let only = |ty: TensorType| Facts { ty, known: None, constant: None, uniform: None, weight };
+    let only = |ty: TensorType| Facts {
+        properties: properties::infer(head, &term.operands, &operands, ty.dtype),
+        ty,
+        known: None,
+        constant: None,
+        uniform: None,
+        weight,
+    };
     match &*head.op {
         special::LEAF => {
             let leaf = classes.analysis.leaves.get(usize::try_from(head.attrs.int("index", -1)).ok()?)?;
             let known = leaf.known.clone();
-            Some(Facts { known, uniform: leaf.uniform, weight: leaf.weight, ..only(leaf.ty.clone()) })
+            let of_type = Properties::of_type(leaf.ty.dtype);
+            let properties = leaf.uniform.map_or(of_type, Properties::of_value);
+            Some(Facts {
+                known,
+                uniform: leaf.uniform,
+                weight: leaf.weight,
+                properties,
+                ..only(leaf.ty.clone())
+            })
         }
         special::CONSTANT => {
             let Some(Attr::Tensor(tensor)) = head.attrs.get("value") else { return None };
             let known = mlcc_ir::graph::known_elements(tensor);
             let (uniform, constant) = (uniform(tensor), Some(tensor.clone()));
-            Some(Facts { known, constant, uniform, weight: true, ..only(tensor.ty()) })
+            let properties = Properties::of_tensor(tensor);
+            Some(Facts { known, constant, uniform, weight: true, properties, ..only(tensor.ty()) })
         }
         special::SUM | special::PRODUCT => {
             let (first, rest) = operands.split_first()?;
@@ -121,6 +140,7 @@ impl Analysis<Term> for Known {
             constant: None,
             uniform: None,
             weight: false,
+            properties: Properties::default(),
         })
     }
 
@@ -133,6 +153,7 @@ impl Analysis<Term> for Known {
         to.constant = to.constant.take().or_else(|| from.constant.clone());
         to.uniform = to.uniform.or(from.uniform);
         to.weight |= from.weight;
+        to.properties = to.properties.or(from.properties);
         DidMerge(*to != before, *to != from)
     }
 }

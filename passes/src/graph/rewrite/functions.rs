@@ -146,17 +146,63 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "at-most",
         arguments: "x y",
-        summary: "whether x and y are known scalars and x is not greater",
+        summary: "whether x and y are each one known number and that of x is not greater; -0 is less than 0",
         run: |c, a| {
             let (x, y) = (facts(c, &a[0])?.uniform?, facts(c, &a[1])?.uniform?);
-            Some(Value::Bool(x <= y))
+            Some(Value::Bool(x < y || x == y && (x.is_sign_negative() || y.is_sign_positive())))
+        },
+    },
+    Function {
+        name: "constant-along",
+        arguments: "x i",
+        summary: "whether x, broadcast, is the same all along dimension i, which is negative: counted from the end",
+        run: |c, a| {
+            let dims = &facts(c, &a[0])?.ty.dims;
+            let along = usize::try_from(-int(&a[1])?).ok().filter(|&i| i > 0)?;
+            Some(Value::Bool(dims.len().checked_sub(along).is_none_or(|i| dims[i].is(1))))
+        },
+    },
+    Function {
+        name: "uncut",
+        arguments: "x starts sizes steps",
+        summary: "whether a slice of x expanded cuts nothing of x: it takes all of each dimension that is not 1",
+        run: |c, a| {
+            let dims = &facts(c, &a[0])?.ty.dims;
+            let (starts, sizes, steps) = (list(&a[1])?, list(&a[2])?, list(&a[3])?);
+            let before = sizes.len().checked_sub(dims.len())?;
+            let whole = |(i, d): (usize, &Expr)| {
+                let at = before + i;
+                d.is(1)
+                    || sizes[at] == *d
+                        && starts.get(at).is_some_and(|s| s.is(0))
+                        && steps.get(at).is_some_and(|s| s.is(1))
+            };
+            Some(Value::Bool(dims.iter().enumerate().all(whole)))
         },
     },
     Function {
         name: "not-negative",
         arguments: "x",
-        summary: "whether all elements of x are one known number of at least 0",
-        run: |c, a| Some(Value::Bool(facts(c, &a[0])?.uniform.is_some_and(|v| v >= 0.0))),
+        summary: "whether it is known that no element of x is less than 0; -0 is not",
+        run: |c, a| Some(Value::Bool(facts(c, &a[0])?.properties.not_negative)),
+    },
+    Function {
+        name: "unsigned",
+        arguments: "x",
+        summary: "whether it is known that no element of x is less than 0 and none is -0",
+        run: |c, a| Some(Value::Bool(facts(c, &a[0])?.properties.unsigned)),
+    },
+    Function {
+        name: "integral",
+        arguments: "x",
+        summary: "whether it is known that all elements of x are integers or infinite",
+        run: |c, a| Some(Value::Bool(facts(c, &a[0])?.properties.integral)),
+    },
+    Function {
+        name: "well-typed",
+        arguments: "",
+        summary: "both sides have the same type; always checked, and stated where no other condition says so",
+        run: |_, _| Some(Value::Bool(true)),
     },
     Function {
         name: "finite",

@@ -26,8 +26,11 @@ const MAX_PER_CLASS: usize = 48;
 /// Every match of a rule whose guard holds: the class and the match, in the order of ids.
 pub(super) fn search(classes: &Classes, rule: &Rule, limit: usize) -> Vec<(Id, Match)> {
     let mut found = Vec::new();
-    let Some(op) = rule.left.op() else { return found };
-    let mut roots: Vec<Id> = classes.classes_for_op(op).into_iter().flatten().collect();
+    let mut roots: Vec<Id> = match rule.left.op() {
+        Some(op) => classes.classes_for_op(op).into_iter().flatten().collect(),
+        // What is introduced around any term, in derivations only.
+        None => classes.classes().map(|c| c.id).collect(),
+    };
     roots.sort_unstable();
     for root in roots {
         for matched in match_class(classes, &rule.left, root, vec![Match::default()], true) {
@@ -168,6 +171,22 @@ fn match_attrs(
         match expression {
             Expression::Variable(variable) if state.bindings.get(variable).is_none() => {
                 state.bindings.set(variable, Binding::Value(value));
+            }
+            Expression::Call(function, items) if function.name == "list" => {
+                let Value::List(elements) = value else { return None };
+                if elements.len() != items.len() {
+                    return None;
+                }
+                for (item, element) in items.iter().zip(elements) {
+                    let element = Value::Int(element);
+                    match item {
+                        Expression::Variable(name) if state.bindings.get(name).is_none() => {
+                            state.bindings.set(name, Binding::Value(element));
+                        }
+                        item if item.evaluate(classes, &state.bindings)? == element => {}
+                        _ => return None,
+                    }
+                }
             }
             expression => {
                 if expression.evaluate(classes, &state.bindings)? != value {
