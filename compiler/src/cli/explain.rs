@@ -1,6 +1,8 @@
-//! `--explain-rewrites`: which rules were applied, where, and what that saves by estimate.
+//! `--explain-rewrites`: which rules were applied, what each saves by estimate (what its block would cost more
+//! without it), and where.
 
 use super::{Outcome, output};
+use mlcc_ir::graph::Location;
 use mlcc_passes::graph::rewrite::Report;
 use std::process::ExitCode;
 
@@ -18,8 +20,12 @@ pub(super) fn rewrites(report: Option<&Report>) -> Outcome {
             block.after * 1e6,
             block.before / block.after
         )?;
-        for (rule, location) in &block.applied {
-            output::line!("  {rule:<32} at {location}")?;
+        for applied in &block.applied {
+            let saved = match applied.saved {
+                Some(seconds) => format!("{:.1} us", seconds * 1e6),
+                None => String::new(),
+            };
+            output::line!("  {:<32} {saved:>10}  at {}", applied.rule, places(&applied.places))?;
         }
         if let Some(reason) = block.unchecked {
             output::line!("  not compared by executing both: {reason}")?;
@@ -27,9 +33,14 @@ pub(super) fn rewrites(report: Option<&Report>) -> Outcome {
     }
     for dropped in &report.dropped {
         output::line!("dropped: executed before and after, the results differ by {:.1e}", dropped.error)?;
-        for (rule, location) in &dropped.applied {
-            output::line!("  {rule:<32} at {location}")?;
+        for applied in &dropped.applied {
+            output::line!("  {:<32} at {}", applied.rule, places(&applied.places))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The nodes, by name.
+fn places(places: &[Location]) -> String {
+    places.iter().map(Location::to_string).collect::<Vec<_>>().join(", ")
 }

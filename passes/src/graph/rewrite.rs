@@ -9,6 +9,7 @@ mod attributes;
 mod block;
 mod check;
 mod cost;
+mod exact;
 mod expression;
 mod extract;
 mod facts;
@@ -18,11 +19,14 @@ mod import;
 mod instantiate;
 mod matching;
 mod merge;
+mod optimise;
 mod price;
 mod properties;
+mod report;
 mod rule;
 mod saturate;
 mod sexpr;
+mod shrink;
 mod template;
 mod term;
 
@@ -31,16 +35,13 @@ mod tests;
 
 pub use expression::{Expression, Function};
 pub use functions::FUNCTIONS;
+pub use report::{Applied, BlockReport, Dropped, Report};
 pub use rule::{Difference, Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
 
 use super::{eliminate_dead, fold_constants};
 use crate::registry::{PassSpec, Run};
-use mlcc_ir::{
-    Name,
-    diagnostic::Result,
-    graph::{Graph, Location},
-};
+use mlcc_ir::{diagnostic::Result, graph::Graph};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -85,7 +86,7 @@ pub fn axioms() -> Result<&'static [Rule]> {
 /// # Errors
 /// If the rule file is damaged.
 pub fn is_rule(name: &str) -> Result<bool> {
-    Ok(name == merge::NAME || rules()?.iter().any(|r| *r.name == *name))
+    Ok(name == merge::NAME || name == saturate::FLATTEN || rules()?.iter().any(|r| *r.name == *name))
 }
 
 /// Which rules may be applied.
@@ -111,54 +112,6 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// What was done to a block.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BlockReport {
-    /// How many blocks of the graph were rewritten in this way.
-    pub blocks: usize,
-    /// Seconds before and after, on the nominal machine that prices are of.
-    pub before: f64,
-    /// See `before`.
-    pub after: f64,
-    /// The rules that the result needs, each with where it was applied.
-    pub applied: Vec<(Name, Location)>,
-    /// Why the result was not compared with the original by executing both; `None` if it was, and agreed.
-    pub unchecked: Option<&'static str>,
-}
-
-/// A rewrite that was found wrong by executing the block before and after.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dropped {
-    /// Relative error in norm.
-    pub error: f64,
-    /// The rules that it needed: at least one is wrong, or was applied wrongly.
-    pub applied: Vec<(Name, Location)>,
-}
-
-/// What was done to a graph.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// Rewritten blocks, equal ones once.
-    pub blocks: Vec<BlockReport>,
-    /// What was left as it was because the rewrite is wrong.
-    pub dropped: Vec<Dropped>,
-}
-
-impl Report {
-    /// Number of blocks rewritten.
-    #[must_use]
-    pub fn changes(&self) -> usize {
-        self.blocks.iter().map(|b| b.blocks).sum()
-    }
-}
-
-/// A block's result: what takes its place.
-struct Rewritten {
-    template: template::Template,
-    verdict: check::Verdict,
-    report: BlockReport,
-}
-
 /// Rewrites a graph.
 ///
 /// # Errors
@@ -170,10 +123,10 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
     let rules: Vec<&Rule> = rules()?.iter().filter(|r| allowed(r, settings)).collect();
     let blocks = block::blocks(graph);
     let mut report = Report::default();
-    let mut results: BTreeMap<&str, Option<Rewritten>> = BTreeMap::new();
+    let mut results: BTreeMap<&str, Option<optimise::Rewritten>> = BTreeMap::new();
     for block in &blocks {
         if !results.contains_key(&*block.key) {
-            let rewritten = rewrite_block(graph, block, &rules, settings);
+            let rewritten = optimise::optimise(graph, block, &rules, settings);
             results.insert(&block.key, rewritten.and_then(|r| checked(r, &mut report)));
         }
     }
@@ -204,7 +157,7 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
 }
 
 /// A rewrite that is not known to be wrong; one that is goes into the report, and is said aloud.
-fn checked(mut rewritten: Rewritten, report: &mut Report) -> Option<Rewritten> {
+fn checked(mut rewritten: optimise::Rewritten, report: &mut Report) -> Option<optimise::Rewritten> {
     match rewritten.verdict {
         check::Verdict::Equal => {}
         check::Verdict::Unchecked(reason) => {
@@ -213,7 +166,7 @@ fn checked(mut rewritten: Rewritten, report: &mut Report) -> Option<Rewritten> {
         }
         check::Verdict::Differs(error) => {
             let applied = rewritten.report.applied;
-            let rules: Vec<String> = applied.iter().map(|(rule, at)| format!("{rule} at {at}")).collect();
+            let rules: Vec<String> = applied.iter().map(Applied::to_string).collect();
             tracing::warn!(
                 "a rewrite was dropped: executed before and after, the results differ by {error:e}; rules: {}. \
                  This is a bug in mlcc; please report it with the model",
@@ -230,150 +183,4 @@ fn allowed(rule: &Rule, settings: &Settings) -> bool {
     let disabled =
         settings.disabled.iter().any(|d| **d == *rule.name || rule.name.strip_suffix("-reversed") == Some(d));
     !disabled && (settings.mode == Mode::All || rule.class == Exactness::Exact)
-}
-
-/// Terms for a block, as a template and priced.
-struct Attempt {
-    choice: extract::Choice,
-    template: template::Template,
-    price: f64,
-}
-
-/// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer
-/// operators do.
-const GAIN: f64 = 0.01;
-
-fn rewrite_block(
-    graph: &Graph,
-    block: &block::Block,
-    rules: &[&Rule],
-    settings: &Settings,
-) -> Option<Rewritten> {
-    let original = template::original(graph, block)?;
-    let before = price::of_template(&original, block)?;
-    let mut imported = import::import(graph, block)?;
-    let built_in = saturate::BuiltIn {
-        flatten: settings.mode == Mode::All,
-        merge: !settings.disabled.iter().any(|d| d == merge::NAME),
-    };
-    let firings =
-        saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
-    let classes = &imported.classes;
-    if let Some(conflict) = classes.analysis.conflicts.first() {
-        tracing::warn!(
-            "a block is not rewritten: terms of types {conflict} were found equal. This is a bug in mlcc"
-        );
-        return None;
-    }
-    let births = births(classes, &firings, &imported.terms);
-    let mut origins = template::Origins::default();
-    for (at, id) in imported.nodes.iter().enumerate() {
-        origins.values.entry(classes.find(*id)).or_insert(at);
-        let node = &graph.nodes[block.nodes.start + at];
-        if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") {
-            let term = classes[*id].nodes.iter().find(|t| t.head.op == node.op);
-            if let Some(first) = term.and_then(|t| t.operands.first()) {
-                origins.operators.entry((node.op.clone(), classes.find(*first))).or_insert(at);
-            }
-        }
-    }
-    let attempt = |banned: &BTreeSet<&str>| {
-        let allowed =
-            |term: &term::Term| births.get(term).is_none_or(|f| !banned.contains(&*firings[*f].rule));
-        let (choice, _) = extract::extract(classes, &imported.outputs, &allowed)?;
-        let template = template::template(classes, &choice, &imported.outputs, &origins)?.prune();
-        let price = price::of_template(&template, block)?;
-        Some(Attempt { choice, template, price })
-    };
-    let mut banned = BTreeSet::new();
-    let mut best = attempt(&banned)?;
-    // Rules that do not pay once fusion is seen are left out, one after the other.
-    let used: BTreeSet<Name> = used_firings(classes, &best.choice, &births, &firings)
-        .iter()
-        .map(|f| firings[*f].rule.clone())
-        .collect();
-    for rule in &used {
-        let mut without = banned.clone();
-        without.insert(&**rule);
-        if let Some(other) = attempt(&without)
-            && other.price <= best.price
-            && other.template.operators() <= best.template.operators()
-        {
-            best = other;
-            banned = without;
-        }
-    }
-    let Attempt { choice, template, price: after } = best;
-    if !folds_in_bounds(&original, &template, block) {
-        return None;
-    }
-    let simpler = template.operators() < original.operators() && after <= before;
-    if !simpler && after > before * (1.0 - GAIN) {
-        return None;
-    }
-    let location = |id: egg::Id| {
-        let node = origins.values.get(&classes.find(id)).copied().unwrap_or(0);
-        graph.nodes[block.nodes.start + node].location.clone()
-    };
-    let mut applied: Vec<(Name, Location)> = Vec::new();
-    for firing in used_firings(classes, &choice, &births, &firings) {
-        let entry = (firings[firing].rule.clone(), location(firings[firing].root));
-        if !applied.contains(&entry) {
-            applied.push(entry);
-        }
-    }
-    let verdict = check::check(&original, &template, block);
-    let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
-    Some(Rewritten { template, verdict, report })
-}
-
-/// What is computed when the model is compiled may take this many operations a block.
-const MAX_FOLDING: f64 = 20e9;
-/// Weights may grow by this factor and this many bytes.
-const MAX_GROWTH: (f64, f64) = (1.25, 1e6);
-
-/// Whether the work at compile time and the growth of the weights stay in bounds.
-fn folds_in_bounds(before: &template::Template, after: &template::Template, block: &block::Block) -> bool {
-    after.folding() - before.folding() <= MAX_FOLDING
-        && after.weight_bytes(block) <= before.weight_bytes(block) * MAX_GROWTH.0 + MAX_GROWTH.1
-}
-
-/// Which firing made each term that the block did not have.
-fn births(
-    classes: &facts::Classes,
-    firings: &[saturate::Firing],
-    own: &[term::Term],
-) -> BTreeMap<term::Term, usize> {
-    use egg::Language;
-    let mut births = BTreeMap::new();
-    for (at, firing) in firings.iter().enumerate() {
-        for term in &firing.made {
-            births.entry(term.clone().map_children(|id| classes.find(id))).or_insert(at);
-        }
-    }
-    for term in own {
-        births.remove(&term.clone().map_children(|id| classes.find(id)));
-    }
-    births
-}
-
-/// The firings that a choice depends on, in order: those that made its terms, and those that made what these
-/// matched.
-fn used_firings(
-    classes: &facts::Classes,
-    choice: &extract::Choice,
-    births: &BTreeMap<term::Term, usize>,
-    firings: &[saturate::Firing],
-) -> Vec<usize> {
-    use egg::Language;
-    let canonical = |term: &term::Term| term.clone().map_children(|id| classes.find(id));
-    let mut used = BTreeSet::new();
-    let mut pending: Vec<usize> =
-        choice.values().filter_map(|t| births.get(&canonical(t)).copied()).collect();
-    while let Some(at) = pending.pop() {
-        if used.insert(at) {
-            pending.extend(firings[at].matched.iter().filter_map(|t| births.get(&canonical(t)).copied()));
-        }
-    }
-    used.into_iter().collect()
 }

@@ -83,7 +83,7 @@ fn rewritten(graph: Graph) -> (Graph, Vec<String>) {
         let norm: f64 = w.iter().map(|a| a * a).sum::<f64>().sqrt();
         assert!(error <= 1e-5 * norm, "error {error} of {norm}");
     }
-    let rules = report.blocks.iter().flat_map(|b| b.applied.iter().map(|(r, _)| r.to_string())).collect();
+    let rules = report.blocks.iter().flat_map(|b| b.applied.iter().map(|a| a.rule.to_string())).collect();
     (after, rules)
 }
 

@@ -1,13 +1,13 @@
 //! Executes a block before and after rewriting, on random inputs, with the reference interpreter: a wrong rule, or
 //! a right one applied wrongly, costs its rewrite and no more.
 //!
-//! Sizes are shrunk so that this takes milliseconds: a size is replaced by a small one wherever it stands, in leaves
-//! and in attributes; sizes that are products of others become products of what these became. Inference decides
-//! whether the result is still both graphs.
+//! Sizes are shrunk so that this takes milliseconds ([`super::shrink`]), in leaves and in attributes. Inference
+//! decides whether the result is still both graphs.
 
 use super::{
     block::Block,
     facts::Leaf,
+    shrink::{SMALL, Shrink, Sizes},
     template::{Source, Template},
 };
 use mlcc_ir::{
@@ -19,7 +19,6 @@ use mlcc_ir::{
     tensor::{Element, Tensor, push_element},
     types::TensorType,
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,99 +34,22 @@ pub(super) enum Verdict {
 /// Greatest relative error in norm: interpreters round to `f32` after each operator.
 const TOLERANCE: f64 = 2e-5;
 /// Multiply-adds that an execution may take.
-const BUDGET: f64 = 3e7;
-/// Sizes that replace others, in turn: odd, different, and none divides another.
-const SMALL: [i64; 8] = [5, 3, 7, 4, 11, 9, 13, 8];
-/// A size that is at most this is left as it is: kernels of convolutions, numbers of parts.
-const KEPT: i64 = 4;
-/// Sizes above this that differ by no more than [`KEPT`] belong together.
-const NEAR: i64 = 16;
+const BUDGET: f64 = 5e7;
 
 /// Compares a block's two forms.
 pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
-    let sizes = Sizes::of(before, after, block);
-    for shrink in sizes.attempts() {
-        let Some((first, second)) =
-            build(before, &block.facts, &shrink).zip(build(after, &block.facts, &shrink))
-        else {
-            tracing::trace!(?shrink, "sizes do not fit");
-            continue;
-        };
-        let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
-        let work = work(&first).max(work(&second));
-        if types(&first) != types(&second) || work > BUDGET {
-            tracing::trace!(?shrink, work, "too much work, or types differ");
-            continue;
-        }
-        return compare(&first, &second, block);
-    }
-    Verdict::Unchecked("no sizes that are small enough")
-}
-
-/// A replacement of sizes.
-pub(super) type Shrink = BTreeMap<i64, i64>;
-
-struct Sizes(Vec<i64>);
-
-impl Sizes {
-    /// All sizes of leaves and of the operators that name them.
-    fn of(before: &Template, after: &Template, block: &Block) -> Sizes {
-        let mut sizes = BTreeSet::new();
-        let leaves = block.facts.iter().map(|l| &l.ty);
-        let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
-        for ty in leaves.chain(nodes) {
-            sizes.extend(ty.dims.iter().filter_map(Expr::as_const).filter(|&d| d > KEPT));
-        }
-        Sizes(sizes.into_iter().collect())
-    }
-
-    /// Replacements to try, the smallest first; the last one changes nothing.
-    fn attempts(&self) -> Vec<Shrink> {
-        let mut attempts = vec![self.shrink(&|_| true, true), self.shrink(&|_| true, false)];
-        // Without the smallest sizes (heads, windows), then with the largest only.
-        for least in [16, 64, 256] {
-            attempts.push(self.shrink(&|s| s > least, true));
-            attempts.push(self.shrink(&|s| s > least, false));
-        }
-        // One size alone.
-        attempts.extend(self.0.iter().rev().map(|&only| self.shrink(&|s| s == only, false)));
-        attempts.push(Shrink::new());
-        attempts
-    }
-
-    /// Replaces the sizes that are wanted. `derived`: a size that is the product of two others, or a few times
-    /// another, becomes that of their replacements.
-    fn shrink(&self, wanted: &dyn Fn(i64) -> bool, derived: bool) -> Shrink {
-        let mut shrink = Shrink::new();
-        let mut next = 0;
-        let near = |size: i64| (1..=KEPT).find(|d| size > NEAR && self.0.contains(&(size + d)));
-        for &size in self.0.iter().filter(|s| wanted(**s) && near(**s).is_none()) {
-            let small = if derived { self.derive(size, &shrink) } else { None };
-            let small = small.unwrap_or_else(|| {
-                next += 1;
-                SMALL[(next - 1) % SMALL.len()]
-            });
-            shrink.insert(size, small.min(size));
-        }
-        // What a window or a shift leaves of a size stays as much smaller than it, from the largest down.
-        for &size in self.0.iter().rev().filter(|s| wanted(**s)) {
-            if let Some(difference) = near(size) {
-                let whole = shrink.get(&(size + difference)).copied().unwrap_or(size + difference);
-                shrink.insert(size, (whole - difference).max(1));
-            }
-        }
-        shrink
-    }
-
-    fn derive(&self, size: i64, shrink: &Shrink) -> Option<i64> {
-        let of = |s: i64| shrink.get(&s).copied().unwrap_or(s);
-        let multiple = shrink.keys().rev().find(|&&s| size % s == 0 && size / s <= KEPT);
-        if let Some(&part) = multiple {
-            return Some(of(part) * (size / part));
-        }
-        let factor =
-            shrink.keys().rev().find(|&&s| size % s == 0 && (self.0.contains(&(size / s)) || size / s <= 8));
-        factor.map(|&part| of(part) * of(size / part))
+    let leaves = block.facts.iter().map(|l| &l.ty);
+    let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
+    let sizes = Sizes::of(leaves.chain(nodes));
+    let pair = |shrink: &Shrink| build(before, &block.facts, shrink).zip(build(after, &block.facts, shrink));
+    let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
+    let price = |shrink: &Shrink| {
+        let (first, second) = pair(shrink)?;
+        (types(&first) == types(&second)).then(|| work(&first).max(work(&second)))
+    };
+    match sizes.shrink_until(BUDGET, &price).as_ref().and_then(pair) {
+        Some((first, second)) => compare(&first, &second, block),
+        None => Verdict::Unchecked("no sizes that are small enough"),
     }
 }
 
@@ -238,14 +160,21 @@ fn work(graph: &Graph) -> f64 {
 }
 
 fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
-    // Where most is not a number (a root of something negative), positive numbers may say more.
-    for low in [-1.0, 0.25] {
+    let mut reason = "outputs that are not numbers";
+    // Where most is not a number (a root of something negative), positive numbers may say more; where indices do not
+    // fit, zeros do.
+    for (low, indices) in [(-1.0, 3.0), (0.25, 3.0), (-1.0, 1.0)] {
+        let leaves = first.inputs.iter().enumerate();
         let inputs: Option<Vec<Tensor>> =
-            first.inputs.iter().enumerate().map(|(at, i)| random(first, *i, block, at, low)).collect();
+            leaves.map(|(at, i)| random(first, *i, &block.facts[at], at, (low, indices))).collect();
         let Some(inputs) = inputs else { return Verdict::Unchecked("sizes that depend on data") };
-        let run = |graph: &Graph| mlcc_interpreter::graph::run(graph, &inputs).ok();
+        let run = |graph: &Graph| {
+            let ran = mlcc_interpreter::graph::run(graph, &inputs);
+            ran.inspect_err(|error| tracing::debug!(%error, "a block cannot be executed")).ok()
+        };
         let (Some(wanted), Some(found)) = (run(first), run(second)) else {
-            return Verdict::Unchecked("the interpreter refuses the block");
+            reason = "the interpreter refuses the block";
+            continue;
         };
         let mut worst = 0.0f64;
         let (mut numbers, mut all) = (0, 0);
@@ -262,7 +191,7 @@ fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
             return Verdict::Equal;
         }
     }
-    Verdict::Unchecked("outputs that are not numbers")
+    Verdict::Unchecked(reason)
 }
 
 /// Relative error in norm; infinite where one is a number and the other is not.
@@ -279,8 +208,9 @@ fn difference(wanted: &[f64], found: &[f64]) -> f64 {
     if error == 0.0 { 0.0 } else { (error / norm.max(f64::MIN_POSITIVE)).sqrt() }
 }
 
-/// A tensor for a leaf: random numbers between `low` and 1, or the one value that is known of it.
-fn random(graph: &Graph, id: ValueId, block: &Block, at: usize, low: f64) -> Option<Tensor> {
+/// A tensor for a leaf: random numbers between `low` and 1, indices below `indices`, or the one value that is known
+/// of it.
+fn random(graph: &Graph, id: ValueId, leaf: &Leaf, at: usize, (low, indices): (f64, f64)) -> Option<Tensor> {
     let ty = &graph.value(id).ty;
     let dims = ty.static_dims()?;
     let count = dims.iter().product::<i64>();
@@ -289,12 +219,11 @@ fn random(graph: &Graph, id: ValueId, block: &Block, at: usize, low: f64) -> Opt
     for _ in 0..count {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let unit = (state >> 40) as f64 / (1u64 << 24) as f64;
-        let value = block.facts[at].uniform.unwrap_or(low + (1.0 - low) * unit);
+        let value = leaf.uniform.unwrap_or(low + (1.0 - low) * unit);
         let element = match ty.dtype {
             d if d.is_float() => Element::Float(value),
             DType::Bool => Element::Int(i64::from(unit < 0.5)),
-            // Most likely indices of something that has that many elements.
-            _ => Element::Int((unit * 3.0) as i64),
+            _ => Element::Int((unit * indices) as i64),
         };
         push_element(ty.dtype, &mut data, element);
     }

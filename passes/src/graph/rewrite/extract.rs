@@ -6,7 +6,7 @@
 
 use super::{cost, facts::Classes, term::Term};
 use egg::Id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A term for each class that an output needs.
 pub(super) type Choice = BTreeMap<Id, Term>;
@@ -20,12 +20,23 @@ struct Best {
     needs: Vec<u64>,
 }
 
+/// What was chosen.
+#[derive(Clone)]
+pub(super) struct Extraction {
+    /// A term for each class that an output needs.
+    pub(super) choice: Choice,
+    /// What they cost, each once.
+    pub(super) total: f64,
+    /// The best term of every class, by itself.
+    pub(super) best: Choice,
+}
+
 /// The cheapest terms found for these outputs; `None` if a class has no finite one. `allowed` leaves terms out.
 pub(super) fn extract(
     classes: &Classes,
     outputs: &[Id],
     allowed: &dyn Fn(&Term) -> bool,
-) -> Option<(Choice, f64)> {
+) -> Option<Extraction> {
     let mut ids: Vec<Id> = classes.classes().map(|c| c.id).collect();
     ids.sort_unstable();
     let dense: BTreeMap<Id, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
@@ -79,7 +90,8 @@ pub(super) fn extract(
         pending.extend(chosen.term.operands.iter().map(|o| classes.find(*o)));
         choice.insert(id, chosen.term.clone());
     }
-    is_acyclic(classes, &choice, outputs).then_some((choice, total))
+    let best = ids.iter().zip(best).filter_map(|(id, b)| Some((*id, b?.term))).collect();
+    cycle(classes, &choice, outputs).is_none().then_some(Extraction { choice, total, best })
 }
 
 /// The own costs of all classes of a set but one.
@@ -98,32 +110,29 @@ fn others(needs: &[u64], without: usize, best: &[Option<Best>]) -> f64 {
     sum
 }
 
-/// Choices were made one after the other: a later one may need what an earlier one was part of.
-fn is_acyclic(classes: &Classes, choice: &Choice, outputs: &[Id]) -> bool {
-    // 1: being visited, 2: done.
-    let mut state: BTreeMap<Id, u8> = BTreeMap::new();
-    let mut stack: Vec<(Id, usize)> = outputs.iter().map(|o| (classes.find(*o), 0)).collect();
-    while let Some((id, next)) = stack.pop() {
-        if next == 0 {
-            match state.get(&id) {
-                Some(2) => continue,
-                Some(_) => return false,
-                None => drop(state.insert(id, 1)),
+/// Classes of which each needs the next one and the last one the first; `None` if there are no such. Choices were made
+/// one after the other: a later one may need what an earlier one was part of.
+pub(super) fn cycle(classes: &Classes, choice: &Choice, outputs: &[Id]) -> Option<Vec<Id>> {
+    let mut done: BTreeSet<Id> = BTreeSet::new();
+    for output in outputs {
+        // The way from the output, with the operand that is to be visited next.
+        let root = classes.find(*output);
+        let mut way: Vec<(Id, usize)> = if done.contains(&root) { Vec::new() } else { vec![(root, 0)] };
+        while let Some((id, next)) = way.last_mut() {
+            let operand = choice.get(id).and_then(|t| t.operands.get(*next));
+            *next += 1;
+            let Some(operand) = operand.map(|o| classes.find(*o)) else {
+                done.insert(*id);
+                way.pop();
+                continue;
+            };
+            if let Some(start) = way.iter().position(|(id, _)| *id == operand) {
+                return Some(way[start..].iter().map(|(id, _)| *id).collect());
             }
-        }
-        let operands = &choice[&id].operands;
-        match operands.get(next) {
-            Some(operand) => {
-                stack.push((id, next + 1));
-                let operand = classes.find(*operand);
-                match state.get(&operand) {
-                    Some(1) => return false,
-                    Some(_) => {}
-                    None => stack.push((operand, 0)),
-                }
+            if !done.contains(&operand) {
+                way.push((operand, 0));
             }
-            None => drop(state.insert(id, 2)),
         }
     }
-    true
+    None
 }

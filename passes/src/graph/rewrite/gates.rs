@@ -27,6 +27,7 @@ use super::{
     matching::Match,
     rule::{Exactness, Pattern, Rule},
     saturate::{BuiltIn, Limits, saturate},
+    shrink::Shrink,
     template::{self, Origins},
 };
 use egg::Id;
@@ -142,10 +143,10 @@ pub fn check_graphs(rules: &[Rule], count: usize) -> Result<Summary, String> {
         let report =
             super::run(&mut after, &super::Settings::default()).map_err(|e| format!("seed {seed}: {e}"))?;
         let applied: Vec<String> =
-            report.blocks.iter().flat_map(|b| b.applied.iter().map(|(rule, _)| rule.to_string())).collect();
+            report.blocks.iter().flat_map(|b| b.applied.iter().map(|a| a.rule.to_string())).collect();
         let failed = |what: String| format!("seed {seed}, rules {}: {what}", applied.join(", "));
         if let Some(dropped) = report.dropped.first() {
-            let rules: Vec<&str> = dropped.applied.iter().map(|(rule, _)| &**rule).collect();
+            let rules: Vec<&str> = dropped.applied.iter().map(|a| &*a.rule).collect();
             return Err(format!("seed {seed}: dropped with error {}: {}", dropped.error, rules.join(", ")));
         }
         let found = mlcc_interpreter::graph::run(&after, &inputs).map_err(|e| failed(e.to_string()))?;
@@ -224,7 +225,7 @@ fn side(classes: &Classes, root: Id) -> Option<Graph> {
         choice.insert(class.id, class.nodes.first()?.clone());
     }
     let template = template::template(classes, &choice, &[root], &Origins::default())?;
-    check::build(&template, &classes.analysis.leaves, &check::Shrink::new())
+    check::build(&template, &classes.analysis.leaves, &Shrink::new())
 }
 
 /// Whether a pattern is sums and products and what moves elements: over integers it is computed without rounding.

@@ -47,6 +47,9 @@ impl Firing {
     }
 }
 
+/// The name under which sums of sums that became one are reported and can be disabled.
+pub(super) const FLATTEN: &str = "flatten";
+
 /// Operands beyond which nested sums are not merged into one.
 const MAX_OPERANDS: usize = 8;
 
@@ -89,7 +92,7 @@ pub(super) fn saturate(
         if built_in.flatten {
             for (root, term) in nested(classes) {
                 let new = facts::add(classes, term.1);
-                record(classes, &mut firings, Firing::of("flatten", root, vec![term.0]), new);
+                record(classes, &mut firings, Firing::of(FLATTEN, root, vec![term.0]), new);
             }
         }
         let groups = if built_in.merge { merge::search(classes, own) } else { Vec::new() };
