@@ -19,7 +19,7 @@ use mlcc_ir::{
 use mlcc_onnx::{ImportOptions, Imported};
 use mlcc_passes::{
     contract, convert,
-    graph::rewrite,
+    graph::{eliminate_common, rewrite},
     plan::{self, ArenaPlan},
     registry::{Config, Level, PASSES, PassSpec, Run},
     winograd::winograd_convolution,
@@ -189,6 +189,8 @@ fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'sta
     let disabled = |p: &&PassSpec| {
         options.disabled_passes.iter().any(|d| d == p.name)
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
+            // That equal terms are one is where rewriting starts.
+            || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
     };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
 }

@@ -68,7 +68,7 @@ pub(super) struct Args {
     /// multiplications and rounds differently (about 1e-6 of the result's norm).
     #[arg(long)]
     exact_conv: bool,
-    /// Which algebraic rewrites are made: all, those that leave every bit as it is, or none.
+    /// Which algebraic rewrites are made.
     #[arg(long, value_enum, default_value_t = Rewrites::All)]
     rewrites: Rewrites,
     /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
@@ -97,8 +97,11 @@ enum TargetKind {
 /// Algebraic rewrites that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Rewrites {
+    /// All that make the model faster by estimate
     All,
+    /// Those that leave every bit of every value as it is
     Exact,
+    /// None; operators that compute the same are computed twice, and only constants are folded
     Off,
 }
 
