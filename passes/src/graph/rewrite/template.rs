@@ -16,7 +16,7 @@ use mlcc_ir::{
     tensor::Tensor,
     types::TensorType,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value of a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub(super) struct TemplateNode {
     pub(super) weight: bool,
     /// The node of the block whose value it computes, or is a part of: it says where the new one comes from.
     pub(super) origin: usize,
+    /// The node of the block whose value it computes wholly.
+    pub(super) value: Option<usize>,
 }
 
 /// A rewritten block.
@@ -90,6 +92,9 @@ pub(super) fn template(
             let product = || Some((term.head.op.clone(), classes.find(*term.operands.first()?)));
             let origin = product().and_then(|key| origins.operators.get(&key).copied()).unwrap_or(origin);
             let source = made.emit(choice, id, term, origin)?;
+            if let (Source::Node(at), Some(own)) = (&source, origins.values.get(&id)) {
+                made.template.nodes[*at].value = Some(*own);
+            }
             made.sources.insert(id, source);
         } else {
             stack.push((id, origin));
@@ -160,6 +165,7 @@ impl Made<'_> {
             ty: ty.clone(),
             weight,
             origin,
+            value: None,
         });
         Part { source: Source::Node(self.template.nodes.len() - 1), ty, weight }
     }
@@ -302,7 +308,7 @@ impl Template {
     }
 
     /// The nodes that compute this template in a graph in place of a block, and for each output of the block the
-    /// value that takes its place. The last operator that computes an output writes the block's own value.
+    /// value that takes its place. An operator that computes a value of the block writes that very value.
     pub(super) fn instantiate(
         &self,
         graph: &mut Graph,
@@ -315,6 +321,8 @@ impl Template {
                 own.entry(*n).or_insert(*output);
             }
         }
+        // A value has one writer.
+        let mut taken: BTreeSet<ValueId> = own.values().copied().collect();
         let mut values: Vec<ValueId> = Vec::with_capacity(self.nodes.len());
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (at, node) in self.nodes.iter().enumerate() {
@@ -324,7 +332,8 @@ impl Template {
                 .iter()
                 .map(|o| o.as_ref().map(|s| value_of(graph, block, &values, s)))
                 .collect();
-            let result = own.get(&at).copied().unwrap_or_else(|| {
+            let kept = || node.value.map(|of| originals[of].results[0]).filter(|id| taken.insert(*id));
+            let result = own.get(&at).copied().or_else(kept).unwrap_or_else(|| {
                 let base = graph.value(origin.results[0]).name.clone();
                 graph.add_value(format!("{base}.{}{at}", node.op), node.ty.clone(), Def::Node)
             });
@@ -395,6 +404,7 @@ pub(super) fn original(graph: &Graph, block: &Block) -> Option<Template> {
             ty,
             weight,
             origin,
+            value: Some(origin),
         });
         sources.insert(result, Source::Node(origin));
     }
