@@ -12,11 +12,13 @@
 //! | [`fuse_attention`] | two products with a softmax between them |
 //! | [`split_reductions`] | nothing: it takes a long reduction apart for the threads |
 //! | [`fuse_prologue`] | an elementwise producer as a stage in front of a reduction over rows |
+//! | [`fuse_operand`] | an elementwise producer as a stage in front of a product that packs its result |
 //!
 //! Behind them, [`simplify_scalars`] merges the constant factors of the bodies that fusion made.
 
 pub mod fuse_attention;
 pub mod fuse_epilogue;
+pub mod fuse_operand;
 pub mod fuse_prologue;
 pub mod inline_elementwise;
 pub mod inline_movement;

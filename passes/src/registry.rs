@@ -67,6 +67,7 @@ pub const PASSES: &[PassSpec] = &[
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
     fusion::split_reductions::SPEC,
+    fusion::fuse_operand::SPEC,
     layout::place_concatenations::SPEC,
 ];
 

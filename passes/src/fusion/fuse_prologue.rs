@@ -7,7 +7,7 @@
 //!          y[i, j] = t[i, j] - m[i] }                      y[i, j] = t[i, j] - m[i] }
 //! ```
 //!
-//! A contraction reads its operands many times from packed panels, so nothing is put in front of one.
+//! A contraction reads its operands many times from packed panels: see [`super::fuse_operand`].
 
 use super::{
     Merge,

@@ -7,6 +7,7 @@ mod eliminate_dead;
 mod fold_constants;
 mod fuse_attention;
 mod fuse_epilogue;
+mod fuse_operand;
 mod fuse_prologue;
 mod graph_builder;
 mod inline_elementwise;

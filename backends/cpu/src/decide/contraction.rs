@@ -10,17 +10,21 @@
 //! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention) |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
+//! An operand that an elementwise compute in front makes (`fuse-operand`) is made panel by panel, see [`made`]:
+//! `made-columns` and `made-rows`.
+//!
 //! Sources: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"; Chellapilla et
 //! al., "High Performance Convolutional Neural Networks for Document Processing" (im2col), blocked here
 //! so that the copy stays in the second cache.
 
+mod made;
 mod panel;
 mod whole;
 
 use super::{
     operand::work,
     plan::{Plan, axis},
-    stages::{Stage, estimate, offset, reduction_with_epilogue, shared_axes, stages, stays_affine, stride},
+    stages::{Stage, estimate, offset, reduction_behind, shared_axes, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -63,7 +67,9 @@ enum Columns {
 struct Contraction<'a> {
     machine: &'a Machine,
     plan: Plan,
-    /// Names of all stages in order, and of the one that multiplies.
+    /// The stage that makes an operand, and its buffer.
+    made: Option<(String, usize)>,
+    /// Names of the other stages in order, and of the one that multiplies.
     names: Vec<String>,
     product: String,
     /// Stages that do too much per element to be repeated for every row of a tile.
@@ -82,10 +88,14 @@ struct Contraction<'a> {
 
 impl<'a> Contraction<'a> {
     fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Contraction<'a>> {
-        let first = kernel.computes.first().filter(|c| c.combine == Some(Combine::Add))?;
-        let (plan, names) = reduction_with_epilogue(kernel, naive)?;
+        let maker = kernel.computes.first().filter(|c| made::is_maker(kernel, c));
+        let before = usize::from(maker.is_some());
+        let first = kernel.computes.get(before).filter(|c| c.combine == Some(Combine::Add))?;
+        let (plan, mut names) = reduction_behind(kernel, naive, before)?;
         let product = first.name.to_string();
-        let all = stages(&plan.nest, &names)?;
+        let mut all = stages(&plan.nest, &names)?;
+        names.drain(..before);
+        let made = all.drain(..before).next().map(|s| (s.name, s.store.buffer));
         let stage = all.iter().find(|s| s.name == product)?;
         let nest = &plan.nest;
         let heavy = all.iter().filter(|s| s.name != product && work(s) > LIGHT_EPILOGUE);
@@ -93,8 +103,12 @@ impl<'a> Contraction<'a> {
         let acc = stage.store.buffer;
         let dtype = nest.buffers[acc].dtype;
         let ((x, x_index), (y, y_index)) = operands(&stage.store.body)?;
-        let same =
-            [x, y].iter().all(|b| nest.buffers[*b].dtype == dtype && nest.buffers[*b].role == Role::Input);
+        let is_made = |b: usize| made.as_ref().is_some_and(|(_, m)| *m == b);
+        let given = |b: usize| nest.buffers[b].role == Role::Input || is_made(b);
+        let same = [x, y].into_iter().all(|b| nest.buffers[b].dtype == dtype && given(b));
+        if made.is_some() && !is_made(x) && !is_made(y) {
+            return None;
+        }
         if !same || !matches!(dtype, DType::F32 | DType::F64) || x == y {
             return None;
         }
@@ -126,15 +140,21 @@ impl<'a> Contraction<'a> {
         let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
         let (m, n) = (with(true, false), with(false, true));
         let lanes = i64::from(machine.lanes(dtype.size()));
-        Some(Contraction { machine, plan, names, product, heavy, acc, right, batch, m, n, k, lanes })
+        Some(Contraction { machine, plan, made, names, product, heavy, acc, right, batch, m, n, k, lanes })
     }
 
     fn full(&self, name: &str) -> Name {
         axis(&self.product, name)
     }
 
+    /// All stages, while they stand beside each other, the one that makes an operand first.
+    fn all_stages(&self) -> Option<Vec<Stage>> {
+        let maker = self.made.iter().map(|(name, _)| name.clone());
+        stages(&self.plan.nest, &maker.chain(self.names.iter().cloned()).collect::<Vec<_>>())
+    }
+
     fn stage(&self) -> Option<Stage> {
-        stages(&self.plan.nest, &self.names)?.into_iter().find(|s| s.name == self.product)
+        self.all_stages()?.into_iter().find(|s| s.name == self.product)
     }
 
     fn extent(&self, name: &str) -> Option<Expr> {
@@ -177,7 +197,9 @@ impl<'a> Contraction<'a> {
             at -= 1;
             let (outer, inner) = (axes[at - 1].clone(), axes[at].clone());
             let fuse = |s: &str| Step::Fuse { outer: axis(s, &outer), inner: axis(s, &inner) };
-            let steps = if reduced { vec![fuse(&self.product)] } else { self.everywhere(fuse) };
+            let mut steps = if reduced { vec![fuse(&self.product)] } else { self.everywhere(fuse) };
+            // The maker of an operand has both axes or none.
+            steps.extend(self.maker_with(&inner).map(fuse));
             if self.plan.attempt_all(steps, &stays_affine) {
                 axes.splice(at - 1..=at, [fused_name(&outer, &inner)]);
             }
@@ -205,6 +227,7 @@ impl<'a> Contraction<'a> {
     fn decide(&mut self, constants: &[Name]) -> Option<&'static str> {
         let groups = [self.batch.clone(), self.m.clone(), self.n.clone()];
         self.reorder(&[&groups[0], &groups[1], &groups[2]])?;
+        self.order_maker()?;
         self.m = self.fuse_all(self.m.clone(), false);
         self.n = self.fuse_all(self.n.clone(), false);
         self.k = self.fuse_all(self.k.clone(), true);
@@ -212,6 +235,9 @@ impl<'a> Contraction<'a> {
         // One axis gives the tile's rows, the others are batches.
         while self.m.len() > 1 {
             self.batch.push(self.m.remove(0));
+        }
+        if let Some((_, buffer)) = self.made {
+            return self.made_operand(buffer, columns);
         }
         match columns {
             Columns::Packed | Columns::Direct => {
@@ -239,7 +265,7 @@ impl<'a> Contraction<'a> {
 
     /// Number of reads of a buffer in all stages.
     fn reads(&self, buffer: usize) -> Option<usize> {
-        let all = stages(&self.plan.nest, &self.names)?;
+        let all = self.all_stages()?;
         let insts = all.iter().flat_map(|s| &s.store.body.insts);
         Some(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
     }

@@ -66,7 +66,16 @@ pub(super) fn stage_names(kernel: &Kernel) -> Vec<String> {
 /// A plan for a kernel that is one reduction and elementwise computes behind it, with the names of its stages; the
 /// reduction accumulates in a temporary, which can then be in registers. `None` if the kernel is another.
 pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Option<(Plan, Vec<String>)> {
-    let (first, rest) = kernel.computes.split_first()?;
+    reduction_behind(kernel, naive, 0)
+}
+
+/// The same for a kernel whose reduction stands behind `before` elementwise computes, whose stages come first.
+pub(super) fn reduction_behind(
+    kernel: &Kernel,
+    naive: &LoopNest,
+    before: usize,
+) -> Option<(Plan, Vec<String>)> {
+    let (first, rest) = kernel.computes.get(before..)?.split_first()?;
     let fits = first.is_reduction()
         && first.combine.is_some()
         && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
@@ -78,7 +87,7 @@ pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Opti
     let target = &kernel.tensors[first.target];
     if target.role == Role::Output {
         plan.step(Step::CacheWrite { buffer: target.name.clone() }).ok()?;
-        names.insert(2, format!("{}.store", target.name));
+        names.insert(before + 2, format!("{}.store", target.name));
     }
     Some((plan, names))
 }

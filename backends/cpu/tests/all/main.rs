@@ -8,6 +8,7 @@ mod check;
 mod contractions;
 mod kernels;
 mod loops;
+mod made;
 #[path = "../../../llvm/tests/all/run.rs"]
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;

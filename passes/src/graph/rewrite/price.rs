@@ -35,6 +35,7 @@ pub(super) fn of_template(template: &Template, block: &Block) -> Option<f64> {
         fusion::fuse_epilogue::SPEC,
         fusion::fuse_prologue::SPEC,
         fusion::fuse_attention::SPEC,
+        fusion::fuse_operand::SPEC,
     ];
     for pass in FUSION {
         if let Run::Tensor(run) = pass.run {

@@ -97,7 +97,7 @@ impl Contraction<'_> {
     }
 
     /// Whether columns that are left over take fewer vectors than a whole tile, or need masks.
-    fn narrower(&self, n: Option<i64>, tile: RegisterTile) -> bool {
+    pub(super) fn narrower(&self, n: Option<i64>, tile: RegisterTile) -> bool {
         n.is_none_or(|n| (n % (tile.vectors * self.lanes) + self.lanes - 1) / self.lanes < tile.vectors)
     }
 

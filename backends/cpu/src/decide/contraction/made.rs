@@ -1,0 +1,319 @@
+//! Contractions of which a stage in front makes an operand: it is made where it is packed.
+//!
+//! | Variant | The stage makes | inside the loop over |
+//! |---|---|---|
+//! | `made-columns` | the columns of one register tile, as deep as the reduction | tiles of columns |
+//! | `made-rows` | a block of rows that stays in the second cache | blocks of rows |
+//!
+//! ```text
+//! for n.o                                        for m.o.o
+//!   for k for n.i: t[k, n.i] = b + c               for m for k: t[m, k] = a + b
+//!   for m.o                                        for n.o for m.o.i
+//!     tile(acc, a, t)                                tile(acc, t, b)
+//! ```
+//!
+//! Everything that the made operand does not depend on runs inside of that loop, so that each element is made once.
+//! Where that leaves too few blocks for the threads, parts of the other side make the panel each for themselves,
+//! parts so long that this is a small part of their work.
+
+use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, TILE_TIME};
+use crate::decide::{
+    operand::{vector_axes, widest},
+    plan::axis,
+    register_tile::choose,
+};
+use mlcc_ir::{
+    Name,
+    kernel::{AxisKind, Compute, Kernel, Role},
+};
+use mlcc_passes::schedule::Step;
+
+/// Blocks below which the other side is divided too.
+const MIN_BLOCKS: i64 = 8;
+/// Most parts of the rows that make the same columns.
+const MAX_ROW_PARTS: i64 = 4;
+/// Rows of such a part: each element that is made serves that many.
+const ROWS_OF_PART: i64 = 96;
+/// Columns of a part that makes the same rows.
+const COLUMNS_OF_PART: i64 = 512;
+/// Fewest register tiles of rows in a block.
+const MIN_TILES_OF_BLOCK: i64 = 3;
+
+/// How a panel is made.
+struct Panel {
+    /// The operand of which it holds a part.
+    buffer: Name,
+    /// The panel's rows or columns, if there are several.
+    own: Option<String>,
+    /// The axis of vectors, and their elements.
+    vector: Option<String>,
+    lanes: u32,
+}
+
+/// Whether a compute makes elements of a temporary, one by one.
+pub(super) fn is_maker(kernel: &Kernel, compute: &Compute) -> bool {
+    compute.combine.is_none()
+        && kernel.tensors[compute.target].role == Role::Temporary
+        && compute.axes.iter().all(|a| a.kind == AxisKind::Parallel)
+}
+
+impl Contraction<'_> {
+    /// The maker's stage, if it walks along the axis.
+    pub(super) fn maker_with(&self, name: &str) -> Option<&str> {
+        let (maker, _) = self.made.as_ref()?;
+        let stage = self.all_stages()?.into_iter().next()?;
+        stage.axes.iter().any(|a| a.name == name).then_some(maker.as_str())
+    }
+
+    /// Brings the maker's loops into the order of the product's.
+    pub(super) fn order_maker(&mut self) -> Option<()> {
+        let order = [&self.batch[..], &self.m, &self.n, &self.k].concat();
+        self.reorder_maker(&order)
+    }
+
+    fn reorder_maker(&mut self, order: &[String]) -> Option<()> {
+        let Some((maker, _)) = self.made.clone() else { return Some(()) };
+        let axes: Vec<Name> =
+            order.iter().filter(|a| self.maker_with(a).is_some()).map(|a| axis(&maker, a)).collect();
+        if axes.len() > 1 {
+            self.plan.step(Step::Reorder { axes }).ok()?;
+        }
+        Some(())
+    }
+
+    /// Tiles over an operand that is made in front of them.
+    pub(super) fn made_operand(&mut self, buffer: usize, columns: Columns) -> Option<&'static str> {
+        self.order_reduction()?;
+        if buffer == self.right {
+            let rows = self.static_count(&self.m).unwrap_or(i64::MAX);
+            // Turning columns over for a few rows costs more than rows of dot products.
+            if columns == Columns::Panel && rows < MIN_ROWS_OF_PANEL {
+                return None;
+            }
+            self.made_columns(buffer)?;
+            return Some("made-columns");
+        }
+        if columns == Columns::Panel {
+            return None;
+        }
+        self.made_rows(buffer, columns)?;
+        Some("made-rows")
+    }
+
+    fn made_columns(&mut self, buffer: usize) -> Option<()> {
+        while self.n.len() > 1 {
+            self.batch.push(self.n.remove(0));
+        }
+        let n = self.n.first()?.clone();
+        let m = self.m.first().cloned();
+        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
+        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        let cols = tile.vectors * self.lanes;
+        let rows = m.as_ref().map_or(1, |m| self.count(m));
+        let (mut outer, rest) = self.batches();
+        let mut counts: Vec<i64> = outer.iter().map(|b| self.count(b)).collect();
+        // A block of several tiles where their number is not known, so that the last one can be told apart.
+        let block = if sizes.1.is_some() { cols } else { 2 * cols };
+        counts.push((self.count(&n) + block - 1) / block);
+        let depth = self.depth();
+        let made = self.pack_order(buffer, Some(&n))?;
+        // Columns that are left over have a tile of their own beside the whole ones.
+        let whole = sizes.1.is_some_and(|n| n % cols == 0);
+        self.split(&n, block)?;
+        outer.push(format!("{n}.o"));
+        let mut m_inner = m.clone();
+        let blocks: i64 = counts.iter().product();
+        let parts = (MIN_BLOCKS / blocks.max(1)).min(MAX_ROW_PARTS).min(rows / ROWS_OF_PART);
+        let mut inside = rows.saturating_mul(block).saturating_mul(depth);
+        if let Some(m) = m.as_ref().filter(|_| parts > 1 && rest.is_empty()) {
+            let part = ((rows + parts - 1) / parts + tile.rows - 1) / tile.rows * tile.rows;
+            self.split(m, part)?;
+            outer.push(format!("{m}.o"));
+            counts.push((rows + part - 1) / part);
+            inside /= parts;
+            m_inner = Some(format!("{m}.i"));
+        }
+        let again: i64 = rest.iter().map(|r| self.count(r)).product();
+        let columns = format!("{n}.i");
+        let mut middle = rest;
+        let mut inner: Vec<String> = m_inner.iter().cloned().collect();
+        inner.push(columns.clone());
+        self.reorder(&[&outer, &middle, &inner])?;
+        self.merge(&outer)?;
+        self.make_at(&made, outer.last()?)?;
+
+        let mut innermost = Vec::new();
+        let mut peeled = Vec::new();
+        if let Some(m) = &m_inner {
+            self.split(m, tile.rows)?;
+            middle.push(format!("{m}.o"));
+            innermost.push(format!("{m}.i"));
+            peeled.push(m.clone());
+        }
+        let mut columns = columns;
+        if whole {
+            innermost.push(columns.clone());
+            columns = n;
+        } else {
+            self.split(&columns, cols)?;
+            middle.push(format!("{columns}.o"));
+            innermost.push(format!("{columns}.i"));
+            peeled.push(columns.clone());
+        }
+        self.reorder(&[&middle, &innermost])?;
+        self.merge(&middle)?;
+        self.parallel(&outer, counts, inside.saturating_mul(again));
+        for axis in peeled {
+            self.peel(&format!("{axis}.o"), &format!("{axis}.i"));
+        }
+        self.micro_kernel(m_inner.as_deref(), &columns)
+    }
+
+    fn made_rows(&mut self, buffer: usize, columns: Columns) -> Option<()> {
+        while self.n.len() > 1 {
+            self.batch.push(self.n.remove(0));
+        }
+        let n = self.n.first()?.clone();
+        let m = self.m.first().cloned();
+        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
+        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        let cols = tile.vectors * self.lanes;
+        let (mut outer, rest) = self.batches();
+        let mut counts: Vec<i64> = outer.iter().map(|b| self.count(b)).collect();
+        let depth = self.depth();
+        let (rows, width) = (m.as_ref().map_or(1, |m| self.count(m)), self.count(&n));
+        let again: i64 = rest.iter().map(|r| self.count(r)).product();
+        let made = self.pack_order(buffer, m.as_deref())?;
+        let axes = self.packed_axes(&n)?;
+        self.split(&n, cols)?;
+        if columns == Columns::Packed {
+            let buffer = self.plan.nest.buffers[self.right].name.clone();
+            self.plan.step(Step::Pack { buffer, axes }).ok()?;
+        }
+        let mut tiles_inner = None;
+        let mut rows_inside = rows;
+        if let Some(m) = &m {
+            self.split(m, tile.rows)?;
+            let tiles = (rows + tile.rows - 1) / tile.rows;
+            let element = self.plan.nest.buffers[self.right].dtype.size() as i64;
+            let bytes = [tile.rows, cols].map(|points| points.saturating_mul(depth).saturating_mul(element));
+            let block = self.tiles_of_block(bytes, tiles, counts.iter().product());
+            self.split(&format!("{m}.o"), block)?;
+            outer.push(format!("{m}.o.o"));
+            counts.push((tiles + block - 1) / block);
+            tiles_inner = Some(format!("{m}.o.i"));
+            rows_inside = (block * tile.rows).min(rows);
+        }
+        let mut inside = rows_inside.saturating_mul(width).saturating_mul(depth).saturating_mul(again);
+        let blocks: i64 = counts.iter().product();
+        let parts = (MIN_BLOCKS / blocks.max(1)).min(width / COLUMNS_OF_PART);
+        let mut columns_outer = format!("{n}.o");
+        if rest.is_empty() && (parts > 1 || outer.is_empty()) {
+            let panels = (width + cols - 1) / cols;
+            let part = (panels + parts.max(1) - 1) / parts.max(1);
+            self.split(&columns_outer, part)?;
+            outer.push(format!("{columns_outer}.o"));
+            counts.push((panels + part - 1) / part);
+            inside /= parts.max(1);
+            columns_outer = format!("{columns_outer}.i");
+        }
+        let mut middle = rest;
+        middle.push(columns_outer.clone());
+        middle.extend(tiles_inner.clone());
+        let mut innermost: Vec<String> = m.iter().map(|m| format!("{m}.i")).collect();
+        innermost.push(format!("{n}.i"));
+        self.reorder(&[&outer, &middle, &innermost])?;
+        // One row is made for each of several products with it.
+        let at = match outer.last() {
+            Some(last) => last.clone(),
+            None => {
+                outer.push(middle.remove(0));
+                counts.push(again);
+                inside /= again.max(1);
+                outer[0].clone()
+            }
+        };
+        self.merge(&outer)?;
+        self.make_at(&made, &at)?;
+        self.merge(&middle)?;
+        self.parallel(&outer, counts, inside);
+        if self.narrower(sizes.1, tile) {
+            self.peel(&columns_outer, &format!("{n}.i"));
+        }
+        if let (Some(tiles), Some(m)) = (&tiles_inner, &m) {
+            self.peel(tiles, &format!("{m}.i"));
+        }
+        self.micro_kernel(m.as_deref(), &n)
+    }
+
+    /// The batches that the made operand depends on, and the others.
+    fn batches(&self) -> (Vec<String>, Vec<String>) {
+        self.batch.iter().cloned().partition(|b| self.maker_with(b).is_some())
+    }
+
+    fn depth(&self) -> i64 {
+        self.k.iter().map(|k| self.count(k)).product::<i64>().max(1)
+    }
+
+    /// Register tiles of rows in a block: it stays in a quarter of the second cache while the columns pass by it, or
+    /// in a part of the last one where a panel of columns leaves no room. `row` and `panel` are the bytes of a
+    /// tile's rows and of its columns.
+    fn tiles_of_block(&self, [row, panel]: [i64; 2], tiles: i64, batches: i64) -> i64 {
+        let second = self.machine.l2_bytes as i64;
+        let room =
+            if panel <= second / 8 * 5 { second / 4 } else { self.machine.last_cache_bytes as i64 / 8 };
+        let most = (room / row.max(1)).max(MIN_TILES_OF_BLOCK);
+        let wanted = (MIN_BLOCKS / batches.max(1)).min(tiles / MIN_TILES_OF_BLOCK);
+        let blocks = ((tiles + most - 1) / most).max(wanted).max(1);
+        (tiles + blocks - 1) / blocks
+    }
+
+    /// Brings dimensions and loops of the made operand into the order in which a panel is read: its own axis last
+    /// for columns, the reduction last for rows.
+    fn pack_order(&mut self, buffer: usize, own: Option<&str>) -> Option<Panel> {
+        let (maker, _) = self.made.clone()?;
+        let (batches, _) = self.batches();
+        let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
+        let of_panel =
+            if buffer == self.right { [&self.k[..], &own].concat() } else { [&own[..], &self.k].concat() };
+        let order = [&batches[..], &of_panel].concat();
+        self.reorder_maker(&order)?;
+        let stage = self.all_stages()?.into_iter().next()?;
+        let place = |d: &u32| {
+            let written = stage.store.index[*d as usize].as_axis()?;
+            order.iter().position(|a| axis(&maker, a) == *written)
+        };
+        let mut dims: Vec<u32> = (0..stage.store.index.len() as u32).collect();
+        let before = dims.clone();
+        dims.sort_by_key(place);
+        let name = self.plan.nest.buffers[buffer].name.clone();
+        if dims != before {
+            self.plan.step(Step::Permute { buffer: name.clone(), dims }).ok()?;
+        }
+        let stage = self.all_stages()?.into_iter().next()?;
+        let lanes = self.machine.lanes(widest(&self.plan.nest, &stage));
+        let vectors = vector_axes(&self.plan.nest, &stage, i64::from(lanes));
+        let vector = vectors.into_iter().find(|a| of_panel.contains(a));
+        Some(Panel { buffer: name, own: own.into_iter().next(), vector, lanes })
+    }
+
+    /// Makes the panel inside the loop over `at`, in vectors.
+    fn make_at(&mut self, panel: &Panel, at: &str) -> Option<()> {
+        let (maker, _) = self.made.clone()?;
+        self.plan.step(Step::ComputeAt { buffer: panel.buffer.clone(), at: self.full(at) }).ok()?;
+        if let Some(own) = &panel.own {
+            // The last block may be shorter.
+            self.plan.attempt(Step::Clip { axis: axis(&maker, own) });
+        }
+        if let Some(vector) = &panel.vector {
+            self.plan.attempt(Step::Vectorize { axis: axis(&maker, vector), lanes: panel.lanes });
+        }
+        Some(())
+    }
+
+    /// Divides the outer loops among threads.
+    fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
+        let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
+        self.plan.parallelize(&axes, inside, self.machine.work_in(TILE_TIME));
+    }
+}

@@ -1,0 +1,195 @@
+//! Puts an elementwise producer as a stage in front of a product whose operand it makes, so that the operand is
+//! computed while it is copied into the product's panels and never lies in memory.
+//!
+//! ```text
+//! kernel { t[k, n] = b[k, n] + c[k, n] }            kernel { t[k, n] = b[k, n] + c[k, n]
+//! kernel { y[m, n] = sum k: a[m, k] * t[k, n] } =>           y[m, n] = sum k: a[m, k] * t[k, n] }
+//! ```
+//!
+//! It pays where each element is computed once, into a panel that a cache holds: the product's axes must be the
+//! operand's, one a dimension (a window reads elements many times), and the panel's depth must be static. Of two
+//! operands that are computed, the one with more elements goes in front: a panel of one is made for each panel of
+//! the other. The stage stays apart from the product, whose body remains one of two reads.
+//!
+//! A product whose rows are computed takes its columns as they are; where these would be copied too (a transposed
+//! operand that is no constant), nothing is put in front.
+
+use super::{
+    Merge,
+    merge::{Bound, concatenate, rename_axes, replace_steps},
+    until_settled,
+    uses::{Uses, bound_tensor, kernel_of},
+};
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{
+    Name,
+    dtype::DType,
+    expr::Expr,
+    kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
+    program::{Program, Storage, TensorId},
+    scalar::{BinaryOp, Inst},
+};
+use std::collections::BTreeMap;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "fuse-operand",
+    summary: "compute an operand of a product while it is packed",
+    run: Run::Tensor(|program, _| Ok(run(program))),
+};
+
+/// Runs the pass; returns the number of kernels merged away.
+pub fn run(program: &mut Program) -> usize {
+    until_settled(program, decide, apply)
+}
+
+/// The edges from elementwise kernels to products, the largest operands first.
+#[must_use]
+pub fn decide(program: &Program) -> Vec<Merge> {
+    let uses = Uses::of(program);
+    let mut merges: Vec<Merge> = (0..program.tensors.len())
+        .filter_map(|tensor| {
+            let (producer, consumer) = uses.only_edge(tensor)?;
+            let maker = maker_of(kernel_of(program, producer)?.0)?;
+            axis_names(program, consumer, tensor, maker)?;
+            Some(Merge { tensor, producer, consumer })
+        })
+        .collect();
+    merges.sort_by_key(|m| std::cmp::Reverse(elements(program, m.tensor)));
+    merges
+}
+
+/// The compute of a kernel that makes each element of its result once, in any order of dimensions.
+fn maker_of(kernel: &Kernel) -> Option<&Compute> {
+    let [compute] = &kernel.computes[..] else { return None };
+    let walked = |a: &Axis| compute.write.iter().filter(|e| e.as_axis() == Some(&a.name)).count();
+    let once =
+        |a: &Axis| a.kind == AxisKind::Parallel && (walked(a) == 1 || walked(a) == 0 && a.extent.is(1));
+    let dims = &kernel.tensors[compute.target].ty.dims;
+    let whole = compute.write.iter().zip(dims).all(|(e, dim)| match e.as_axis() {
+        Some(a) => compute.axis(a).is_some_and(|a| a.extent == *dim),
+        None => e.is(0) && dim.is(1),
+    });
+    (compute.combine.is_none() && whole && compute.axes.iter().all(once)).then_some(compute)
+}
+
+/// Elements of a tensor; the most if that is not known.
+fn elements(program: &Program, tensor: TensorId) -> i64 {
+    let dims = &program.tensors[tensor].ty.dims;
+    dims.iter().try_fold(1i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(i64::MAX)
+}
+
+/// A sum of products of two operands, with an elementwise epilogue.
+struct Product<'a> {
+    compute: &'a Compute,
+    /// The operand that would be computed, and the other one.
+    made: &'a [Expr],
+    other: (usize, &'a [Expr]),
+    /// The axis along which results lie contiguous.
+    line: &'a Name,
+}
+
+impl<'a> Product<'a> {
+    /// `kernel` as a product of which `tensor` is an operand.
+    fn recognise(kernel: &'a Kernel, tensor: usize) -> Option<Product<'a>> {
+        let (compute, epilogue) = kernel.computes.split_first()?;
+        if compute.combine != Some(Combine::Add) || compute.body.insts.len() != 3 {
+            return None;
+        }
+        let read = |v: u32| match &compute.body.insts.get(v as usize)?.0 {
+            Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
+            _ => None,
+        };
+        let Inst::Binary(BinaryOp::Mul, a, b) = compute.body.insts[compute.body.result as usize].0 else {
+            return None;
+        };
+        let (x, y) = (read(a)?, read(b)?);
+        let (made, other) = if x.0 == tensor { (x.1, y) } else { (y.1, x) };
+        let dtype = kernel.tensors[compute.target].ty.dtype;
+        let same = [tensor, other.0].iter().all(|&t| kernel.tensors[t].ty.dtype == dtype);
+        let apart = other.0 != tensor && kernel.tensors[other.0].role == Role::Input;
+        if !same || !apart || !matches!(dtype, DType::F32 | DType::F64) {
+            return None;
+        }
+        // Stages behind the product run over its results.
+        let free = |c: &Compute| -> BTreeMap<Name, Expr> {
+            let free = c.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
+            free.map(|a| (a.name.clone(), a.extent.clone())).collect()
+        };
+        let results = free(compute);
+        let plain = |c: &Compute| {
+            c.combine.is_none() && c.axes.iter().all(|a| a.kind == AxisKind::Parallel) && free(c) == results
+        };
+        if !epilogue.iter().all(plain) || epilogue.iter().any(|c| c.reads().any(|(t, _)| t == tensor)) {
+            return None;
+        }
+        let last = kernel.computes.last()?;
+        let dims = &kernel.tensors[last.target].ty.dims;
+        let innermost = (0..dims.len()).rev().find(|&d| !dims[d].is(1))?;
+        let line = last.write.get(innermost)?.as_axis()?;
+        Some(Product { compute, made, other, line })
+    }
+
+    /// Whether its loops can make the operand panel by panel.
+    fn packs(&self, other_is_constant: bool) -> bool {
+        let uses = |index: &[Expr], a: &Axis| index.iter().any(|e| e.uses_axis(&a.name));
+        let other = self.other.1;
+        let by_kind = self.compute.axes.iter().all(|a| match a.kind {
+            // A panel is as deep as the reduction.
+            AxisKind::Reduction => {
+                a.extent.as_const().is_some_and(|e| e > 0) && uses(self.made, a) && uses(other, a)
+            }
+            AxisKind::Parallel => uses(self.made, a) || uses(other, a),
+            AxisKind::Sequential => false,
+        });
+        let is_line = |e: &Expr| e.as_axis().is_some_and(|a| a == self.line);
+        let (of_made, of_other) =
+            (self.made.iter().any(is_line), other.iter().any(|e| e.uses_axis(self.line)));
+        let columns_as_they_are = other_is_constant || other.last().is_some_and(is_line);
+        by_kind && (of_made && !of_other || of_other && !of_made && columns_as_they_are)
+    }
+}
+
+/// What the axes of the operand's maker are called in the product; `None` if it is not to be put in front.
+fn axis_names(
+    program: &Program,
+    consumer: usize,
+    tensor: TensorId,
+    maker: &Compute,
+) -> Option<BTreeMap<Name, Name>> {
+    let (kernel, operands) = kernel_of(program, consumer)?;
+    let product = Product::recognise(kernel, bound_tensor(kernel, operands, tensor)?)?;
+    let other = kernel.operands().zip(operands).find(|(t, _)| *t == product.other.0).map(|(_, id)| *id)?;
+    let constant = matches!(program.tensors[other].storage, Storage::Constant(_));
+    if !product.packs(constant) {
+        return None;
+    }
+    let mut names = BTreeMap::new();
+    for (written, read) in maker.write.iter().zip(product.made) {
+        let made = written.as_axis().and_then(|a| maker.axis(a));
+        match (made, read.as_axis()) {
+            (Some(axis), Some(name)) if product.compute.axis(name)?.extent == axis.extent => {
+                names.insert(axis.name.clone(), name.clone());
+            }
+            (Some(axis), None) if read.is(0) && axis.extent.is(1) => {}
+            (None, None) if read.is(0) && written.is(0) => {}
+            _ => return None,
+        }
+    }
+    let targets: std::collections::BTreeSet<&Name> = names.values().collect();
+    let mut others = maker.axes.iter().filter(|a| !names.contains_key(&a.name));
+    (targets.len() == names.len() && !others.any(|a| targets.contains(&a.name))).then_some(names)
+}
+
+fn apply(program: &mut Program, merge: &Merge) -> bool {
+    let Some((producer, p_operands)) = kernel_of(program, merge.producer) else { return false };
+    let Some((consumer, c_operands)) = kernel_of(program, merge.consumer) else { return false };
+    let Some(names) = axis_names(program, merge.consumer, merge.tensor, &producer.computes[0]) else {
+        return false;
+    };
+    let mut p = Bound::of(producer, p_operands);
+    p.kernel.computes[0] = rename_axes(&p.kernel.computes[0], &names);
+    let all = concatenate(&p, &Bound::of(consumer, c_operands), merge.tensor);
+    replace_steps(program, merge.producer, merge.consumer, all.into_step());
+    true
+}
