@@ -28,10 +28,10 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::Step;
 
-/// Blocks below which the other side is divided too.
+/// Blocks of rows below which the columns are divided too.
 const MIN_BLOCKS: i64 = 8;
-/// Most parts of the rows that make the same columns.
-const MAX_ROW_PARTS: i64 = 4;
+/// Blocks of columns below which the rows are divided too, each part with panels of its own.
+const MIN_COLUMN_BLOCKS: i64 = 4;
 /// Rows of such a part: each element that is made serves that many.
 const ROWS_OF_PART: i64 = 96;
 /// Columns of a part that makes the same rows.
@@ -123,7 +123,7 @@ impl Contraction<'_> {
         outer.push(format!("{n}.o"));
         let mut m_inner = m.clone();
         let blocks: i64 = counts.iter().product();
-        let parts = (MIN_BLOCKS / blocks.max(1)).min(MAX_ROW_PARTS).min(rows / ROWS_OF_PART);
+        let parts = (MIN_COLUMN_BLOCKS / blocks.max(1)).min(rows / ROWS_OF_PART);
         let mut inside = rows.saturating_mul(block).saturating_mul(depth);
         if let Some(m) = m.as_ref().filter(|_| parts > 1 && rest.is_empty()) {
             let part = ((rows + parts - 1) / parts + tile.rows - 1) / tile.rows * tile.rows;
