@@ -56,7 +56,7 @@ enum Command {
     Compare(compare::Args),
     /// Time single kernels against ONNX Runtime, OpenVINO and the memory's bandwidth
     Bench(bench::Args),
-    /// Put every rewrite rule through its gates
+    /// Find rewrite rules, and put every rule through its gates
     Rules(rules::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,

@@ -1,11 +1,14 @@
-//! `cargo xtask rules`: the rewrite rules' gates.
+//! `cargo xtask rules`: finds rewrite rules and writes the page of them; with `--check`, the gates of those written.
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::process;
 use crate::workspace::Workspace;
+
+/// The page of the rules that were found, relative to the root.
+const PAGE: &str = "docs/generated-rules.md";
 
 /// Arguments of `cargo xtask rules`.
 #[derive(clap::Args)]
@@ -18,14 +21,18 @@ pub(crate) struct Args {
 /// Runs `cargo xtask rules`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if !args.check {
-        bail!("rules cannot be generated yet\n\nhint: `cargo xtask rules --check` runs the gates");
+        example(workspace, &["generate_rules", "--", PAGE])?;
     }
     check(workspace)
 }
 
 /// Puts every rule through its gates.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    example(workspace, &["rules"])
+}
+
+fn example(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["run", "--release", "--quiet", "-p", "mlcc-passes", "--example", "rules"];
-    process::run(Command::new(cargo).args(arguments).current_dir(&workspace.root))
+    let run = ["run", "--release", "--quiet", "-p", "mlcc-passes", "--example"];
+    process::run(Command::new(cargo).args(run).args(arguments).current_dir(&workspace.root))
 }

@@ -15,6 +15,7 @@ mod extract;
 mod facts;
 mod functions;
 pub mod gates;
+pub mod generate;
 mod import;
 mod instantiate;
 mod matching;

@@ -15,7 +15,7 @@
 //! random points: by the Schwartz-Zippel lemma, a wrong rule is found with the first few samples.
 
 mod graphs;
-mod sample;
+pub(super) mod sample;
 
 pub use graphs::random_graph;
 
@@ -62,16 +62,21 @@ enum Values {
 /// # Errors
 /// What is wrong with the rule, with the instance that shows it.
 pub fn check(rule: &Rule, instances: usize) -> Result<usize, String> {
+    check_within(rule, instances, ATTEMPTS)
+}
+
+/// As [`check`], with so many attempts to find instances.
+pub(super) fn check_within(rule: &Rule, instances: usize, attempts: usize) -> Result<usize, String> {
     let mut random = Random::new(&rule.name);
     let mut accepted = 0;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..attempts {
         if accepted == instances {
             break;
         }
         accepted += usize::from(instance(rule, &mut random)?);
     }
     if accepted == 0 {
-        return Err(format!("rule '{}': its guard accepts no instance in {ATTEMPTS} attempts", rule.name));
+        return Err(format!("rule '{}': its guard accepts no instance in {attempts} attempts", rule.name));
     }
     Ok(accepted)
 }

@@ -2,7 +2,7 @@
 
 mod parse;
 
-pub(super) use parse::parse;
+pub(super) use parse::{parse, parse_pattern};
 
 use super::expression::{Expression, Value};
 use mlcc_ir::Name;

@@ -19,10 +19,10 @@ use mlcc_ir::{
 };
 
 /// Numbers that depend on a name only, so that every run of the gates is the same.
-pub(super) struct Random(u64);
+pub(in super::super) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(name: &str) -> Random {
+    pub(in super::super) fn new(name: &str) -> Random {
         Random(
             name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)),
         )
@@ -37,11 +37,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in super::super) fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(in super::super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -52,15 +52,15 @@ impl Random {
 
 /// What a leaf at a place should be so that the operator around it may accept it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hint {
+pub(in super::super) struct Hint {
     dims: Option<Vec<i64>>,
     dtype: Option<DType>,
 }
 
 /// A pattern's instance under construction.
-pub(super) struct Sampler<'a> {
-    pub(super) classes: Classes,
-    pub(super) bindings: Bindings,
+pub(in super::super) struct Sampler<'a> {
+    pub(in super::super) classes: Classes,
+    pub(in super::super) bindings: Bindings,
     /// Rules whose left sides may stand in place of leaves, and how deep they may still nest.
     pub(super) nested: (&'a [Rule], usize),
     random: &'a mut Random,
@@ -69,7 +69,7 @@ pub(super) struct Sampler<'a> {
 const SIZES: &[i64] = &[1, 2, 3, 3, 5];
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(random: &'a mut Random) -> Sampler<'a> {
+    pub(in super::super) fn new(random: &'a mut Random) -> Sampler<'a> {
         Sampler {
             classes: Classes::new(Known::default()),
             bindings: Bindings::default(),
@@ -79,7 +79,7 @@ impl<'a> Sampler<'a> {
     }
 
     /// An instance of a pattern; `None` if what was chosen does not fit.
-    pub(super) fn build(&mut self, pattern: &Pattern, hint: Hint) -> Option<Id> {
+    pub(in super::super) fn build(&mut self, pattern: &Pattern, hint: Hint) -> Option<Id> {
         match pattern {
             Pattern::Variable(name) => {
                 if let Some(id) = self.bindings.class(name) {

@@ -225,7 +225,7 @@ fn show(item: &Sexpr) -> String {
     }
 }
 
-fn parse_pattern(item: &Sexpr) -> Result<Pattern> {
+pub(in crate::graph::rewrite) fn parse_pattern(item: &Sexpr) -> Result<Pattern> {
     let items = match &item.form {
         Form::Word(word) if word == "_" => return Ok(Pattern::Absent),
         Form::Word(word) if word.starts_with('?') => return Ok(Pattern::Variable(word[1..].into())),
