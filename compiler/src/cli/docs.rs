@@ -66,7 +66,9 @@ fn rewrites() -> Result<String, Diagnostic> {
          Every rule passes the gates of its class by value (`cargo xtask rules --check`): arithmetic modulo a prime, \
          small ordered domains exhaustively, double precision, numbers that are none, infinities, zeros of both \
          signs. A derived rule also follows from the axioms named, or from rules before it, in an e-graph that \
-         nothing else is applied in.\n\n\
+         nothing else is applied in. [Rules that were found](generated-rules.md) by enumerating terms \
+         (`cargo xtask rules`) show which of these the axioms and values alone lead to, and which ones nobody had \
+         written.\n\n\
          | Rule | Class | Proof | What | Why |\n|---|---|---|---|---|\n",
         rules.len()
     );
