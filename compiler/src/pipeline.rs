@@ -22,6 +22,7 @@ use mlcc_passes::{
     graph::{eliminate_common, rewrite},
     plan::{self, ArenaPlan},
     registry::{Config, Level, PASSES, PassSpec, Run},
+    strassen::strassen_products,
     winograd::winograd_convolution,
 };
 use std::{
@@ -50,6 +51,8 @@ pub struct Options {
     pub machine: Option<Profile>,
     /// Which algebraic rules may be applied.
     pub rewrites: rewrite::Settings,
+    /// How many times their bytes all weights may have, where more of them make a run faster.
+    pub max_weight_growth: f64,
     /// Threads that generate code. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
@@ -66,6 +69,7 @@ impl Default for Options {
             exact_conv: false,
             machine: None,
             rewrites: rewrite::Settings::default(),
+            max_weight_growth: strassen_products::Settings::default().max_weight_growth,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
         }
@@ -191,6 +195,7 @@ fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'sta
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
             // That equal terms are one is where rewriting starts.
             || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
+            || p.name == strassen_products::SPEC.name && !options.rewrites.allows(p.name)
     };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
 }
@@ -307,7 +312,7 @@ pub fn compile(
     let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     run_graph(&mut graph, options, observer).map_err(one)?;
-    let program = run_tensor(&graph, &config_for(&machine), options, observer).map_err(one)?;
+    let program = run_tensor(&graph, &config_for(&machine, options), options, observer).map_err(one)?;
     drop(graph);
     let scheduled = Scheduled {
         ranges,
@@ -374,10 +379,17 @@ pub fn machine_for(target: &mlcc_llvm::Target, options: &Options) -> Result<Mach
     }
 }
 
-/// What passes know about a machine.
+/// What passes know about a machine, and are told.
 #[must_use]
-pub fn config_for(machine: &Machine) -> Config {
-    Config { winograd: machine.winograd_rates(), threads: machine.threads() }
+pub fn config_for(machine: &Machine, options: &Options) -> Config {
+    Config {
+        winograd: machine.winograd_rates(),
+        strassen: strassen_products::Settings {
+            rates: machine.strassen_rates(),
+            max_weight_growth: options.max_weight_growth,
+        },
+        threads: machine.threads(),
+    }
 }
 
 /// The features that the code may use, among those that the runtime can test for.

@@ -6,6 +6,7 @@
 //! | [`convert`] | graph to tensor | one kernel per operator |
 //! | [`fusion`] | tensor | kernels merged by their index maps |
 //! | [`layout`] | tensor | the order of dimensions in memory |
+//! | [`strassen`] | tensor | matrix products with fewer multiplications |
 //! | [`winograd`] | tensor | 3x3 convolutions with fewer multiplications |
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
 //! | [`requirements`] | graph | conditions on symbolic sizes that every run is checked for |
@@ -21,4 +22,5 @@ pub mod plan;
 pub mod registry;
 pub mod requirements;
 pub mod schedule;
+pub mod strassen;
 pub mod winograd;

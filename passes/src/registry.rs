@@ -1,7 +1,7 @@
 //! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline
 //! and the reference are made.
 
-use crate::{fusion, graph, layout, winograd};
+use crate::{fusion, graph, layout, strassen, winograd};
 use mlcc_ir::{diagnostic::Result, graph::Graph, program::Program};
 
 /// Level at which a pass works.
@@ -25,6 +25,8 @@ pub enum Run {
 pub struct Config {
     /// What the choice of Winograd's algorithm knows about the machine.
     pub winograd: winograd::cost::Rates,
+    /// What the choice of Strassen's algorithm knows about it, and by how much weights may grow.
+    pub strassen: strassen::strassen_products::Settings,
     /// What taking reductions apart knows about it.
     pub threads: fusion::split_reductions::Threads,
 }
@@ -66,6 +68,7 @@ pub const PASSES: &[PassSpec] = &[
     fusion::simplify_scalars::SPEC,
     layout::assign_layouts::SPEC,
     winograd::winograd_convolution::SPEC,
+    strassen::strassen_products::SPEC,
     fusion::split_reductions::SPEC,
     fusion::fuse_operand::SPEC,
     layout::place_concatenations::SPEC,

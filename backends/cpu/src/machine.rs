@@ -2,7 +2,7 @@
 
 mod table;
 
-use mlcc_passes::{fusion::split_reductions::Threads, winograd::cost::Rates};
+use mlcc_passes::{fusion::split_reductions::Threads, strassen, winograd::cost::Rates};
 use std::fmt;
 use table::{Row, TABLE};
 
@@ -168,6 +168,26 @@ impl Machine {
 }
 
 impl Machine {
+    /// What the choice of Strassen's algorithm wants to know.
+    #[must_use]
+    pub fn strassen_rates(&self) -> strassen::cost::Rates {
+        /// Nanoseconds of a further kernel.
+        const KERNEL: u64 = 550;
+        /// Share of a vector that comes from the second cache in the time of a multiply-add.
+        const CACHED: f64 = 0.375;
+        let lanes = i64::from(self.lanes(4));
+        let vectors_per_second = (self.flops_per_second as f64 / (2 * lanes) as f64).max(1.0);
+        let vector = f64::from(self.vector_bits / 8);
+        strassen::cost::Rates {
+            lanes,
+            cores: i64::from(self.cores),
+            cached_bytes: [CACHED * vector, CACHED * vector / 2.0],
+            caches: [self.l2_bytes as f64, self.last_cache_bytes as f64],
+            memory_bytes: self.memory_bytes_per_second as f64 / vectors_per_second,
+            kernel: (self.work_in(KERNEL) / lanes) as f64,
+        }
+    }
+
     /// What taking reductions apart for the threads wants to know.
     #[must_use]
     pub fn threads(&self) -> Threads {

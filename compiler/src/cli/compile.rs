@@ -11,7 +11,7 @@ use crate::{
 use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
-use mlcc_passes::{graph::rewrite, registry::Config};
+use mlcc_passes::{graph::rewrite, registry::Config, strassen::strassen_products};
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -74,6 +74,10 @@ pub(super) struct Args {
     /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
     #[arg(long, value_name = "RULE")]
     disable_rewrite: Vec<String>,
+    /// How many times their bytes all weights may have (and a megabyte), where a rewrite trades more of them
+    /// for fewer multiplications: Strassen's algorithm takes 1.75 for each matrix. 1 lets none grow.
+    #[arg(long, value_name = "FACTOR", default_value_t = Options::default().max_weight_growth, value_parser = weight_growth)]
+    max_weight_growth: f64,
     /// Tell which rules were applied, where, and what that saves by estimate.
     #[arg(long)]
     explain_rewrites: bool,
@@ -142,6 +146,14 @@ pub(super) fn run(args: &Args) -> Outcome {
     outcome
 }
 
+/// See `--max-weight-growth`.
+fn weight_growth(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor >= 1.0 && factor.is_finite() => Ok(factor),
+        _ => Err(format!("'{text}' is no number from 1 on")),
+    }
+}
+
 fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
     for pass in &args.disable_pass {
         if mlcc_passes::registry::find(pass).is_none() {
@@ -150,7 +162,7 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         }
     }
     for rule in &args.disable_rewrite {
-        if !rewrite::is_rule(rule).map_err(one)? {
+        if *rule != *strassen_products::SPEC.name && !rewrite::is_rule(rule).map_err(one)? {
             let message = format!("no rewrite rule is called '{rule}'");
             return Err(one(Diagnostic::user(message).hint("docs/rewrites.md lists the rules")));
         }
@@ -165,6 +177,9 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         flags.push(format!("--rewrites {}", if args.rewrites == Rewrites::Off { "off" } else { "exact" }));
     }
     args.disable_rewrite.iter().for_each(|r| flags.push(format!("--disable-rewrite {r}")));
+    if args.max_weight_growth != Options::default().max_weight_growth {
+        flags.push(format!("--max-weight-growth {}", args.max_weight_growth));
+    }
     if args.optimisation != 2 {
         flags.push(format!("-O{}", args.optimisation));
     }
@@ -192,6 +207,7 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
             disabled: args.disable_rewrite.clone(),
             ..rewrite::Settings::default()
         },
+        max_weight_growth: args.max_weight_growth,
         flags,
         ..Options::default()
     };
@@ -214,7 +230,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
     // What is known of CPUs says nothing about a GPU.
     let config = match args.target {
-        TargetKind::Cpu => pipeline::config_for(&machine),
+        TargetKind::Cpu => pipeline::config_for(&machine, options),
         TargetKind::Cuda => Config::default(),
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());

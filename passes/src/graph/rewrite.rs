@@ -113,6 +113,14 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+impl Settings {
+    /// Whether a rewrite that rounds otherwise, and is no rule, is wanted: one of a later level.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        self.mode == Mode::All && !self.disabled.iter().any(|d| d == name)
+    }
+}
+
 /// Rewrites a graph.
 ///
 /// # Errors

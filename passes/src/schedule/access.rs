@@ -98,8 +98,39 @@ pub(crate) fn linear(buffer: &Buffer, index: &[Expr]) -> Expr {
 }
 
 /// Whether different iterations over `axis` touch different elements of the buffer, for all these
-/// accesses together (whose ranges are those inside the loop).
+/// accesses together (whose ranges are those inside the loop). Accesses to parts of the buffer that never meet,
+/// and parts that are only read, do not concern each other.
 pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
+    all_separate(buffer, axis, accesses) || {
+        let parts = parts(accesses);
+        parts.len() > 1
+            && parts.iter().all(|p| p.iter().all(|a| !a.write) || all_separate(buffer, axis, p))
+    }
+}
+
+/// The accesses in groups, such that those of different groups touch different elements in whatever iterations.
+fn parts<'a>(accesses: &[&'a Access]) -> Vec<Vec<&'a Access>> {
+    let mut parts: Vec<Vec<&Access>> = Vec::new();
+    for access in accesses {
+        let (apart, met): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|p| p.iter().all(|other| disjoint(access, other)));
+        parts = apart;
+        parts.push(met.into_iter().flatten().chain([*access]).collect());
+    }
+    parts
+}
+
+/// Whether two accesses are in different ranges of a dimension.
+fn disjoint(a: &Access, b: &Access) -> bool {
+    let (Some(of_a), Some(of_b)) = (&a.index, &b.index) else { return false };
+    of_a.iter().zip(of_b).any(|(x, y)| {
+        let (x, y) = (a.range_of(x), b.range_of(y));
+        let below = |x: &Interval, y: &Interval| x.high.zip(y.low).is_some_and(|(high, low)| high < low);
+        below(&x, &y) || below(&y, &x)
+    })
+}
+
+fn all_separate(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
     let indices: Option<Vec<&[Expr]>> = accesses.iter().map(|a| a.index.as_deref()).collect();
     let Some(indices) = indices else { return false };
     let dims = buffer.dims.len();

@@ -99,7 +99,8 @@ fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop
             first.axis, second.axis
         )));
     }
-    let (of_a, of_b) = (accesses(&a.body), accesses(&b.body));
+    // The range of the loop tells accesses to different parts of a buffer apart.
+    let [of_a, of_b] = [&a, &b].map(|l| accesses(&[Node::Loop(l.clone())]));
     for (id, buffer) in nest.buffers.iter().enumerate() {
         let touches = |all: &[Access]| all.iter().any(|x| x.buffer == id);
         let writes = |all: &[Access]| all.iter().any(|x| x.buffer == id && x.write);

@@ -59,7 +59,8 @@ fn path_to(nodes: &[Node], axis: &str, path: &mut Vec<Name>) -> bool {
 /// `None` if nothing is gained.
 fn shrunk_dim(accesses: &[&Access], d: usize, path: &[Name], dim: &Expr) -> Option<(Expr, Expr)> {
     let mut common: Option<Expr> = None;
-    let mut size: Option<Expr> = None;
+    let mut first: Option<i64> = None;
+    let mut ends: Vec<End> = Vec::new();
     for access in accesses {
         let e = access.index.as_ref()?.get(d)?;
         if e.uses_values() {
@@ -69,26 +70,40 @@ fn shrunk_dim(accesses: &[&Access], d: usize, path: &[Name], dim: &Expr) -> Opti
         for name in access.ranges.names() {
             fixed = fixed.replace_axis(name, &Expr::from(0));
         }
+        // Neighbouring elements, `2 i` and `2 i + 1`, are of one iteration.
+        let fixed = fixed.clone() - Expr::from(fixed.constant());
         if *common.get_or_insert_with(|| fixed.clone()) != fixed {
             return None;
         }
         let rest = e.clone() - fixed;
         let range = access.ranges.of(&rest);
-        if range.low? < 0 {
-            return None;
-        }
-        let own = match range.high {
-            Some(high) => Expr::from(high + 1),
-            None => extent_of(&access.ranges, &rest, path)?,
-        };
-        size = Some(match size {
-            None => own,
-            Some(s) if s == own => s,
-            Some(s) => Expr::from(s.as_const()?.max(own.as_const()?)),
+        let low = range.low?;
+        first = Some(first.map_or(low, |f| f.min(low)));
+        ends.push(match range.high {
+            Some(high) => End::Known(high + 1),
+            None => End::Symbolic(extent_of(&access.ranges, &rest, path)?),
         });
     }
-    let (common, size) = (common?, size?);
+    let (common, first) = (common?, first?);
+    let known: Option<Vec<i64>> =
+        ends.iter().map(|e| if let End::Known(end) = e { Some(*end) } else { None }).collect();
+    let size = match (known, &ends[..]) {
+        (Some(known), _) => Expr::from(known.into_iter().max()? - first),
+        (None, [one, others @ ..]) if first == 0 && others.iter().all(|e| e == one) => match one {
+            End::Known(end) => Expr::from(*end),
+            End::Symbolic(end) => end.clone(),
+        },
+        _ => return None,
+    };
+    let common = common + Expr::from(first);
     (!common.is(0) || size != *dim || size.is(1)).then_some((common, size))
+}
+
+/// Where the elements that an access touches end.
+#[derive(PartialEq)]
+enum End {
+    Known(i64),
+    Symbolic(Expr),
 }
 
 /// The extent of the axis, if the expression is one whose extent is the same everywhere.

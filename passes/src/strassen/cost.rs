@@ -1,0 +1,137 @@
+//! Which products it pays for.
+//!
+//! Costs are in multiply-adds of a vector. The seven products save an eighth of those; the sums around them
+//! are as fast as the caches and memory that they pass through.
+
+/// Sizes of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Rows of the result, and of a quarter.
+    pub rows: [i64; 2],
+    /// Columns of the result, and of a quarter.
+    pub columns: [i64; 2],
+    /// Terms of a sum, and of a quarter's.
+    pub terms: [i64; 2],
+}
+
+/// What is known about a machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Elements of a vector; what is left of columns is paid in full.
+    pub lanes: i64,
+    /// Cores among which work is divided.
+    pub cores: i64,
+    /// Bytes that a core moves through its second and the last cache in the time of a multiply-add of a vector.
+    pub cached_bytes: [f64; 2],
+    /// Sizes of those caches.
+    pub caches: [f64; 2],
+    /// Bytes from memory in that time, which cores share from some on.
+    pub memory_bytes: f64,
+    /// Multiply-adds of vectors in the time of a further kernel.
+    pub kernel: f64,
+}
+
+impl Default for Rates {
+    /// Those of Zen 4 cores, on which the estimate was made.
+    fn default() -> Rates {
+        Rates {
+            lanes: 16,
+            cores: 8,
+            cached_bytes: [24.0, 12.0],
+            caches: [(1 << 20) as f64, (32 << 20) as f64],
+            memory_bytes: 8.0,
+            kernel: 2048.0,
+        }
+    }
+}
+
+/// Rows below which a quarter's products are bound by the way of the weights.
+const MIN_ROWS: i64 = 24;
+/// What must be gained at least, of the plain product's time: less is within what the estimate errs by.
+const MIN_GAIN: f64 = 0.02;
+/// Share of the peak that products reach.
+const SHARE: f64 = 0.96;
+/// Cores that together read no more from memory than a few of them.
+const SHARED_MEMORY: f64 = 2.0;
+
+/// The estimated gain in multiply-adds of vectors on one core; `None` where it does not pay, on one core or on
+/// all.
+#[must_use]
+pub fn gain(sizes: &Sizes, rates: &Rates) -> Option<f64> {
+    let [one, all] = [1.0, rates.cores.max(1) as f64].map(|cores| {
+        let plain = plain(sizes, rates, cores);
+        (plain - seven(sizes, rates, cores), plain)
+    });
+    let pays = |(gain, plain): &(f64, f64)| *gain >= MIN_GAIN * *plain;
+    (sizes.rows[1] >= MIN_ROWS && pays(&one) && pays(&all)).then_some(one.0)
+}
+
+fn product(rows: i64, columns: i64, terms: i64, rates: &Rates) -> f64 {
+    let vectors = (columns + rates.lanes - 1) / rates.lanes;
+    rows as f64 * vectors as f64 * terms as f64 / SHARE
+}
+
+/// Time to move bytes that a working set of `set` bytes keeps in a cache, or not.
+fn moved(bytes: f64, set: f64, rates: &Rates, cores: f64) -> f64 {
+    if set <= rates.caches[0] {
+        bytes / (rates.cached_bytes[0] * cores)
+    } else if set <= rates.caches[1] {
+        bytes / (rates.cached_bytes[1] * cores)
+    } else {
+        bytes / (rates.memory_bytes * cores.min(SHARED_MEMORY))
+    }
+}
+
+/// The products' time, or that of their weights from memory.
+fn bound(compute: f64, weights: f64, rates: &Rates, cores: f64) -> f64 {
+    (compute / cores).max(weights / (rates.memory_bytes * cores.min(SHARED_MEMORY)))
+}
+
+fn bytes(a: i64, b: i64) -> f64 {
+    4.0 * a as f64 * b as f64
+}
+
+fn plain(s: &Sizes, rates: &Rates, cores: f64) -> f64 {
+    let (rows, columns, terms) = (s.rows[0], s.columns[0], s.terms[0]);
+    bound(product(rows, columns, terms, rates), bytes(columns, terms), rates, cores)
+}
+
+fn seven(s: &Sizes, rates: &Rates, cores: f64) -> f64 {
+    let (rows, columns, terms) = (s.rows[1], s.columns[1], s.terms[1]);
+    let products = bound(7.0 * product(rows, columns, terms, rates), 7.0 * bytes(columns, terms), rates, cores);
+    // Four quarters become seven, and seven become four.
+    let left = 11.0 * bytes(rows, terms);
+    let result = 11.0 * bytes(rows, columns);
+    // The plain product writes its result too, while it computes.
+    let sums = moved(left, left, rates, cores) + moved(result, result, rates, cores);
+    products + sums + 2.0 * rates.kernel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gains(rows: i64, columns: i64, terms: i64) -> bool {
+        let both = |n: i64| [n, (n + 1) / 2];
+        let sizes = Sizes { rows: both(rows), columns: both(columns), terms: both(terms) };
+        gain(&sizes, &Rates::default()).is_some()
+    }
+
+    #[test]
+    fn large_products_gain() {
+        for (rows, columns, terms) in
+            [(128, 3072, 768), (128, 768, 3072), (128, 768, 768), (197, 768, 768), (2048, 2048, 2048)]
+        {
+            assert!(gains(rows, columns, terms), "{rows} {columns} {terms}");
+        }
+    }
+
+    #[test]
+    fn small_products_do_not() {
+        // The sums take as long as what they save; few rows wait for the weights; a half of 25 of 49 rows
+        // computes more than is left.
+        for (rows, columns, terms) in [(128, 64, 64), (16, 3072, 768), (3, 768, 768), (1000, 96, 24)] {
+            assert!(!gains(rows, columns, terms), "{rows} {columns} {terms}");
+        }
+    }
+}

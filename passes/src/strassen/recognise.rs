@@ -1,0 +1,232 @@
+//! Products of a matrix with constant weights, seen in a kernel's index maps.
+
+use super::algorithm::Halves;
+use mlcc_ir::{
+    Name,
+    dtype::DType,
+    expr::Expr,
+    kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
+    scalar::{BinaryOp, Inst},
+    types::{TensorType, row_major_strides},
+};
+
+/// An axis that is cut in two.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cut {
+    pub(super) name: Name,
+    pub(super) extent: i64,
+}
+
+impl Cut {
+    /// Points of a half; the second one's last may be outside.
+    pub(super) fn half(&self) -> i64 {
+        (self.extent + 1) / 2
+    }
+
+    pub(super) fn is_odd(&self) -> bool {
+        self.extent % 2 != 0
+    }
+}
+
+/// A kernel that begins with `result[rows, columns] = Σ terms: x[rows, terms] w[terms, columns]`; what
+/// follows is elementwise over the result. Each group is any number of axes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Product {
+    /// The kernel's tensors.
+    pub(super) x: usize,
+    pub(super) w: usize,
+    pub(super) result: usize,
+    /// The axes, outermost first.
+    pub(super) rows: Vec<Axis>,
+    pub(super) columns: Vec<Axis>,
+    pub(super) terms: Vec<Axis>,
+    /// Those that are cut.
+    pub(super) row: Cut,
+    pub(super) column: Cut,
+    pub(super) term: Cut,
+}
+
+impl Product {
+    /// Sees the product in a kernel.
+    pub(super) fn of(kernel: &Kernel) -> Option<Product> {
+        let (first, rest) = kernel.computes.split_first()?;
+        if first.combine != Some(Combine::Add)
+            || !first.axes.iter().all(|a| a.extent.as_const().is_some_and(|e| e > 0))
+        {
+            return None;
+        }
+        let [a, b] = factors(first)?;
+        let plain = |t: usize, role: Role| {
+            kernel.tensors[t].ty.dtype == DType::F32
+                && (kernel.tensors[t].role == role || role == Role::Output)
+        };
+        if !plain(a.tensor, Role::Input)
+            || !plain(b.tensor, Role::Input)
+            || a.tensor == b.tensor
+            || !plain(first.target, Role::Output)
+            || kernel.tensors.iter().any(|t| t.role == Role::InOut)
+        {
+            return None;
+        }
+        // The weights are the operand that has the results' contiguous axis.
+        let contiguous = contiguous(kernel)?;
+        let (x, w) = match (a.uses(&contiguous), b.uses(&contiguous)) {
+            (true, false) => (b, a),
+            (false, true) => (a, b),
+            _ => return None,
+        };
+        if w.outside || first.reads().filter(|(t, _)| *t == w.tensor).count() != 1 {
+            return None;
+        }
+        let [mut rows, mut columns, mut terms] = [const { Vec::new() }; 3];
+        for axis in &first.axes {
+            let reduced = axis.kind == AxisKind::Reduction;
+            match (x.uses(&axis.name), w.uses(&axis.name), reduced) {
+                (true, true, true) => terms.push(axis.clone()),
+                (true, false, false) => rows.push(axis.clone()),
+                (false, true, false) => columns.push(axis.clone()),
+                _ if axis.extent.is(1) && reduced => terms.push(axis.clone()),
+                _ if axis.extent.is(1) => rows.push(axis.clone()),
+                _ => return None,
+            }
+        }
+        let whole = |axis: &Axis| x.is_whole(axis, &kernel.tensors[x.tensor].ty);
+        let found = Product {
+            x: x.tensor,
+            w: w.tensor,
+            result: first.target,
+            row: cut(&rows, &whole)?,
+            column: cut(&columns, &|_| false)?,
+            term: cut(&terms, &whole)?,
+            rows,
+            columns,
+            terms,
+        };
+        found.fits_rest(first, rest, kernel).then_some(found)
+    }
+
+    /// The axes of results: rows, then columns.
+    pub(super) fn results(&self) -> impl Iterator<Item = &Axis> {
+        self.rows.iter().chain(&self.columns)
+    }
+
+    /// Number of points of axes.
+    pub(super) fn count(axes: &[Axis]) -> i64 {
+        axes.iter().fold(1, |n, a| n.saturating_mul(a.extent.as_const().unwrap_or(1)))
+    }
+
+    /// Whether each element of the result is written once, and all that follows is elementwise over it.
+    fn fits_rest(&self, first: &Compute, rest: &[Compute], kernel: &Kernel) -> bool {
+        let axes: Vec<&Axis> = self.results().collect();
+        let once = |index: &[Expr]| {
+            index.len() == axes.len()
+                && axes.iter().all(|a| index.iter().filter(|e| e.as_axis() == Some(&a.name)).count() == 1)
+        };
+        let elementwise = |c: &Compute| {
+            let same = |a: &&Axis| c.axis(&a.name).is_some_and(|b| b == *a);
+            c.combine.is_none()
+                && c.axes.len() == axes.len()
+                && axes.iter().all(same)
+                && c.target != self.result
+                && !c.write.iter().any(Expr::uses_values)
+                && c.reads().all(|(t, index)| t != self.result || index == first.write)
+        };
+        once(&first.write)
+            && rest.iter().all(elementwise)
+            && (rest.is_empty() || kernel.tensors[self.result].role == Role::Temporary)
+    }
+
+    /// Where the weights' elements lie: terms along rows, and columns.
+    pub(super) fn weight_halves(&self, first: &Compute, ty: &TensorType) -> Option<(Halves, Halves)> {
+        let (_, index) = first.reads().find(|(t, _)| *t == self.w)?;
+        let strides = row_major_strides(&ty.dims);
+        let address =
+            index.iter().zip(strides).fold(Expr::from(0), |sum, (e, stride)| sum + e.clone() * stride);
+        let mut rest = address.clone();
+        for axis in self.terms.iter().chain(&self.columns) {
+            rest = rest.split_axis(&axis.name)?.1;
+        }
+        let base = usize::try_from(rest.as_const()?).ok()?;
+        let terms = halves(&self.terms, &self.term, base, &address)?;
+        let columns = halves(&self.columns, &self.column, 0, &address)?;
+        Some((terms, columns))
+    }
+}
+
+/// The axis along which the last result lies contiguous.
+fn contiguous(kernel: &Kernel) -> Option<Name> {
+    let last = kernel.computes.last()?;
+    last.write.last()?.as_axis().cloned()
+}
+
+/// The axis to cut: where least is outside, then the longest. An odd one must be `whole`.
+fn cut(axes: &[Axis], whole: &dyn Fn(&Axis) -> bool) -> Option<Cut> {
+    let known = axes.iter().filter_map(|a| {
+        let cut = Cut { name: a.name.clone(), extent: a.extent.as_const()? };
+        (cut.extent > 1 && (!cut.is_odd() || whole(a))).then_some(cut)
+    });
+    known.min_by(|a, b| {
+        let outside = |c: &Cut| if c.is_odd() { c.extent } else { i64::MAX };
+        outside(b).cmp(&outside(a)).then(b.extent.cmp(&a.extent))
+    })
+}
+
+/// Offsets of the points of two halves of axes.
+fn halves(axes: &[Axis], cut: &Cut, base: usize, address: &Expr) -> Option<Halves> {
+    let mut offsets = [vec![Some(base)], vec![Some(base)]];
+    for axis in axes {
+        let stride = usize::try_from(address.split_axis(&axis.name)?.0.as_const()?).ok()?;
+        let extent = axis.extent.as_const()?;
+        for (second, offsets) in offsets.iter_mut().enumerate() {
+            let (first, count) =
+                if axis.name == cut.name { (second as i64 * cut.half(), cut.half()) } else { (0, extent) };
+            let points: Vec<Option<usize>> =
+                (first..first + count).map(|i| (i < extent).then_some(i as usize * stride)).collect();
+            let outer = std::mem::take(offsets);
+            *offsets = outer
+                .iter()
+                .flat_map(|o| points.iter().map(move |p| Some(o.as_ref()? + p.as_ref()?)))
+                .collect();
+        }
+    }
+    Some(Halves { offsets })
+}
+
+/// A factor of the product.
+struct Factor<'a> {
+    tensor: usize,
+    index: &'a [Expr],
+    /// Whether it may be read out of bounds, as 0.
+    outside: bool,
+}
+
+impl Factor<'_> {
+    fn uses(&self, axis: &str) -> bool {
+        self.index.iter().any(|e| e.uses_axis(axis))
+    }
+
+    /// Whether the axis is a dimension of the tensor from end to end, so that what is behind it is out of
+    /// bounds.
+    fn is_whole(&self, axis: &Axis, ty: &TensorType) -> bool {
+        let mut used = self.index.iter().zip(&ty.dims).filter(|(e, _)| e.uses_axis(&axis.name));
+        match (used.next(), used.next()) {
+            (Some((e, dim)), None) => e.as_axis() == Some(&axis.name) && *dim == axis.extent,
+            _ => false,
+        }
+    }
+}
+
+/// The two reads whose product is summed.
+fn factors(product: &Compute) -> Option<[Factor<'_>; 2]> {
+    let body = &product.body;
+    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
+        Inst::Read { tensor, index, outside } if outside.is_none_or(|c| c.bits == 0) => {
+            Some(Factor { tensor: *tensor, index, outside: outside.is_some() })
+        }
+        _ => None,
+    };
+    match body.insts.get(body.result as usize)?.0 {
+        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some([read(a)?, read(b)?]),
+        _ => None,
+    }
+}

@@ -1,0 +1,200 @@
+//! Computes products with constant weights by Strassen's algorithm where that takes less time.
+//!
+//! ```text
+//! kernel { acc[m, n] = sum k: x[m, k] * w[k, n]
+//!          y[m, n] = gelu(acc[m, n] + bias[n]) }
+//!   =>
+//! kernel { s[e, m.o, k] = sums of the quarters x[2 m.o + i, k + K/2 j] }
+//! kernel { p[e, m.o, n] = sum k: s[e, m.o, k] * u[e, k, n] }
+//! kernel { acc[m, n] = sums of p[e, m/2, n]
+//!          y[m, n] = gelu(acc[m, n] + bias[n]), for both halves of n }
+//! ```
+//!
+//! `u` are the sums of the weights' quarters, a constant. Rows and terms may be odd in number: what is outside
+//! is 0. Products of one matrix with several weights (attention's projections) share the first kernel. Weights
+//! grow to 7/4 of their size, which [`super::budget`] limits. Sizes must be static. Products are rounded
+//! otherwise: sums of quarters cancel, so that errors are two to three times the plain product's.
+
+use super::{
+    algorithm,
+    budget::{self, Candidate},
+    computes::Parts,
+    cost::{self, Rates, Sizes},
+    recognise::Product,
+};
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{
+    Name,
+    kernel::{Kernel, Role},
+    program::{Program, Step, Storage, TensorId},
+    tensor::Tensor,
+    types::TensorType,
+};
+use std::sync::Arc;
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "strassen-products",
+    summary: "compute products with weights by Strassen's algorithm where that takes less time",
+    run: Run::Tensor(|program, config| Ok(run(program, &config.strassen))),
+};
+
+/// What the choice of products depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The machine.
+    pub rates: Rates,
+    /// How many times their bytes all constants may have.
+    pub max_weight_growth: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { rates: Rates::default(), max_weight_growth: 1.25 }
+    }
+}
+
+/// Runs the pass; returns the number of products changed.
+pub fn run(program: &mut Program, settings: &Settings) -> usize {
+    run_with(program, settings.max_weight_growth, &|sizes| cost::gain(sizes, &settings.rates))
+}
+
+/// Runs the pass with another estimate of the gain.
+pub fn run_with(program: &mut Program, max_growth: f64, gain: &dyn Fn(&Sizes) -> Option<f64>) -> usize {
+    let found: Vec<(usize, Candidate)> = (0..program.steps.len())
+        .filter_map(|at| Some((at, candidate(program, &program.steps[at], gain)?)))
+        .collect();
+    let candidates: Vec<Candidate> = found.iter().map(|f| f.1).collect();
+    let taken = budget::choose(&candidates, constant_bytes(program), max_growth);
+    let mut chosen = found.iter().zip(taken).filter(|(_, taken)| *taken).map(|(f, _)| f.0).peekable();
+    let mut shared = Transformed::default();
+    let mut changed = 0;
+    let mut steps = Vec::with_capacity(program.steps.len());
+    for (at, step) in std::mem::take(&mut program.steps).into_iter().enumerate() {
+        let wanted = chosen.next_if_eq(&at).is_some();
+        match wanted.then(|| rewrite(program, &step, &mut shared)).flatten() {
+            Some(stages) => {
+                changed += 1;
+                steps.extend(stages);
+            }
+            None => {
+                shared.forget(&step);
+                steps.push(step);
+            }
+        }
+    }
+    program.steps = steps;
+    changed
+}
+
+/// A step's product with the program's tensors that are its operands.
+fn product_of<'a>(program: &Program, step: &'a Step) -> Option<(&'a Kernel, Product, [TensorId; 2])> {
+    let Step::Kernel { kernel, operands } = step else { return None };
+    let product = Product::of(kernel)?;
+    let bound = |t: usize| kernel.operands().zip(operands).find(|(k, _)| *k == t).map(|(_, id)| *id);
+    let (x, w) = (bound(product.x)?, bound(product.w)?);
+    let constant = |id: TensorId| matches!(program.tensors[id].storage, Storage::Constant(_));
+    (constant(w) && !constant(x)).then_some((kernel, product, [x, w]))
+}
+
+fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64>) -> Option<Candidate> {
+    let (kernel, product, [_, w]) = product_of(program, step)?;
+    let part = |axes, cut: &super::recognise::Cut| {
+        let count = Product::count(axes);
+        [count, count / cut.extent * cut.half()]
+    };
+    let sizes = Sizes {
+        rows: part(&product.rows, &product.row),
+        columns: part(&product.columns, &product.column),
+        terms: part(&product.terms, &product.term),
+    };
+    let gain = gain(&sizes)?;
+    product.weight_halves(&kernel.computes[0], &program.tensors[w].ty)?;
+    let transformed = (4 * algorithm::PRODUCTS as i64).checked_mul(sizes.columns[1])?.checked_mul(sizes.terms[1])?;
+    // Weights that nothing else reads go.
+    let stays = uses(program, w) > 1 || Parts { kernel, product: &product }.stays(product.w);
+    Some(Candidate { gain, growth: transformed - if stays { 0 } else { bytes_of(program, w) } })
+}
+
+/// Steps, views and outputs that have the tensor.
+fn uses(program: &Program, id: TensorId) -> usize {
+    fn in_step(step: &Step, id: TensorId) -> usize {
+        let block = |steps: &[Step]| steps.iter().map(|s| in_step(s, id)).sum::<usize>();
+        match step {
+            Step::Kernel { operands, .. } => usize::from(operands.contains(&id)),
+            Step::Copy { source, .. } => usize::from(*source == id),
+            Step::Call { inputs, .. } => usize::from(inputs.contains(&id)),
+            Step::If { then, otherwise, .. } => block(then) + block(otherwise),
+            Step::Loop { body, .. } => block(body),
+        }
+    }
+    let views = program.tensors.iter().filter(|t| matches!(t.storage, Storage::View { source, .. } if source == id));
+    let outputs = program.outputs.iter().filter(|(_, output)| *output == id);
+    program.steps.iter().map(|s| in_step(s, id)).sum::<usize>() + views.count() + outputs.count()
+}
+
+fn bytes_of(program: &Program, id: TensorId) -> i64 {
+    match &program.tensors[id].storage {
+        Storage::Constant(t) => t.data.len() as i64,
+        _ => 0,
+    }
+}
+
+/// Bytes of all constants that something reads.
+fn constant_bytes(program: &Program) -> i64 {
+    (0..program.tensors.len())
+        .filter(|&id| bytes_of(program, id) > 0 && uses(program, id) > 0)
+        .fold(0, |sum: i64, id| sum.saturating_add(bytes_of(program, id)))
+}
+
+/// Matrices whose quarters have been summed already.
+#[derive(Default)]
+struct Transformed(Vec<(TensorId, Arc<Kernel>, TensorId)>);
+
+impl Transformed {
+    fn of(&self, x: TensorId, kernel: &Kernel) -> Option<TensorId> {
+        let same = |k: &Kernel| k.tensors == kernel.tensors && k.computes == kernel.computes;
+        self.0.iter().find(|(id, k, _)| *id == x && same(k)).map(|found| found.2)
+    }
+
+    /// Drops what a step may change.
+    fn forget(&mut self, step: &Step) {
+        let plain = |k: &Kernel| k.tensors.iter().all(|t| t.role != Role::InOut);
+        if !matches!(step, Step::Kernel { kernel, .. } if plain(kernel)) {
+            self.0.clear();
+        }
+    }
+}
+
+/// The steps instead of a product's.
+fn rewrite(program: &mut Program, step: &Step, shared: &mut Transformed) -> Option<Vec<Step>> {
+    let (kernel, product, [x, w]) = product_of(program, step)?;
+    let Step::Kernel { operands, .. } = step else { return None };
+    let Storage::Constant(weights) = &program.tensors[w].storage else { return None };
+    let (terms, columns) = product.weight_halves(&kernel.computes[0], &program.tensors[w].ty)?;
+    let parts = Parts { kernel, product: &product };
+    let transformed = algorithm::transform_weights(weights, &terms, &columns)?;
+    let weights_type = parts.weights_type();
+    let transformed = Tensor { dims: weights_type.static_dims()?, ..transformed };
+    let name = program.tensors[w].name.clone();
+    let mut add = |part: &str, ty: TensorType, storage: Storage| {
+        let name: Name = format!("{name}.{part}").into();
+        program.add_tensor(name, ty, storage)
+    };
+    let u = add("strassen", weights_type, Storage::Constant(transformed));
+    let p = add("products", parts.products_type(), Storage::Intermediate);
+    let mut steps = Vec::new();
+    let transform = parts.transform();
+    let s = shared.of(x, &transform).unwrap_or_else(|| {
+        let s = add("quarters", parts.left_type(), Storage::Intermediate);
+        let kernel = Arc::new(transform);
+        shared.0.push((x, kernel.clone(), s));
+        steps.push(Step::Kernel { kernel, operands: vec![x, s] });
+        s
+    });
+    steps.push(Step::Kernel { kernel: Arc::new(parts.products()), operands: vec![s, u, p] });
+    let others = kernel.operands().zip(operands).filter(|(t, _)| parts.stays(*t)).map(|(_, id)| *id);
+    let operands = [p].into_iter().chain(others).collect();
+    steps.push(Step::Kernel { kernel: Arc::new(parts.combination()), operands });
+    Some(steps)
+}
