@@ -103,8 +103,7 @@ pub(crate) fn linear(buffer: &Buffer, index: &[Expr]) -> Expr {
 pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
     all_separate(buffer, axis, accesses) || {
         let parts = parts(accesses);
-        parts.len() > 1
-            && parts.iter().all(|p| p.iter().all(|a| !a.write) || all_separate(buffer, axis, p))
+        parts.len() > 1 && parts.iter().all(|p| p.iter().all(|a| !a.write) || all_separate(buffer, axis, p))
     }
 }
 

@@ -102,9 +102,7 @@ mod tests {
         let sign = |terms: &[Term], value: usize| -> i32 {
             terms.iter().filter(|t| t.1 == value).map(|t| if t.0 { -1 } else { 1 }).sum()
         };
-        (0..PRODUCTS)
-            .map(|e| sign(RESULT[result], e) * sign(LEFT[e], left) * sign(RIGHT[e], right))
-            .sum()
+        (0..PRODUCTS).map(|e| sign(RESULT[result], e) * sign(LEFT[e], left) * sign(RIGHT[e], right)).sum()
     }
 
     #[test]
@@ -132,6 +130,8 @@ mod tests {
         // The fourth: B22 - B12 + B11 - B21, in the last row with nothing below.
         let last = f64::from(values[2 * 6 + 1]) - f64::from(values[2 * 6 + 4]);
         assert!((one.to_f64()[3 * 9 + 2 * 3 + 1] - last).abs() < 1e-7);
-        assert!(transform_weights(&Tensor::from_f32(&[5, 5], &turned[..25]), &rows(6), &columns(1)).is_none());
+        assert!(
+            transform_weights(&Tensor::from_f32(&[5, 5], &turned[..25]), &rows(6), &columns(1)).is_none()
+        );
     }
 }

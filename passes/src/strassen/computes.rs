@@ -43,7 +43,11 @@ fn extents(axes: &[Axis]) -> impl Iterator<Item = Expr> {
 /// Axes with the cut one halved, as parallel ones.
 fn halved(axes: &[Axis], cut: &Cut, name: &str) -> Vec<Axis> {
     let of = |a: &Axis| {
-        if a.name == cut.name { parallel(name, cut.half()) } else { Axis { kind: AxisKind::Parallel, ..a.clone() } }
+        if a.name == cut.name {
+            parallel(name, cut.half())
+        } else {
+            Axis { kind: AxisKind::Parallel, ..a.clone() }
+        }
     };
     axes.iter().map(of).collect()
 }
@@ -117,7 +121,11 @@ impl Parts<'_> {
         let tensors = vec![
             tensor("x", self.kernel.tensors[x].ty.clone(), Role::Input),
             tensor("sums", self.left_type(), Role::Output),
-            tensor("quarters", TensorType::new(DType::F32, extents(&quarters).collect::<Vec<_>>()), Role::Temporary),
+            tensor(
+                "quarters",
+                TensorType::new(DType::F32, extents(&quarters).collect::<Vec<_>>()),
+                Role::Temporary,
+            ),
         ];
         let mut body = Body::default();
         body.push(self.quarter_of_x(), DType::F32);
@@ -146,8 +154,10 @@ impl Parts<'_> {
         let (index, outside) = read.unwrap_or_default();
         let of_row = Expr::axis(&self.pairs()) * Expr::from(2) + Expr::axis(ROW);
         let of_term = Expr::axis(&term.name) + Expr::axis(TERM) * Expr::from(term.half());
-        let index =
-            index.iter().map(|e| e.replace_axis(&row.name, &of_row).replace_axis(&term.name, &of_term)).collect();
+        let index = index
+            .iter()
+            .map(|e| e.replace_axis(&row.name, &of_row).replace_axis(&term.name, &of_term))
+            .collect();
         let checked = row.is_odd() || term.is_odd();
         let outside = outside.or_else(|| checked.then(|| Constant::float(DType::F32, 0.0)));
         Inst::Read { tensor: 0, index, outside }
@@ -221,9 +231,11 @@ impl Parts<'_> {
                 body.read(0, index, DType::F32)
             });
             let of_row = Expr::axis(&self.pairs()) * Expr::from(2) + Expr::from((quarter / 2) as i64);
-            let write = self.product.rows.iter().map(|a| {
-                if a.name == row.name { of_row.clone() } else { Expr::axis(&a.name) }
-            });
+            let write = self
+                .product
+                .rows
+                .iter()
+                .map(|a| if a.name == row.name { of_row.clone() } else { Expr::axis(&a.name) });
             let write = write.chain(point(&columns)).collect();
             computes.push(compute(&format!("quarter{quarter}"), &shared, halves + quarter % 2, write, body));
         }

@@ -110,7 +110,8 @@ fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64
     };
     let gain = gain(&sizes)?;
     product.weight_halves(&kernel.computes[0], &program.tensors[w].ty)?;
-    let transformed = (4 * algorithm::PRODUCTS as i64).checked_mul(sizes.columns[1])?.checked_mul(sizes.terms[1])?;
+    let transformed =
+        (4 * algorithm::PRODUCTS as i64).checked_mul(sizes.columns[1])?.checked_mul(sizes.terms[1])?;
     // Weights that nothing else reads go.
     let stays = uses(program, w) > 1 || Parts { kernel, product: &product }.stays(product.w);
     Some(Candidate { gain, growth: transformed - if stays { 0 } else { bytes_of(program, w) } })
@@ -128,7 +129,8 @@ fn uses(program: &Program, id: TensorId) -> usize {
             Step::Loop { body, .. } => block(body),
         }
     }
-    let views = program.tensors.iter().filter(|t| matches!(t.storage, Storage::View { source, .. } if source == id));
+    let views =
+        program.tensors.iter().filter(|t| matches!(t.storage, Storage::View { source, .. } if source == id));
     let outputs = program.outputs.iter().filter(|(_, output)| *output == id);
     program.steps.iter().map(|s| in_step(s, id)).sum::<usize>() + views.count() + outputs.count()
 }

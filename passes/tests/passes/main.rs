@@ -17,4 +17,5 @@ mod program;
 mod rewrite;
 mod simplify_scalars;
 mod split_reductions;
+mod strassen_products;
 mod winograd_convolution;

@@ -9,8 +9,10 @@ mod contractions;
 mod kernels;
 mod loops;
 mod made;
+mod rewritten;
 #[path = "../../../llvm/tests/all/run.rs"]
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;
+mod strassen;
 mod transforms;
 mod windows;

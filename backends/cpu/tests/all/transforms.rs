@@ -3,15 +3,14 @@
 use crate::{
     check::{check, check_on},
     kernels::{Build, binary, kernel, read, read_or, unary},
+    rewritten::after,
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
     kernel::{Combine, Kernel, Role},
     nest::{LoopNest, Space},
-    program::{Program, Step, Storage},
+    program::Program,
     scalar::{BinaryOp, UnaryOp},
-    tensor::Tensor,
-    types::TensorType,
 };
 use mlcc_passes::winograd::{algorithm::Algorithm, winograd_convolution::run_with};
 use std::sync::Arc;
@@ -56,31 +55,7 @@ fn conv(s: &Sizes) -> Kernel {
 
 /// The kernels that a convolution becomes, each with its constants.
 fn kernels(s: &Sizes, pass: fn(&mut Program) -> usize) -> Vec<(Arc<Kernel>, Vec<usize>)> {
-    let kernel = conv(s);
-    let mut program = Program::default();
-    let mut operands = Vec::new();
-    for t in kernel.operands() {
-        let ty: &TensorType = &kernel.tensors[t].ty;
-        let storage = if &*kernel.tensors[t].name == "w" {
-            let dims = ty.static_dims().unwrap();
-            let values: Vec<f32> = (0..dims.iter().product::<i64>()).map(|i| (i as f32).sin()).collect();
-            Storage::Constant(Tensor::from_f32(&dims, &values))
-        } else {
-            Storage::Intermediate
-        };
-        operands.push(program.add_tensor(kernel.tensors[t].name.clone(), ty.clone(), storage));
-    }
-    program.steps.push(Step::Kernel { kernel: Arc::new(kernel), operands });
-    assert_eq!(pass(&mut program), 1);
-    let of = |step: &Step| match step {
-        Step::Kernel { kernel, operands } => {
-            let constant = |id: &usize| matches!(program.tensors[*id].storage, Storage::Constant(_));
-            let constants = kernel.operands().zip(operands).filter(|(_, id)| constant(id)).map(|(t, _)| t);
-            Some((kernel.clone(), constants.collect()))
-        }
-        _ => None,
-    };
-    program.steps.iter().filter_map(of).collect()
+    after(conv(s), &["w"], pass)
 }
 
 fn f2(program: &mut Program) -> usize {
