@@ -361,7 +361,7 @@ impl Assembler<'_> {
             });
         }
         let sizes = nest.symbols.iter().map(|s| self.expr(&Expr::symbol(s))).collect::<Result<_>>()?;
-        let (flops, bytes) = estimate(kernel);
+        let (flops, bytes) = (kernel.operations(), kernel.traffic());
         Ok(Launch {
             kernel: which as u32,
             buffers,
@@ -419,20 +419,6 @@ fn push(instructions: &mut Vec<Instruction>, instruction: Instruction) {
 fn nodes_of(kernel: &Kernel) -> String {
     let nodes: Vec<&str> = kernel.nodes.iter().map(|n| &**n).collect();
     nodes.join(", ")
-}
-
-/// Arithmetic and memory traffic of a kernel: every instruction of a body counts as one operation at
-/// each point, every operand is moved once.
-fn estimate(kernel: &Kernel) -> (Expr, Expr) {
-    let mut flops = Expr::from(0);
-    for compute in &kernel.computes {
-        let work = |inst: &Inst| !matches!(inst, Inst::Const(_) | Inst::Index(_) | Inst::Read { .. });
-        let operations = compute.body.insts.iter().filter(|(i, _)| work(i)).count() as i64;
-        let combine = i64::from(compute.combine.is_some());
-        flops = flops + compute.points() * Expr::from(operations + combine);
-    }
-    let bytes = kernel.operands().fold(Expr::from(0), |n, t| n + kernel.tensors[t].ty.bytes());
-    (flops, bytes)
 }
 
 /// The least and the greatest value of an index over a compute's points; `None` if it is not affine in the

@@ -154,7 +154,10 @@ impl Observer for Recorder {
     }
 
     fn after_rewrites(&mut self, report: &Report) {
-        self.rewrites = Some(report.clone());
+        // Operators are recognised before others are rewritten: a report each.
+        let all = self.rewrites.get_or_insert_default();
+        all.blocks.extend_from_slice(&report.blocks);
+        all.dropped.extend_from_slice(&report.dropped);
     }
 
     fn after_phase(&mut self, phase: Phase, time: Duration) {

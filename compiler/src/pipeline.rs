@@ -19,7 +19,10 @@ use mlcc_ir::{
 use mlcc_onnx::{ImportOptions, Imported};
 use mlcc_passes::{
     contract, convert,
-    graph::{eliminate_common, rewrite},
+    graph::{
+        eliminate_common,
+        rewrite::{self, recognise},
+    },
     plan::{self, ArenaPlan},
     registry::{Config, Level, PASSES, PassSpec, Run},
     strassen::strassen_products,
@@ -212,12 +215,18 @@ pub fn run_graph(
     let start = Instant::now();
     for pass in enabled(options, Level::Graph) {
         let Run::Graph(run) = pass.run else { continue };
-        let changes = if pass.name == rewrite::SPEC.name {
-            let report = guarded(pass.name, || rewrite::run(graph, &options.rewrites))?;
-            observer.after_rewrites(&report);
-            report.changes()
-        } else {
-            guarded(pass.name, || run(graph))?
+        let rules: Option<fn(&mut Graph, &rewrite::Settings) -> _> = match pass.name {
+            name if name == rewrite::SPEC.name => Some(rewrite::run),
+            name if name == recognise::SPEC.name => Some(recognise::run),
+            _ => None,
+        };
+        let changes = match rules {
+            Some(rules) => {
+                let report = guarded(pass.name, || rules(graph, &options.rewrites))?;
+                observer.after_rewrites(&report);
+                report.changes()
+            }
+            None => guarded(pass.name, || run(graph))?,
         };
         tracing::debug!(pass = pass.name, changes, "graph pass");
         contract::check_graph(graph, pass.name)?;

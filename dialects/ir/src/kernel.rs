@@ -160,6 +160,23 @@ impl Kernel {
         self.with_role(Role::Input).chain((0..self.tensors.len()).filter(outputs))
     }
 
+    /// Operations of arithmetic: every instruction of a body counts as one at each point, constants, indices and
+    /// reads do not.
+    #[must_use]
+    pub fn operations(&self) -> Expr {
+        let work = |inst: &Inst| !matches!(inst, Inst::Const(_) | Inst::Index(_) | Inst::Read { .. });
+        self.computes.iter().fold(Expr::from(0), |sum, compute| {
+            let operations = compute.body.insts.iter().filter(|(i, _)| work(i)).count();
+            sum + compute.points() * Expr::from((operations + usize::from(compute.combine.is_some())) as i64)
+        })
+    }
+
+    /// Bytes to and from memory, if every operand is moved once.
+    #[must_use]
+    pub fn traffic(&self) -> Expr {
+        self.operands().fold(Expr::from(0), |sum, t| sum + self.tensors[t].ty.bytes())
+    }
+
     /// Names of the symbols on which the kernel depends, sorted.
     #[must_use]
     pub fn symbols(&self) -> Vec<Name> {

@@ -16,13 +16,17 @@ mod facts;
 mod functions;
 pub mod gates;
 pub mod generate;
+mod history;
 mod import;
 mod instantiate;
 mod matching;
 mod merge;
+mod numbers;
 mod optimise;
+mod origins;
 mod price;
 mod properties;
+pub mod recognise;
 mod report;
 mod rule;
 mod saturate;
@@ -55,22 +59,46 @@ pub const SPEC: PassSpec = PassSpec {
     run: Run::Graph(|graph| Ok(run(graph, &Settings::default())?.changes())),
 };
 
-/// The rules that are searched with.
-pub const RULES: &str = include_str!("rewrite/algebra.rules");
+/// The rule files: the algebra, and what recognises operators that are spelled out.
+const RULES: [&str; 2] = [include_str!("rewrite/algebra.rules"), include_str!("rewrite/recognition.rules")];
 /// The properties of operators that rules are derived from.
 pub const AXIOMS: &str = include_str!("rewrite/axioms.rules");
 
-type Parsed = LazyLock<std::result::Result<Vec<Rule>, String>>;
+type Parsed<T> = LazyLock<std::result::Result<T, String>>;
 
-static PARSED_RULES: Parsed = LazyLock::new(|| rule::parse(RULES).map_err(|d| d.to_string()));
-static PARSED_AXIOMS: Parsed = LazyLock::new(|| rule::parse(AXIOMS).map_err(|d| d.to_string()));
+/// All rules, and where those that recognise operators begin.
+static PARSED_RULES: Parsed<(Vec<Rule>, usize)> = LazyLock::new(|| {
+    let [algebra, recognition] = RULES.map(|text| rule::parse(text).map_err(|d| d.to_string()));
+    let (mut rules, recognition) = (algebra?, recognition?);
+    let first = rules.len();
+    for rule in recognition {
+        if rules.iter().any(|r| r.name == rule.name) {
+            return Err(format!("there are two rules '{}'", rule.name));
+        }
+        rules.push(rule);
+    }
+    Ok((rules, first))
+});
+static PARSED_AXIOMS: Parsed<Vec<Rule>> = LazyLock::new(|| rule::parse(AXIOMS).map_err(|d| d.to_string()));
 
-/// Every rule that is searched with, in the order of the file.
+fn damaged(message: &str) -> mlcc_ir::diagnostic::Diagnostic {
+    mlcc_ir::diagnostic::Diagnostic::internal(message)
+}
+
+/// Every rule that is searched with, in the order of the files.
 ///
 /// # Errors
-/// If the file is not well formed: a bug that a test would have found.
+/// If a file is not well formed: a bug that a test would have found.
 pub fn rules() -> Result<&'static [Rule]> {
-    PARSED_RULES.as_deref().map_err(|message| mlcc_ir::diagnostic::Diagnostic::internal(message.clone()))
+    PARSED_RULES.as_ref().map(|(rules, _)| &rules[..]).map_err(|m| damaged(m))
+}
+
+/// The rules that recognise operators, which are applied under every setting.
+///
+/// # Errors
+/// As [`rules`].
+pub fn recognisers() -> Result<&'static [Rule]> {
+    PARSED_RULES.as_ref().map(|(rules, first)| &rules[*first..]).map_err(|m| damaged(m))
 }
 
 /// The properties of operators that rules are derived from, in the order of their file; those of a family of
@@ -79,7 +107,7 @@ pub fn rules() -> Result<&'static [Rule]> {
 /// # Errors
 /// If the file is not well formed: a bug that a test would have found.
 pub fn axioms() -> Result<&'static [Rule]> {
-    PARSED_AXIOMS.as_deref().map_err(|message| mlcc_ir::diagnostic::Diagnostic::internal(message.clone()))
+    PARSED_AXIOMS.as_deref().map_err(|m| damaged(m))
 }
 
 /// Whether a rule, or both directions of an equation, can be left out by that name.
@@ -119,6 +147,12 @@ impl Settings {
     pub fn allows(&self, name: &str) -> bool {
         self.mode == Mode::All && !self.disabled.iter().any(|d| d == name)
     }
+
+    /// Whether a rule, or the equation that it is a direction of, is left out by name.
+    fn leaves_out(&self, rule: &Rule) -> bool {
+        let is = |name: &String| **name == *rule.name || rule.name.strip_suffix("-reversed") == Some(name);
+        self.disabled.iter().any(is)
+    }
 }
 
 /// Rewrites a graph.
@@ -130,12 +164,20 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
         return Ok(Report::default());
     }
     let rules: Vec<&Rule> = rules()?.iter().filter(|r| allowed(r, settings)).collect();
+    rewrite_blocks(graph, &|graph, block| optimise::optimise(graph, block, &rules, settings))
+}
+
+/// Rewrites a graph block by block, equal blocks once.
+fn rewrite_blocks(
+    graph: &mut Graph,
+    rewrite: &dyn Fn(&Graph, &block::Block) -> Option<optimise::Rewritten>,
+) -> Result<Report> {
     let blocks = block::blocks(graph);
     let mut report = Report::default();
     let mut results: BTreeMap<&str, Option<optimise::Rewritten>> = BTreeMap::new();
     for block in &blocks {
         if !results.contains_key(&*block.key) {
-            let rewritten = optimise::optimise(graph, block, &rules, settings);
+            let rewritten = rewrite(graph, block);
             results.insert(&block.key, rewritten.and_then(|r| checked(r, &mut report)));
         }
     }
@@ -189,7 +231,5 @@ fn checked(mut rewritten: optimise::Rewritten, report: &mut Report) -> Option<op
 }
 
 fn allowed(rule: &Rule, settings: &Settings) -> bool {
-    let disabled =
-        settings.disabled.iter().any(|d| **d == *rule.name || rule.name.strip_suffix("-reversed") == Some(d));
-    !disabled && (settings.mode == Mode::All || rule.class == Exactness::Exact)
+    !settings.leaves_out(rule) && (settings.mode == Mode::All || rule.class == Exactness::Exact)
 }

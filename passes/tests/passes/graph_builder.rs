@@ -3,7 +3,7 @@
 use mlcc_ir::{
     attributes::Attrs,
     dtype::DType,
-    graph::{Def, Graph, Location, Node, ValueId},
+    graph::{Def, Graph, Location, Node, Value, ValueId},
     ops::{Operand, infer},
     tensor::Tensor,
     types::TensorType,
@@ -19,8 +19,13 @@ impl GraphBuilder {
     }
 
     pub(crate) fn input(&mut self, name: &str, dims: &[i64]) -> ValueId {
+        self.input_of(name, DType::F32, dims)
+    }
+
+    /// An input of any type.
+    pub(crate) fn input_of(&mut self, name: &str, dtype: DType, dims: &[i64]) -> ValueId {
         let number = self.graph.inputs.len();
-        let id = self.graph.add_value(name, TensorType::of(DType::F32, dims), Def::Input(number));
+        let id = self.graph.add_value(name, TensorType::of(dtype, dims), Def::Input(number));
         self.graph.inputs.push(id);
         id
     }
@@ -41,19 +46,29 @@ impl GraphBuilder {
 
     /// An operator with attributes.
     pub(crate) fn op_with(&mut self, op: &str, operands: &[ValueId], attrs: Attrs) -> ValueId {
-        let views: Vec<_> = operands.iter().map(|o| Some(Operand::of(&self.graph, *o))).collect();
+        let operands: Vec<Option<ValueId>> = operands.iter().copied().map(Some).collect();
+        self.op_optional(op, &operands, attrs)
+    }
+
+    /// An operator of which operands may be absent.
+    pub(crate) fn op_optional(&mut self, op: &str, operands: &[Option<ValueId>], attrs: Attrs) -> ValueId {
+        let views: Vec<_> = operands.iter().map(|o| o.map(|id| Operand::of(&self.graph, id))).collect();
         let inferred = infer(op, &attrs, &views).expect("the test's operator is well formed").remove(0);
         let name = format!("{op}{}", self.graph.values.len());
         let result = self.graph.add_value(name.clone(), inferred.ty, Def::Node);
         self.graph.nodes.push(Node {
             op: op.into(),
             attrs,
-            operands: operands.iter().copied().map(Some).collect(),
+            operands: operands.to_vec(),
             results: vec![result],
             regions: Vec::new(),
             location: Location { node: name.into(), op_type: op.into() },
         });
         result
+    }
+
+    pub(crate) fn value(&self, id: ValueId) -> &Value {
+        self.graph.value(id)
     }
 
     pub(crate) fn finish(mut self, outputs: &[ValueId]) -> Graph {

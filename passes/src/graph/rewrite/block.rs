@@ -34,7 +34,7 @@ pub(super) struct Block {
 /// The blocks of a graph in order. Nodes that no rule can look into are in none.
 #[must_use]
 pub(super) fn blocks(graph: &Graph) -> Vec<Block> {
-    let alive = alive_after(graph);
+    let alive = Alive::of(graph);
     let mut blocks = Vec::new();
     let mut start = 0;
     while start < graph.nodes.len() {
@@ -51,17 +51,22 @@ pub(super) fn blocks(graph: &Graph) -> Vec<Block> {
     blocks
 }
 
-/// Where the block that starts at `start` ends, `run` at the latest: behind the first node with one value alive
-/// once it is large enough, or else the one with the fewest.
-fn cut(alive: &[usize], start: usize, run: usize) -> usize {
+/// Where the block that starts at `start` ends, `run` at the latest: once it is large enough, behind the first node
+/// with one value of its own alive, or else the fewest, which a later product needs or something behind one; if there
+/// is none, whatever they are needed for. What was alive before the block (a mask that every layer reads) does not
+/// count, so that equal layers are cut alike.
+fn cut(alive: &Alive, start: usize, run: usize) -> usize {
     if run - start <= MIN_NODES {
         return run;
     }
     let last = run.min(start + MAX_NODES);
     let candidates = start + MIN_NODES - 1..last;
-    let first_single = candidates.clone().find(|&n| alive[n] <= 1);
-    let fewest = || candidates.min_by_key(|&n| (alive[n], n));
-    let end = first_single.or_else(fewest).map_or(run, |n| n + 1);
+    let older: Vec<usize> = alive.ends_of_values_before(start);
+    let own = |n: usize| alive.count[n] - older.iter().filter(|end| **end > n).count();
+    let fewest = candidates.clone().map(own).min().unwrap_or(0).max(1);
+    let mut thin = candidates.filter(|&n| own(n) <= fewest);
+    let first = thin.clone().next();
+    let end = thin.find(|&n| alive.reaches_product(n)).or(first).map_or(run, |n| n + 1);
     if run - end < MIN_NODES / 2 && run - start <= MAX_NODES { run } else { end }
 }
 
@@ -70,33 +75,61 @@ fn is_opaque(node: &Node) -> bool {
     node.results.len() != 1 || !node.regions.is_empty() || node.op.starts_with("random")
 }
 
-/// How many computed values are still needed behind each node.
-fn alive_after(graph: &Graph) -> Vec<usize> {
-    let mut last = vec![0; graph.values.len()];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        node.operands.iter().flatten().for_each(|o| last[o.0 as usize] = at);
-        for value in node.regions.iter().flat_map(|r| &r.values) {
-            if let Def::Captured(outer) = value.def {
-                last[outer.0 as usize] = at;
+/// What is alive behind each node.
+struct Alive {
+    /// How many computed values are still needed.
+    count: Vec<usize>,
+    /// The node from which on the first of them is needed no more.
+    until: Vec<usize>,
+    /// How many nodes up to this one are products of matrices.
+    products: Vec<usize>,
+    /// For each value that is needed at all, the node that computes it and the last that needs it.
+    spans: Vec<(usize, usize)>,
+}
+
+impl Alive {
+    fn of(graph: &Graph) -> Alive {
+        let mut last = vec![0; graph.values.len()];
+        for (at, node) in graph.nodes.iter().enumerate() {
+            node.operands.iter().flatten().for_each(|o| last[o.0 as usize] = at);
+            for value in node.regions.iter().flat_map(|r| &r.values) {
+                if let Def::Captured(outer) = value.def {
+                    last[outer.0 as usize] = at;
+                }
             }
         }
-    }
-    graph.outputs.iter().for_each(|(_, o)| last[o.0 as usize] = graph.nodes.len());
-    let mut change = vec![0isize; graph.nodes.len() + 1];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        for result in node.results.iter().filter(|r| last[r.0 as usize] > at) {
-            change[at] += 1;
-            change[last[result.0 as usize]] -= 1;
+        graph.outputs.iter().for_each(|(_, o)| last[o.0 as usize] = graph.nodes.len());
+        let mut alive =
+            Alive { count: Vec::new(), until: Vec::new(), products: Vec::new(), spans: Vec::new() };
+        // How many values are needed last at a node.
+        let mut ends: BTreeMap<usize, usize> = BTreeMap::new();
+        let (mut count, mut products) = (0, 0);
+        for (at, node) in graph.nodes.iter().enumerate() {
+            count -= ends.remove(&at).unwrap_or(0);
+            for last in node.results.iter().map(|r| last[r.0 as usize]).filter(|l| *l > at) {
+                *ends.entry(last).or_default() += 1;
+                count += 1;
+                alive.spans.push((at, last));
+            }
+            products += usize::from(matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum"));
+            alive.count.push(count);
+            alive.until.push(ends.first_key_value().map_or(graph.nodes.len(), |(end, _)| *end));
+            alive.products.push(products);
         }
+        alive
     }
-    let mut alive = 0;
-    change[..graph.nodes.len()]
-        .iter()
-        .map(|c| {
-            alive += c;
-            usize::try_from(alive).unwrap_or(0)
-        })
-        .collect()
+
+    /// The last nodes that need what is alive when this node starts.
+    fn ends_of_values_before(&self, node: usize) -> Vec<usize> {
+        let before = self.spans.iter().take_while(|(birth, _)| *birth < node);
+        before.map(|(_, end)| *end).filter(|end| *end >= node).collect()
+    }
+
+    /// Whether a product lies between a node and the last that needs what is alive behind it, for each such value: the
+    /// parts of an operator that is spelled out read each other without one.
+    fn reaches_product(&self, node: usize) -> bool {
+        self.products.get(self.until[node]).is_none_or(|before| *before > self.products[node])
+    }
 }
 
 fn block(graph: &Graph, nodes: Range<usize>) -> Block {

@@ -6,7 +6,7 @@
 
 use super::{
     block::Block,
-    facts::Leaf,
+    facts::{Leaf, uniform},
     shrink::{SMALL, Shrink, Sizes},
     template::{Source, Template},
 };
@@ -36,11 +36,22 @@ const TOLERANCE: f64 = 2e-5;
 /// Multiply-adds that an execution may take.
 const BUDGET: f64 = 5e7;
 
+/// Numbers of the block that may be sizes: a sum divided by the number of its terms is a mean at that size only.
+fn counts(before: &Template, block: &Block) -> Vec<i64> {
+    let operands = before.nodes.iter().flat_map(|n| n.operands.iter().flatten());
+    let numbers = operands.filter_map(|operand| match operand {
+        Source::Constant(tensor) => uniform(tensor),
+        Source::Leaf(at) => block.facts[*at].uniform,
+        Source::Node(_) => None,
+    });
+    numbers.flat_map(|n| [n as i64, (1.0 / n).round() as i64]).collect()
+}
+
 /// Compares a block's two forms.
 pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
     let leaves = block.facts.iter().map(|l| &l.ty);
     let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
-    let sizes = Sizes::of(leaves.chain(nodes));
+    let sizes = Sizes::of(leaves.chain(nodes), &counts(before, block));
     let pair = |shrink: &Shrink| build(before, &block.facts, shrink).zip(build(after, &block.facts, shrink));
     let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
     let price = |shrink: &Shrink| {
@@ -55,7 +66,7 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdi
 
 fn small(dim: &Expr, shrink: &Shrink) -> Expr {
     match dim.as_const() {
-        Some(d) => Expr::from(shrink.get(&d).copied().unwrap_or(d)),
+        Some(d) => Expr::from(shrink.get(&d).copied().or_else(|| multiple(d, shrink)).unwrap_or(d)),
         // Symbols of a model are small sizes too, different ones.
         None => dim.substitute(&|atom| match atom {
             Atom::Symbol(name) => {
@@ -65,6 +76,12 @@ fn small(dim: &Expr, shrink: &Shrink) -> Expr {
             _ => None,
         }),
     }
+}
+
+/// The third of several parts starts at twice their size, which is no size itself.
+fn multiple(place: i64, shrink: &Shrink) -> Option<i64> {
+    const PARTS: std::ops::RangeInclusive<i64> = 2..=8;
+    PARTS.filter(|k| place % k == 0).find_map(|k| shrink.get(&(place / k)).map(|size| size * k))
 }
 
 /// Attributes with sizes replaced, where they name sizes.

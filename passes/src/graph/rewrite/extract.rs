@@ -4,7 +4,11 @@
 //! cost set holds every class that its chosen term needs, and a term's cost is that of the union of its operands'
 //! sets. Choices improve until none does, in the order of ids.
 
-use super::{cost, facts::Classes, term::Term};
+use super::{
+    cost,
+    facts::{Classes, Facts},
+    term::Term,
+};
 use egg::Id;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +35,25 @@ pub(super) struct Extraction {
     pub(super) best: Choice,
 }
 
-/// The cheapest terms found for these outputs; `None` if a class has no finite one. `allowed` leaves terms out.
+/// What a term of a class with these facts costs, its operands not counted.
+pub(super) type Price<'a> = dyn Fn(&Term, &Facts) -> f64 + 'a;
+
+/// The terms found for these outputs that take the least time; `None` if a class has no finite one. `allowed` leaves
+/// terms out.
 pub(super) fn extract(
     classes: &Classes,
     outputs: &[Id],
+    allowed: &dyn Fn(&Term) -> bool,
+) -> Option<Extraction> {
+    let seconds = |term: &Term, facts: &Facts| cost::of_term(classes, term, &facts.ty, facts.weight);
+    cheapest(classes, outputs, &seconds, allowed)
+}
+
+/// The same by another price.
+pub(super) fn cheapest(
+    classes: &Classes,
+    outputs: &[Id],
+    price: &Price<'_>,
     allowed: &dyn Fn(&Term) -> bool,
 ) -> Option<Extraction> {
     let mut ids: Vec<Id> = classes.classes().map(|c| c.id).collect();
@@ -65,7 +84,7 @@ pub(super) fn extract(
                         needs.iter_mut().zip(&b.needs).for_each(|(n, w)| *n |= w);
                     }
                 }
-                let own = cost::of_term(classes, term, &class.data.ty, class.data.weight);
+                let own = price(term, &class.data);
                 let total = own + others(&needs, at, &best);
                 let better = best[at].as_ref().is_none_or(|b| total < b.total - 1e-15);
                 if better {

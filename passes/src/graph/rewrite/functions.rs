@@ -3,6 +3,7 @@
 use super::{
     expression::{Function, Value},
     facts::{Classes, Facts},
+    numbers::is_number,
 };
 use mlcc_ir::{expr::Expr, ops};
 
@@ -215,6 +216,35 @@ pub static FUNCTIONS: &[Function] = &[
         arguments: "x",
         summary: "the one number that all elements of x are",
         run: |c, a| Some(Value::Float(facts(c, &a[0])?.uniform?)),
+    },
+    Function {
+        name: "is",
+        arguments: "x i",
+        summary: "whether all elements of x are the number i",
+        run: |c, a| {
+            let wanted = int(&a[1])? as f64;
+            Some(Value::Bool(facts(c, &a[0])?.uniform == Some(wanted)))
+        },
+    },
+    Function {
+        name: "is-inverse",
+        arguments: "x i",
+        summary: "whether all elements of x are 1 / i, as exactly as their type can say",
+        run: |c, a| {
+            let (facts, count) = (facts(c, &a[0])?, int(&a[1])?);
+            Some(Value::Bool(count > 0 && is_number(facts.uniform?, 1.0 / count as f64, facts.ty.dtype)))
+        },
+    },
+    Function {
+        name: "last-axes",
+        arguments: "axes n",
+        summary: "whether a list of axes is that of the last ones of n, in ascending order",
+        run: |_, a| {
+            let (axes, n) = (list(&a[0])?, int(&a[1])?);
+            let first = n - axes.len() as i64;
+            let last = !axes.is_empty() && axes.iter().zip(first..).all(|(a, i)| a.is(i));
+            Some(Value::Bool(last))
+        },
     },
     Function {
         name: "index",

@@ -24,11 +24,12 @@ use super::{
     extract::Choice,
     facts::Classes,
     instantiate,
-    matching::Match,
+    matching::{self, Match},
+    origins::Origins,
     rule::{Exactness, Pattern, Rule},
     saturate::{BuiltIn, Limits, saturate},
     shrink::Shrink,
-    template::{self, Origins},
+    template,
 };
 use egg::Id;
 use mlcc_ir::{
@@ -89,6 +90,13 @@ fn instance(rule: &Rule, random: &mut Random) -> Result<bool, String> {
     if !rule.guard.iter().all(|g| g.holds(&classes, &bindings)) {
         return Ok(false);
     }
+    classes.rebuild();
+    if matching::search(&classes, rule, usize::MAX).iter().all(|(found, _)| *found != root) {
+        return Err(format!(
+            "rule '{}' ({}): its left side does not match what it describes",
+            rule.name, rule.text
+        ));
+    }
     let matched = Match { bindings, ..Match::default() };
     let Some(new) = instantiate::replacement(&mut classes, &rule.right, &matched, root, "") else {
         return Ok(false);
@@ -145,8 +153,12 @@ pub fn check_graphs(rules: &[Rule], count: usize) -> Result<Summary, String> {
             continue;
         }
         let mut after = graph.clone();
-        let report =
-            super::run(&mut after, &super::Settings::default()).map_err(|e| format!("seed {seed}: {e}"))?;
+        let settings = super::Settings::default();
+        let mut report = super::recognise::run(&mut after, &settings)
+            .map_err(|e| format!("seed {seed}: recognising: {e}"))?;
+        let rewritten = super::run(&mut after, &settings).map_err(|e| format!("seed {seed}: {e}"))?;
+        report.blocks.extend(rewritten.blocks);
+        report.dropped.extend(rewritten.dropped);
         let applied: Vec<String> =
             report.blocks.iter().flat_map(|b| b.applied.iter().map(|a| a.rule.to_string())).collect();
         let failed = |what: String| format!("seed {seed}, rules {}: {what}", applied.join(", "));

@@ -23,6 +23,8 @@ pub(super) struct Imported {
     pub(super) outputs: Vec<Id>,
     /// Class of each node's result.
     pub(super) nodes: Vec<Id>,
+    /// Classes of each node's operands that are present, in order.
+    pub(super) operands: Vec<Vec<Id>>,
     /// The block's own terms.
     pub(super) terms: Vec<Term>,
 }
@@ -37,6 +39,7 @@ pub(super) fn import(graph: &Graph, block: &Block) -> Option<Imported> {
         ids.insert(*leaf, id);
     }
     let mut nodes = Vec::with_capacity(block.nodes.len());
+    let mut all_operands = Vec::with_capacity(block.nodes.len());
     for node in &graph.nodes[block.nodes.clone()] {
         let mut operands = Vec::with_capacity(node.operands.len());
         for operand in &node.operands {
@@ -57,11 +60,12 @@ pub(super) fn import(graph: &Graph, block: &Block) -> Option<Imported> {
         }
         ids.insert(result, id);
         nodes.push(id);
+        all_operands.push(operands.into_iter().flatten().collect());
     }
     classes.rebuild();
     let outputs = block.outputs.iter().map(|o| ids.get(o).copied()).collect::<Option<_>>()?;
     let terms = std::mem::take(&mut classes.analysis.born);
-    Some(Imported { classes, outputs, nodes, terms })
+    Some(Imported { classes, outputs, nodes, operands: all_operands, terms })
 }
 
 fn add_node(classes: &mut Classes, node: &Node, operands: &[Option<Id>]) -> Option<Id> {

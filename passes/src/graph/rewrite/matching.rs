@@ -4,6 +4,7 @@ use super::{
     attributes,
     expression::{Expression, Value},
     facts::Classes,
+    numbers::is_number,
     rule::{Binding, Bindings, Pattern, Rule},
     term::Term,
 };
@@ -60,7 +61,8 @@ fn match_class(classes: &Classes, pattern: &Pattern, id: Id, states: Vec<Match>,
             states.into_iter().filter_map(bind).collect()
         }
         Pattern::Number(value) => {
-            let equal = classes[id].data.uniform == Some(*value);
+            let data = &classes[id].data;
+            let equal = data.uniform.is_some_and(|u| is_number(u, *value, data.ty.dtype));
             if equal { states } else { Vec::new() }
         }
         Pattern::Absent | Pattern::Each { .. } => Vec::new(),
@@ -168,31 +170,8 @@ fn match_attrs(
 ) -> Option<Match> {
     for (name, expression) in wanted {
         let value = Value::of(term.head.attrs.get(name)?)?;
-        match expression {
-            Expression::Variable(variable) if state.bindings.get(variable).is_none() => {
-                state.bindings.set(variable, Binding::Value(value));
-            }
-            Expression::Call(function, items) if function.name == "list" => {
-                let Value::List(elements) = value else { return None };
-                if elements.len() != items.len() {
-                    return None;
-                }
-                for (item, element) in items.iter().zip(elements) {
-                    let element = Value::Int(element);
-                    match item {
-                        Expression::Variable(name) if state.bindings.get(name).is_none() => {
-                            state.bindings.set(name, Binding::Value(element));
-                        }
-                        item if item.evaluate(classes, &state.bindings)? == element => {}
-                        _ => return None,
-                    }
-                }
-            }
-            expression => {
-                if expression.evaluate(classes, &state.bindings)? != value {
-                    return None;
-                }
-            }
+        if !unify(classes, expression, &value, &mut state.bindings) {
+            return None;
         }
     }
     let given = |name: &str| wanted.iter().any(|(n, _)| &**n == name);
@@ -216,4 +195,22 @@ fn match_attrs(
         found.is_none() || found == attributes::default(&term.head.op, name, rank).as_ref()
     };
     declared.iter().all(|a| given(a.name) || default(a.name)).then_some(state)
+}
+
+/// Whether an attribute has the value that a pattern says; variables that stand alone or in a list are bound by it.
+fn unify(classes: &Classes, expression: &Expression, value: &Value, bindings: &mut Bindings) -> bool {
+    match (expression, value) {
+        (Expression::Variable(variable), value) if bindings.get(variable).is_none() => {
+            bindings.set(variable, Binding::Value(value.clone()));
+            true
+        }
+        (Expression::Call(function, items), Value::List(values)) if function.name == "list" => {
+            items.len() == values.len()
+                && items
+                    .iter()
+                    .zip(values)
+                    .all(|(item, value)| unify(classes, item, &Value::Int(value.clone()), bindings))
+        }
+        (expression, value) => expression.evaluate(classes, bindings).as_ref() == Some(value),
+    }
 }

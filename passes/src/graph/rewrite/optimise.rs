@@ -5,11 +5,14 @@ use super::{
     block::Block,
     check, exact, extract,
     facts::Classes,
-    import, merge, price,
-    report::{Applied, BlockReport},
+    history::History,
+    import, merge,
+    origins::Origins,
+    price,
+    report::BlockReport,
     rule::Rule,
-    saturate::{self, BuiltIn, Firing},
-    template::{self, Origins, Template},
+    saturate::{self, BuiltIn},
+    template::{self, Template},
     term::Term,
 };
 use egg::Id;
@@ -59,9 +62,8 @@ pub(super) fn optimise(
         block,
         classes,
         outputs: &imported.outputs,
-        births: births(classes, &firings, &imported.terms),
-        firings: &firings,
-        origins: origins(graph, block, classes, &imported.nodes),
+        history: History::of(&imported, firings),
+        origins: Origins::of(graph, block, &imported),
         original: &original,
     };
     let (best, saved) = search.best()?;
@@ -70,26 +72,15 @@ pub(super) fn optimise(
     if !after.is_finite() || !simpler && after > before * (1.0 - GAIN) {
         return None;
     }
-    let applied = search.applied(&best, &saved, graph);
+    let mut applied = search
+        .history
+        .applied(&best.extraction.choice, |id| search.origins.location(graph, block, classes.find(id)));
+    for entry in &mut applied {
+        entry.saved = saved.get(&entry.rule).map(|price| price - best.price).filter(|s| s.is_finite());
+    }
     let verdict = check::check(&original, &best.template, block);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
     Some(Rewritten { template: best.template, verdict, report })
-}
-
-/// Where new operators of a block come from.
-fn origins(graph: &Graph, block: &Block, classes: &Classes, nodes: &[Id]) -> Origins {
-    let mut origins = Origins::default();
-    for (at, id) in nodes.iter().enumerate() {
-        origins.values.entry(classes.find(*id)).or_insert(at);
-        let node = &graph.nodes[block.nodes.start + at];
-        if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") {
-            let term = classes[*id].nodes.iter().find(|t| t.head.op == node.op);
-            if let Some(first) = term.and_then(|t| t.operands.first()) {
-                origins.operators.entry((node.op.clone(), classes.find(*first))).or_insert(at);
-            }
-        }
-    }
-    origins
 }
 
 /// A saturated block from which terms are chosen.
@@ -97,9 +88,7 @@ struct Search<'a> {
     block: &'a Block,
     classes: &'a Classes,
     outputs: &'a [Id],
-    firings: &'a [Firing],
-    /// Which firing made each term that the block did not have.
-    births: BTreeMap<Term, usize>,
+    history: History<'a>,
     origins: Origins,
     original: &'a Template,
 }
@@ -144,11 +133,12 @@ impl Search<'_> {
 
     /// The greedy choice without some rules.
     fn greedy(&self, banned: &BTreeSet<Name>) -> Option<Attempt> {
-        self.attempt(extract::extract(self.classes, self.outputs, &|term| self.is_allowed(term, banned))?)
+        let allowed = |term: &Term| self.is_allowed(term, banned);
+        self.attempt(extract::extract(self.classes, self.outputs, &allowed)?)
     }
 
     fn is_allowed(&self, term: &Term, banned: &BTreeSet<Name>) -> bool {
-        self.births.get(term).is_none_or(|f| !banned.contains(&self.firings[*f].rule))
+        self.history.rule_of(term).is_none_or(|rule| !banned.contains(rule))
     }
 
     fn attempt(&self, extraction: extract::Extraction) -> Option<Attempt> {
@@ -160,44 +150,7 @@ impl Search<'_> {
     }
 
     fn rules_of(&self, choice: &extract::Choice) -> BTreeSet<Name> {
-        self.used(choice).iter().map(|f| self.firings[*f].rule.clone()).collect()
-    }
-
-    /// The rules that a result needs, with where they were applied and what the block would cost more without them.
-    fn applied(&self, best: &Attempt, without: &BTreeMap<Name, f64>, graph: &Graph) -> Vec<Applied> {
-        let mut applied: Vec<Applied> = Vec::new();
-        for firing in self.used(&best.extraction.choice) {
-            let Firing { rule, root, .. } = &self.firings[firing];
-            let node = self.origins.values.get(&self.classes.find(*root)).copied().unwrap_or(0);
-            let place = graph.nodes[self.block.nodes.start + node].location.clone();
-            match applied.iter_mut().find(|a| a.rule == *rule) {
-                Some(entry) if entry.places.contains(&place) => {}
-                Some(entry) => entry.places.push(place),
-                None => {
-                    let saved = without.get(rule).map(|price| price - best.price).filter(|s| s.is_finite());
-                    applied.push(Applied { rule: rule.clone(), places: vec![place], saved });
-                }
-            }
-        }
-        applied
-    }
-
-    /// The firings that a choice depends on, in order: those that made its terms, and those that made what these
-    /// matched.
-    fn used(&self, choice: &extract::Choice) -> BTreeSet<usize> {
-        use egg::Language;
-        let born = |term: &Term| {
-            let canonical = term.clone().map_children(|id| self.classes.find(id));
-            self.births.get(&canonical).copied()
-        };
-        let mut used = BTreeSet::new();
-        let mut pending: Vec<usize> = choice.values().filter_map(born).collect();
-        while let Some(at) = pending.pop() {
-            if used.insert(at) {
-                pending.extend(self.firings[at].matched.iter().filter_map(born));
-            }
-        }
-        used
+        self.history.used(choice).map(|f| f.rule.clone()).collect()
     }
 }
 
@@ -205,19 +158,4 @@ impl Search<'_> {
 fn folds_in_bounds(before: &Template, after: &Template, block: &Block) -> bool {
     after.folding() - before.folding() <= MAX_FOLDING
         && after.weight_bytes(block) <= before.weight_bytes(block) * MAX_GROWTH.0 + MAX_GROWTH.1
-}
-
-/// Which firing made each term that the block did not have.
-fn births(classes: &Classes, firings: &[Firing], own: &[Term]) -> BTreeMap<Term, usize> {
-    use egg::Language;
-    let mut births = BTreeMap::new();
-    for (at, firing) in firings.iter().enumerate() {
-        for term in &firing.made {
-            births.entry(term.clone().map_children(|id| classes.find(id))).or_insert(at);
-        }
-    }
-    for term in own {
-        births.remove(&term.clone().map_children(|id| classes.find(id)));
-    }
-    births
 }

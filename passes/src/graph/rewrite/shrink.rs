@@ -26,12 +26,13 @@ pub(super) type Shrink = BTreeMap<i64, i64>;
 pub(super) struct Sizes(Vec<i64>);
 
 impl Sizes {
-    /// All sizes of these types.
-    pub(super) fn of<'a>(types: impl Iterator<Item = &'a TensorType>) -> Sizes {
+    /// All sizes of these types but those to be kept.
+    pub(super) fn of<'a>(types: impl Iterator<Item = &'a TensorType>, kept: &[i64]) -> Sizes {
         let mut sizes = BTreeSet::new();
         for ty in types {
             sizes.extend(ty.dims.iter().filter_map(Expr::as_const).filter(|&d| d > KEPT));
         }
+        sizes.retain(|size| !kept.contains(size));
         Sizes(sizes.into_iter().collect())
     }
 

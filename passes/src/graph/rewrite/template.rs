@@ -5,6 +5,7 @@ use super::{
     cost,
     extract::Choice,
     facts::Classes,
+    origins::Origins,
     term::{Term, special},
 };
 use egg::Id;
@@ -29,6 +30,15 @@ pub(super) enum Source {
     Node(usize),
 }
 
+impl Source {
+    fn node(&self) -> Option<usize> {
+        match self {
+            Source::Node(at) => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 /// An operator of a template.
 #[derive(Clone, Debug)]
 pub(super) struct TemplateNode {
@@ -51,16 +61,6 @@ pub(super) struct Template {
     pub(super) outputs: Vec<Source>,
 }
 
-/// Which nodes of a block new operators come from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Origins {
-    /// The node whose value a class is.
-    pub(super) values: BTreeMap<Id, usize>,
-    /// The first node with that operator and that first operand: a product that took in what surrounded it is still
-    /// that product.
-    pub(super) operators: BTreeMap<(Name, Id), usize>,
-}
-
 /// The chosen terms as operators.
 pub(super) fn template(
     classes: &Classes,
@@ -70,6 +70,7 @@ pub(super) fn template(
 ) -> Option<Template> {
     let mut made = Made {
         classes,
+        origins,
         template: Template { nodes: Vec::new(), outputs: Vec::new() },
         sources: BTreeMap::new(),
     };
@@ -90,7 +91,8 @@ pub(super) fn template(
             .collect();
         if missing.is_empty() {
             let product = || Some((term.head.op.clone(), classes.find(*term.operands.first()?)));
-            let origin = product().and_then(|key| origins.operators.get(&key).copied()).unwrap_or(origin);
+            let similar = || product().and_then(|key| origins.operators.get(&key).copied());
+            let origin = if origins.products.contains(&id) { origin } else { similar().unwrap_or(origin) };
             let source = made.emit(choice, id, term, origin)?;
             if let (Source::Node(at), Some(own)) = (&source, origins.values.get(&id)) {
                 made.template.nodes[*at].value = Some(*own);
@@ -108,6 +110,7 @@ pub(super) fn template(
 
 struct Made<'a> {
     classes: &'a Classes,
+    origins: &'a Origins,
     template: Template,
     sources: BTreeMap<Id, Source>,
 }
@@ -129,7 +132,7 @@ impl Made<'_> {
                 Attr::Tensor(tensor) => Some(Source::Constant(tensor.clone())),
                 _ => None,
             },
-            special::SUM | special::PRODUCT => self.chain(choice, term, origin),
+            special::SUM | special::PRODUCT => self.chain(choice, id, term, origin),
             op => {
                 let places = term.head.places(&term.operands);
                 let parts: Vec<Option<Part>> = places
@@ -172,11 +175,16 @@ impl Made<'_> {
 
     /// A sum or product as operators of two operands: what is computed when the model is compiled first, so that
     /// it becomes one constant, and small operands before large ones. Negated operands are subtracted.
-    fn chain(&mut self, choice: &Choice, term: &Term, origin: usize) -> Option<Source> {
+    fn chain(&mut self, choice: &Choice, id: Id, term: &Term, origin: usize) -> Option<Source> {
         let is_sum = &*term.head.op == special::SUM;
         let mut parts: Vec<(Part, bool)> = Vec::new();
-        for operand in &term.operands {
-            let id = self.classes.find(*operand);
+        let mut operands: Vec<Id> = term.operands.iter().map(|o| self.classes.find(*o)).collect();
+        // What the model itself adds or multiplies stays in its order.
+        if let Some(own) = self.origins.operands.get(&id) {
+            let place = |id: &Id| own.iter().position(|o| o == id).unwrap_or(own.len());
+            operands.sort_by_key(place);
+        }
+        for id in operands {
             let chosen = choice.get(&id)?;
             let negated = is_sum && &*chosen.head.op == "neg" && !self.classes[id].data.weight;
             let part = if negated { self.part(chosen.operands[0])? } else { self.part(id)? };
@@ -269,6 +277,45 @@ impl Template {
             }
         }
         read.values().sum()
+    }
+
+    /// The same nodes in the order of those of the block that they come from, as far as operands allow.
+    pub(super) fn in_order(self) -> Template {
+        let mut waits: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
+            let read: BTreeSet<usize> = node.operands.iter().flatten().filter_map(Source::node).collect();
+            waits.push(read.len());
+            read.into_iter().for_each(|n| readers[n].push(at));
+        }
+        let key = |at: usize| (self.nodes[at].origin, at);
+        let mut ready: BTreeSet<(usize, usize)> =
+            (0..self.nodes.len()).filter(|&n| waits[n] == 0).map(key).collect();
+        let mut order = Vec::with_capacity(self.nodes.len());
+        while let Some((_, at)) = ready.pop_first() {
+            order.push(at);
+            for &reader in &readers[at] {
+                waits[reader] -= 1;
+                if waits[reader] == 0 {
+                    ready.insert(key(reader));
+                }
+            }
+        }
+        let mut places = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(to, from)| places[*from] = to);
+        let moved = |source: &Source| match source {
+            Source::Node(n) => Source::Node(places[*n]),
+            other => other.clone(),
+        };
+        let node = |from: &usize| {
+            let node = &self.nodes[*from];
+            let operands = node.operands.iter().map(|o| o.as_ref().map(moved)).collect();
+            TemplateNode { operands, ..node.clone() }
+        };
+        Template {
+            nodes: order.iter().map(node).collect(),
+            outputs: self.outputs.iter().map(moved).collect(),
+        }
     }
 
     /// Drops nodes that no output needs.

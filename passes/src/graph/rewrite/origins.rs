@@ -1,0 +1,51 @@
+//! Which nodes of a block the operators that take its place come from: their names, places and order.
+
+use super::{block::Block, import::Imported};
+use egg::Id;
+use mlcc_ir::{
+    Name,
+    graph::{Graph, Location},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which nodes of a block new operators come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origins {
+    /// The node whose value a class is.
+    pub(super) values: BTreeMap<Id, usize>,
+    /// The operands of that node, in its order.
+    pub(super) operands: BTreeMap<Id, Vec<Id>>,
+    /// Values that the block's own products compute.
+    pub(super) products: BTreeSet<Id>,
+    /// The first node with that operator and that first operand: a product that took in what surrounded it is still
+    /// that product.
+    pub(super) operators: BTreeMap<(Name, Id), usize>,
+}
+
+impl Origins {
+    pub(super) fn of(graph: &Graph, block: &Block, imported: &Imported) -> Origins {
+        let classes = &imported.classes;
+        let mut origins = Origins::default();
+        for (at, id) in imported.nodes.iter().enumerate() {
+            let own = classes.find(*id);
+            origins.values.entry(own).or_insert(at);
+            let operands = imported.operands[at].iter().map(|o| classes.find(*o)).collect();
+            origins.operands.entry(own).or_insert(operands);
+            let node = &graph.nodes[block.nodes.start + at];
+            if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") {
+                origins.products.insert(own);
+                let term = classes[own].nodes.iter().find(|t| t.head.op == node.op);
+                if let Some(first) = term.and_then(|t| t.operands.first()) {
+                    origins.operators.entry((node.op.clone(), classes.find(*first))).or_insert(at);
+                }
+            }
+        }
+        origins
+    }
+
+    /// Which node of the model a class comes from.
+    pub(super) fn location(&self, graph: &Graph, block: &Block, class: Id) -> Location {
+        let node = self.values.get(&class).copied().unwrap_or(0);
+        graph.nodes[block.nodes.start + node].location.clone()
+    }
+}

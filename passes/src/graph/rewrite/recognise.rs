@@ -1,0 +1,91 @@
+//! Recognises operators that a model spells out in primitives: norms, softmax, activations.
+//!
+//! ```text
+//! mean = reduce_mean(x), d = x - mean, v = reduce_mean(d * d),           =>   y = layer_norm(x, g, b)
+//! y = d / sqrt(v + 1e-5) * g + b
+//! ```
+//!
+//! The rules of `recognition.rules` are applied to the terms of a block until nothing new is found, and of all graphs
+//! that compute the same the one with the fewest operators is taken. Nothing is measured: an operator that is
+//! recognised is never worse than its parts, so this is done under every setting.
+
+use super::{
+    BlockReport, Report, Settings,
+    block::Block,
+    check,
+    extract::{self, Extraction},
+    facts::Facts,
+    history::History,
+    import,
+    optimise::Rewritten,
+    origins::Origins,
+    price, recognisers, rewrite_blocks,
+    rule::Rule,
+    saturate::{BuiltIn, saturate},
+    template,
+    term::{Term, special},
+};
+use crate::registry::{PassSpec, Run};
+use mlcc_ir::{diagnostic::Result, graph::Graph};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "recognise",
+    summary: "operators that are spelled out in primitives become one",
+    run: Run::Graph(|graph| Ok(run(graph, &Settings::default())?.changes())),
+};
+
+/// Runs the pass; of the settings, only the rules that are left out and the limits matter.
+///
+/// # Errors
+/// If a rule file is damaged.
+pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
+    let rules: Vec<&Rule> = recognisers()?.iter().filter(|r| !settings.leaves_out(r)).collect();
+    rewrite_blocks(graph, &|graph, block| recognise(graph, block, &rules, settings))
+}
+
+/// What a term that the block itself has is preferred by, where another one is no operator less.
+const OWN: f64 = 0.01;
+
+fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings) -> Option<Rewritten> {
+    let original = template::original(graph, block)?;
+    let mut imported = import::import(graph, block)?;
+    let built_in = BuiltIn { flatten: true, merge: false };
+    let firings = saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
+    let classes = &imported.classes;
+    if firings.is_empty() || !classes.analysis.conflicts.is_empty() {
+        return None;
+    }
+    let history = History::of(&imported, firings);
+    let origins = Origins::of(graph, block, &imported);
+    let price = |term: &Term, facts: &Facts| {
+        operators(term, facts) + if history.rule_of(term).is_some() { OWN } else { 0.0 }
+    };
+    let own = |term: &Term| history.rule_of(term).is_none();
+    let before = extract::cheapest(classes, &imported.outputs, &price, &own)?.total;
+    let Extraction { choice, total: after, .. } =
+        extract::cheapest(classes, &imported.outputs, &price, &|_| true)?;
+    // A whole operator at least: preferences add up.
+    if after > before - 0.5 {
+        return None;
+    }
+    let template = template::template(classes, &choice, &imported.outputs, &origins)?.prune().in_order();
+    let applied = history.applied(&choice, |id| origins.location(graph, block, classes.find(id)));
+    let seconds = |template| price::of_template(template, block);
+    let (before, after) = (seconds(&original)?, seconds(&template)?);
+    let verdict = check::check(&original, &template, block);
+    let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
+    Some(Rewritten { template, verdict, report })
+}
+
+/// How many operators a term stands for.
+fn operators(term: &Term, facts: &Facts) -> f64 {
+    if facts.weight {
+        return 0.0;
+    }
+    match &*term.head.op {
+        special::LEAF | special::CONSTANT => 0.0,
+        special::SUM | special::PRODUCT => (term.operands.len() - 1) as f64,
+        _ => 1.0,
+    }
+}

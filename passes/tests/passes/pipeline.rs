@@ -1,0 +1,167 @@
+//! Runs all passes on a graph, as the compiler does, and says what is left.
+
+use mlcc_ir::{
+    dtype::DType,
+    expr::{Atom, Expr},
+    graph::Graph,
+    kernel::{AxisKind, Kernel, Role},
+    program::{Program, Step},
+    scalar::{BinaryOp, Inst},
+    tensor::Tensor,
+};
+use mlcc_passes::{
+    contract,
+    convert::graph_to_tensor,
+    graph::{
+        eliminate_common,
+        rewrite::{self, Mode, Settings, recognise},
+    },
+    registry::{Config, Level, PASSES, PassSpec, Run},
+};
+use std::fmt::Write;
+
+/// The program of a graph after all passes, with the rewrites of that mode.
+pub(crate) fn compile(graph: &Graph, mode: Mode) -> Program {
+    let settings = Settings { mode, ..Settings::default() };
+    let mut graph = graph.clone();
+    // Merging equal operators is where rewriting starts.
+    let left_out = |p: &PassSpec| mode == Mode::Off && p.name == eliminate_common::SPEC.name;
+    for pass in PASSES.iter().filter(|p| p.level() == Level::Graph && !left_out(p)) {
+        let Run::Graph(run) = pass.run else { continue };
+        match pass.name {
+            name if name == rewrite::SPEC.name => {
+                drop(rewrite::run(&mut graph, &settings).expect("rewrites"))
+            }
+            name if name == recognise::SPEC.name => {
+                let report = recognise::run(&mut graph, &settings).expect("recognises");
+                assert!(report.dropped.is_empty(), "{report:?}");
+            }
+            _ => drop(run(&mut graph).expect("the pass runs")),
+        }
+        contract::check_graph(&graph, pass.name).expect("well formed");
+    }
+    contract::check_types(&graph).expect("well typed");
+    let mut program = graph_to_tensor(&graph).expect("the graph converts");
+    for pass in PASSES.iter().filter(|p| p.level() == Level::Tensor) {
+        let Run::Tensor(run) = pass.run else { continue };
+        run(&mut program, &Config::default()).expect("the pass runs");
+        contract::check_program(&program, pass.name).expect("well formed");
+    }
+    program
+}
+
+/// Random inputs for a graph: between -1 and 1, or truths.
+pub(crate) fn inputs(graph: &Graph) -> Vec<Tensor> {
+    let mut state = 11u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let input = |id: &mlcc_ir::graph::ValueId| {
+        let ty = &graph.value(*id).ty;
+        let dims = ty.static_dims().expect("tests have fixed sizes");
+        let count = dims.iter().product::<i64>() as usize;
+        match ty.dtype {
+            // The first of each row is true: a row of which nothing counts is not a number.
+            DType::Bool => {
+                let row = dims.last().copied().unwrap_or(1) as usize;
+                let bits: Vec<u8> = (0..count).map(|i| u8::from(i % row == 0 || next() > 0.0)).collect();
+                Tensor::new(DType::Bool, dims, bits.into()).expect("a tensor")
+            }
+            _ => Tensor::from_f32(&dims, &(0..count).map(|_| next()).collect::<Vec<f32>>()),
+        }
+    };
+    graph.inputs.iter().map(input).collect()
+}
+
+/// Demands that a program computes what a graph does, up to a relative error in norm.
+pub(crate) fn assert_computes(program: &Program, graph: &Graph, tolerance: f64) {
+    let inputs = inputs(graph);
+    let wanted = mlcc_interpreter::graph::run(graph, &inputs).expect("the graph runs");
+    let found = mlcc_interpreter::program::run(program, &inputs).expect("the program runs");
+    assert_eq!(wanted.len(), found.len());
+    for (w, f) in wanted.iter().zip(&found) {
+        assert_eq!(w.dims, f.dims);
+        let (w, f) = (w.to_f64(), f.to_f64());
+        let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let difference: Vec<f64> = w.iter().zip(&f).map(|(w, g)| w - g).collect();
+        let error = norm(&difference) / norm(&w);
+        assert!(error <= tolerance, "relative error {error}");
+    }
+}
+
+/// The kernels in order.
+pub(crate) fn kernels(program: &Program) -> Vec<&Kernel> {
+    program
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Kernel { kernel, .. } => Some(&**kernel),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Operations of arithmetic and bytes moved by a program.
+pub(crate) fn work(program: &Program) -> (i64, i64) {
+    let fixed = |e: Expr| e.as_const().expect("tests have fixed sizes");
+    kernels(program).iter().fold((0, 0), |(o, b), k| (o + fixed(k.operations()), b + fixed(k.traffic())))
+}
+
+/// What each kernel computes, names aside: equal for kernels of which one may take the other's place. Sorted, since
+/// the order of kernels that do not need each other says nothing.
+pub(crate) fn shapes(program: &Program) -> Vec<String> {
+    let mut shapes: Vec<String> = kernels(program).into_iter().map(shape).collect();
+    shapes.sort();
+    shapes
+}
+
+fn shape(kernel: &Kernel) -> String {
+    let mut text = String::new();
+    for compute in &kernel.computes {
+        let rename = |e: &Expr| {
+            let place = |atom: &Atom| match atom {
+                Atom::Axis(name) => {
+                    let at = compute.axes.iter().position(|a| a.name == *name)?;
+                    Some(Expr::axis(&format!("a{at}")))
+                }
+                _ => None,
+            };
+            e.substitute(&place).to_string()
+        };
+        let indices = |list: &[Expr]| list.iter().map(rename).collect::<Vec<_>>().join(", ");
+        for axis in &compute.axes {
+            let kind = if axis.kind == AxisKind::Reduction { "reduced " } else { "" };
+            let _ = write!(text, "{kind}{} ", axis.extent);
+        }
+        let tensor = |t: usize| {
+            let role = if kernel.tensors[t].role == Role::Temporary { "temporary" } else { "operand" };
+            format!("{role} {}", kernel.tensors[t].ty)
+        };
+        let _ =
+            write!(text, "| {} [{}] {:?}", tensor(compute.target), indices(&compute.write), compute.combine);
+        // The value as a tree, operands whose order does not matter sorted.
+        let mut values: Vec<String> = Vec::new();
+        for (inst, dtype) in &compute.body.insts {
+            let of = |v: &u32| values[*v as usize].clone();
+            values.push(match inst {
+                Inst::Read { tensor: t, index, .. } => format!("{} [{}]", tensor(*t), indices(index)),
+                Inst::Index(e) => format!("{} {dtype}", rename(e)),
+                Inst::Const(c) => format!("{:?} {dtype}", c.element()),
+                Inst::Unary(op, a) => format!("{op:?}({})", of(a)),
+                Inst::Binary(op @ (BinaryOp::Add | BinaryOp::Mul), a, b) => {
+                    let mut operands = [of(a), of(b)];
+                    operands.sort();
+                    format!("{op:?}({})", operands.join(", "))
+                }
+                Inst::Binary(op, a, b) => format!("{op:?}({}, {})", of(a), of(b)),
+                Inst::Compare(op, a, b) => format!("{op:?}({}, {})", of(a), of(b)),
+                Inst::Select(c, a, b) => format!("select({}, {}, {})", of(c), of(a), of(b)),
+                Inst::Cast(a) => format!("{dtype}({})", of(a)),
+            });
+        }
+        let _ = write!(text, "; {}", values[compute.body.result as usize]);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,356 @@
+//! `recognise`: operators that are spelled out become the kernels that the single operators are.
+
+use crate::{
+    graph_builder::GraphBuilder,
+    pipeline::{assert_computes, compile, shapes, work},
+    spelling::{Spelling, Way, Writer, activations, attention, norms, softmax, spell_out},
+};
+use mlcc_ir::{
+    attributes::{Attr, Attrs},
+    dtype::DType,
+    graph::{Graph, ValueId},
+    program::Program,
+    tensor::Tensor,
+};
+use mlcc_passes::graph::rewrite::Mode;
+
+/// A graph of operators under construction, with random weights.
+struct Model {
+    w: Writer,
+    seed: u64,
+}
+
+impl Model {
+    fn new() -> Model {
+        Model { w: Writer { graph: GraphBuilder::new() }, seed: 3 }
+    }
+
+    fn weight(&mut self, dims: &[i64]) -> ValueId {
+        let count = dims.iter().product::<i64>() as usize;
+        let values: Vec<f32> = (0..count)
+            .map(|_| {
+                self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((self.seed >> 40) as f32 / (1u64 << 23) as f32 - 1.0) / 3.0
+            })
+            .collect();
+        self.w.graph.tensor(Tensor::from_f32(dims, &values))
+    }
+
+    /// A linear layer with a bias.
+    fn linear(&mut self, x: ValueId, outputs: i64) -> ValueId {
+        let inputs = *self.w.dims(x).last().expect("features");
+        let (weight, bias) = (self.weight(&[inputs, outputs]), self.weight(&[outputs]));
+        let y = self.w.op("matmul", &[x, weight]);
+        self.w.op("add", &[y, bias])
+    }
+
+    fn layer_norm(&mut self, x: ValueId) -> ValueId {
+        let size = *self.w.dims(x).last().expect("features");
+        let (scale, bias) = (self.weight(&[size]), self.weight(&[size]));
+        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(1e-5));
+        self.w.graph.op_with("layer_norm", &[x, scale, bias], attrs)
+    }
+
+    fn rms_norm(&mut self, x: ValueId) -> ValueId {
+        let size = *self.w.dims(x).last().expect("features");
+        let scale = self.weight(&[size]);
+        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(1e-5));
+        self.w.graph.op_with("rms_norm", &[x, scale], attrs)
+    }
+
+    fn activation(&mut self, op: &str, x: ValueId) -> ValueId {
+        let attrs = match op {
+            "swish" => Attrs::new().with("alpha", Attr::Float(1.0)),
+            "tanh_gelu" => Attrs::new().with("approximate", Attr::Str("tanh".into())),
+            _ => Attrs::new(),
+        };
+        self.w.graph.op_with(op.trim_start_matches("tanh_"), &[x], attrs)
+    }
+
+    /// Attention of heads of 8 features with a residual connection; of groups of heads if there are fewer of keys.
+    fn attention(
+        &mut self,
+        x: ValueId,
+        (heads, groups): (i64, i64),
+        mask: ValueId,
+        form: attention::Form,
+    ) -> ValueId {
+        let dims = self.w.dims(x);
+        let mut split = |heads: i64| {
+            let y = self.linear(x, heads * 8);
+            self.w.reshape(y, &[dims[0], dims[1], heads, 8])
+        };
+        let (q, k, v) = (split(heads), split(groups), split(groups));
+        let operands = attention::Operands { q, k, v, mask: Some(mask) };
+        let y = attention::attention(&mut self.w, &operands, form);
+        let y = self.w.reshape(y, &[dims[0], dims[1], heads * 8]);
+        let y = self.linear(y, dims[2]);
+        self.w.op("add", &[x, y])
+    }
+
+    fn finish(self, output: ValueId) -> Graph {
+        self.w.graph.finish(&[output])
+    }
+}
+
+fn along(axis: i64) -> Attrs {
+    Attrs::new().with("axis", Attr::Int(axis))
+}
+
+/// An operator between two linear layers.
+fn between_layers(op: impl Fn(&mut Model, ValueId) -> ValueId) -> Graph {
+    let mut m = Model::new();
+    let x = m.w.graph.input("x", &[2, 7, 13]);
+    let h = m.linear(x, 33);
+    let h = op(&mut m, h);
+    let y = m.linear(h, 5);
+    m.finish(y)
+}
+
+/// Demands that two programs have the same kernels, but for names and order.
+fn assert_same_kernels(found: &Program, wanted: &Program, what: &str) {
+    let (found, mut wanted) = (shapes(found), shapes(wanted));
+    let mut more = Vec::new();
+    for shape in found {
+        match wanted.iter().position(|w| *w == shape) {
+            Some(at) => drop(wanted.remove(at)),
+            None => more.push(shape),
+        }
+    }
+    let (more, missing) = (more.join("\n"), wanted.join("\n"));
+    assert!(more.is_empty() && missing.is_empty(), "{what}: kernels\n{more}\ninstead of\n{missing}");
+}
+
+/// Demands that under every setting each way of writing an operator ends in the kernels of the operator itself.
+fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
+    for mode in [Mode::Off, Mode::Exact, Mode::All] {
+        let single = compile(graph, mode);
+        for (name, way) in ways {
+            let spelled = spell_out(graph, &[(op, *way)]);
+            assert!(spelled.nodes.len() > graph.nodes.len(), "{name} spells nothing out");
+            let program = compile(&spelled, mode);
+            assert_same_kernels(&program, &single, &format!("{op}: {name}, {mode:?}"));
+            assert_computes(&program, &spelled, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn layer_norms() {
+    assert_recognised(&between_layers(Model::layer_norm), "layer_norm", norms::LAYER_NORM);
+}
+
+#[test]
+fn layer_norms_without_scale_and_bias() {
+    let graph = between_layers(|m, x| {
+        let attrs = along(2).with("epsilon", Attr::Float(1e-6));
+        m.w.graph.op_with("layer_norm", &[x], attrs)
+    });
+    assert_recognised(&graph, "layer_norm", norms::LAYER_NORM);
+}
+
+#[test]
+fn rms_norms() {
+    assert_recognised(&between_layers(Model::rms_norm), "rms_norm", norms::RMS_NORM);
+}
+
+#[test]
+fn softmaxes() {
+    let graph = between_layers(|m, x| m.w.graph.op_with("softmax", &[x], along(2)));
+    assert_recognised(&graph, "softmax", softmax::SOFTMAX);
+}
+
+#[test]
+fn logarithms_of_softmax() {
+    let graph = between_layers(|m, x| m.w.graph.op_with("log_softmax", &[x], along(2)));
+    assert_recognised(&graph, "log_softmax", softmax::LOG_SOFTMAX);
+}
+
+#[test]
+fn activations_of_every_kind() {
+    for (op, ways) in [
+        ("gelu", activations::GELU),
+        ("tanh_gelu", activations::TANH_GELU),
+        ("swish", activations::SILU),
+        ("mish", activations::MISH),
+        ("hard_swish", activations::HARD_SWISH),
+    ] {
+        let graph = between_layers(|m, x| m.activation(op, x));
+        assert_recognised(&graph, op.trim_start_matches("tanh_"), ways);
+    }
+}
+
+#[test]
+fn a_part_that_others_read_is_kept() {
+    let mut m = Model::new();
+    let x = m.w.graph.input("x", &[5, 9]);
+    let s = m.w.op("sigmoid", &[x]);
+    let y = m.w.op("mul", &[x, s]);
+    let graph = m.w.graph.finish(&[y, s]);
+    assert_computes(&compile(&graph, Mode::Off), &graph, 1e-6);
+}
+
+#[test]
+fn what_is_not_the_operator_stays() {
+    // Another constant, another axis of the sum, another number of elements.
+    for graph in [
+        between_layers(|m, x| {
+            let e = m.w.with("mul", x, 0.71);
+            let e = m.w.op("erf", &[e]);
+            let e = m.w.with("add", e, 1.0);
+            let y = m.w.op("mul", &[x, e]);
+            m.w.with("mul", y, 0.5)
+        }),
+        between_layers(|m, x| {
+            let e = m.w.op("exp", &[x]);
+            let attrs = Attrs::new().with("axes", Attr::Ints(vec![1, 2])).with("keepdims", Attr::Bool(true));
+            let s = m.w.graph.op_with("reduce_sum", &[e], attrs);
+            m.w.op("div", &[e, s])
+        }),
+        between_layers(|m, x| {
+            let squares = m.w.op("mul", &[x, x]);
+            let v = m.w.reduce("reduce_sum", squares);
+            let v = m.w.with("div", v, 32.0);
+            let v = m.w.with("add", v, 1e-5);
+            let s = m.w.op("sqrt", &[v]);
+            m.w.op("div", &[x, s])
+        }),
+    ] {
+        let mut after = graph.clone();
+        mlcc_passes::graph::rewrite::recognise::run(&mut after, &Default::default()).expect("runs");
+        let composite = |op: &str| matches!(op, "gelu" | "softmax" | "rms_norm");
+        assert!(!after.nodes.iter().any(|n| composite(&n.op)));
+        assert_computes(&compile(&graph, Mode::All), &graph, 1e-5);
+    }
+}
+
+/// How whole models are written: a way for each operator.
+const EXPORTERS: &[(&str, Spelling<'static>)] = &[
+    (
+        "torch",
+        &[
+            ("layer_norm", norms::LAYER_NORM[0].1),
+            ("rms_norm", norms::RMS_NORM[0].1),
+            ("gelu", activations::GELU[0].1),
+            ("swish", activations::SILU[0].1),
+            ("softmax", softmax::SOFTMAX[0].1),
+        ],
+    ),
+    (
+        "keras",
+        &[
+            ("layer_norm", norms::LAYER_NORM[9].1),
+            ("rms_norm", norms::RMS_NORM[1].1),
+            ("gelu", activations::GELU[1].1),
+            ("swish", activations::SILU[2].1),
+            ("softmax", softmax::SOFTMAX[2].1),
+        ],
+    ),
+    (
+        "flax",
+        &[
+            ("layer_norm", norms::LAYER_NORM[10].1),
+            ("rms_norm", norms::RMS_NORM[5].1),
+            ("gelu", activations::GELU[2].1),
+            ("swish", activations::SILU[1].1),
+            ("softmax", softmax::SOFTMAX[1].1),
+        ],
+    ),
+];
+
+/// Demands that whole models end in the same kernels, in whatever way they are written.
+fn assert_models_recognised(graph: &Graph) {
+    for mode in [Mode::Off, Mode::All] {
+        let single = compile(graph, mode);
+        for (name, spelling) in EXPORTERS {
+            let spelled = spell_out(graph, spelling);
+            let program = compile(&spelled, mode);
+            assert_same_kernels(&program, &single, &format!("{name}, {mode:?}"));
+            assert_computes(&program, &spelled, 2e-5);
+        }
+    }
+}
+
+#[test]
+fn an_encoder_with_norms_behind() {
+    let mut m = Model::new();
+    let mut x = m.w.graph.input("x", &[1, 11, 24]);
+    let mask = m.w.graph.input("mask", &[1, 1, 1, 11]);
+    for _ in 0..3 {
+        let y = m.attention(x, (3, 3), mask, attention::OPERATOR);
+        let y = m.layer_norm(y);
+        let h = m.linear(y, 48);
+        let h = m.activation("gelu", h);
+        let h = m.linear(h, 24);
+        let sum = m.w.op("add", &[y, h]);
+        x = m.layer_norm(sum);
+    }
+    assert_models_recognised(&m.finish(x));
+}
+
+#[test]
+fn a_decoder_with_norms_before_and_groups_of_heads() {
+    let mut m = Model::new();
+    let mut x = m.w.graph.input("x", &[1, 11, 24]);
+    let mask = m.w.graph.input("mask", &[11, 11]);
+    for _ in 0..3 {
+        let n = m.rms_norm(x);
+        let y = m.attention(n, (4, 2), mask, attention::OPERATOR);
+        let x2 = m.w.op("add", &[x, y]);
+        let n = m.rms_norm(x2);
+        let (gate, up) = (m.linear(n, 40), m.linear(n, 40));
+        let gate = m.activation("swish", gate);
+        let h = m.w.op("mul", &[gate, up]);
+        let h = m.linear(h, 24);
+        x = m.w.op("add", &[x2, h]);
+    }
+    let y = m.layer_norm(x);
+    assert_models_recognised(&m.finish(y));
+}
+
+/// A model of one attention, in a form.
+fn attends(form: attention::Form, heads: (i64, i64)) -> Graph {
+    let mut m = Model::new();
+    let x = m.w.graph.input("x", &[2, 13, 24]);
+    let mask = match form.mask {
+        attention::Mask::Add => m.w.graph.input("mask", &[2, 1, 13, 13]),
+        attention::Mask::Where => m.w.graph.input_of("mask", DType::Bool, &[2, 1, 13, 13]),
+    };
+    let y = m.attention(x, heads, mask, form);
+    m.finish(y)
+}
+
+#[test]
+fn attention_in_every_form_is_one_kernel() {
+    use attention::{Form, Mask, Scale};
+    for heads in [(3, 3), (4, 2)] {
+        let single = compile(&attends(attention::OPERATOR, heads), Mode::All);
+        for scale in
+            [Scale::Both, Scale::Queries, Scale::QuotientOfQueries, Scale::Scores, Scale::QuotientOfScores]
+        {
+            for (mask, keys_twice, softmax) in
+                [(Mask::Add, false, None), (Mask::Add, true, Some(0)), (Mask::Where, false, Some(2))]
+            {
+                let form = Form { scale, mask, keys_twice, softmax };
+                let graph = attends(form, heads);
+                let program = compile(&graph, Mode::All);
+                assert_computes(&program, &graph, 1e-5);
+                let (count, wanted) = (shapes(&program).len(), shapes(&single).len());
+                assert_eq!(count, wanted, "{form:?}, {heads:?}: {:#?}", shapes(&program));
+                let ((work, moved), (operations, bytes)) = (work(&program), work_of(&single, mask));
+                let near = |a: i64, b: i64| (a as f64 / b as f64 - 1.0).abs() < 0.02;
+                assert!(
+                    near(work, operations) && near(moved, bytes),
+                    "{form:?}, {heads:?}: {work} operations for {operations}, {moved} bytes for {bytes}"
+                );
+            }
+        }
+    }
+}
+
+/// The work of a program whose mask is of another type: a byte an element instead of four.
+fn work_of(program: &mlcc_ir::program::Program, mask: attention::Mask) -> (i64, i64) {
+    let (operations, bytes) = work(program);
+    let difference = if mask == attention::Mask::Where { 2 * 13 * 13 * 3 } else { 0 };
+    (operations, bytes - difference)
+}

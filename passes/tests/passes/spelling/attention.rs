@@ -1,0 +1,128 @@
+//! Scaled dot-product attention of heads: `softmax(q kᵀ / sqrt(d) + mask) v`.
+
+use super::{Writer, softmax};
+use mlcc_ir::{
+    attributes::{Attr, Attrs},
+    graph::{Location, Node, ValueId},
+};
+
+/// Where the scale of the scores is applied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scale {
+    /// To queries and keys, the root of it each, as ONNX's operator does.
+    Both,
+    /// To the queries, a product.
+    Queries,
+    /// To the queries, a quotient.
+    QuotientOfQueries,
+    /// To the scores, a product.
+    Scores,
+    /// To the scores, a quotient.
+    QuotientOfScores,
+}
+
+/// How scores that do not count are masked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Mask {
+    /// Something is added.
+    Add,
+    /// Others are chosen.
+    Where,
+}
+
+/// A way to write attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) scale: Scale,
+    pub(crate) mask: Mask,
+    /// Whether keys are transposed in two steps: to heads first, then for the product.
+    pub(crate) keys_twice: bool,
+    /// Which way of [`softmax::SOFTMAX`] is taken; the operator itself if none.
+    pub(crate) softmax: Option<usize>,
+}
+
+/// What ONNX's operator becomes.
+pub(crate) const OPERATOR: Form =
+    Form { scale: Scale::Both, mask: Mask::Add, keys_twice: true, softmax: None };
+
+/// Queries, keys and values of batch, sequence, heads and features, and what masks scores: a tensor to add, or
+/// a condition.
+pub(crate) struct Operands {
+    pub(crate) q: ValueId,
+    pub(crate) k: ValueId,
+    pub(crate) v: ValueId,
+    pub(crate) mask: Option<ValueId>,
+}
+
+/// Attention in a form; the result has the dimensions of the queries.
+pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> ValueId {
+    let features = *w.dims(operands.q).last().expect("features") as f64;
+    let scale = 1.0 / features.sqrt();
+    let heads = w.dims(operands.q)[2];
+    let mut q = w.transpose(operands.q, &[0, 2, 1, 3]);
+    let v = w.transpose(operands.v, &[0, 2, 1, 3]);
+    let v = repeated(w, v, heads);
+    q = match form.scale {
+        Scale::Both => w.with("mul", q, scale.sqrt()),
+        Scale::Queries => w.with("mul", q, scale),
+        Scale::QuotientOfQueries => w.with("div", q, features.sqrt()),
+        _ => q,
+    };
+    let grouped = w.dims(operands.k)[2] != heads;
+    let k = if form.keys_twice || grouped {
+        let k = w.transpose(operands.k, &[0, 2, 1, 3]);
+        let k = repeated(w, k, heads);
+        let k = if form.scale == Scale::Both { w.with("mul", k, scale.sqrt()) } else { k };
+        w.transpose(k, &[0, 1, 3, 2])
+    } else {
+        let k = w.transpose(operands.k, &[0, 2, 3, 1]);
+        if form.scale == Scale::Both { w.with("mul", k, scale.sqrt()) } else { k }
+    };
+    let mut scores = w.op("matmul", &[q, k]);
+    scores = match form.scale {
+        Scale::Scores => w.with("mul", scores, scale),
+        Scale::QuotientOfScores => w.with("div", scores, features.sqrt()),
+        _ => scores,
+    };
+    if let Some(mask) = operands.mask {
+        scores = match form.mask {
+            Mask::Add => w.op("add", &[scores, mask]),
+            Mask::Where => {
+                let never = w.number(-1e9);
+                w.op("where", &[mask, scores, never])
+            }
+        };
+    }
+    let axis = w.rank(scores) - 1;
+    let weights = match form.softmax {
+        None => w.graph.op_with("softmax", &[scores], Attrs::new().with("axis", Attr::Int(axis))),
+        Some(way) => softmax::SOFTMAX[way].1(w, &nowhere(), &[Some(scores)]),
+    };
+    let y = w.op("matmul", &[weights, v]);
+    w.transpose(y, &[0, 2, 1, 3])
+}
+
+/// Each head as often as queries share it.
+fn repeated(w: &mut Writer, x: ValueId, heads: i64) -> ValueId {
+    let dims = w.dims(x);
+    let [batch, groups, length, size] = dims[..] else { panic!("four dimensions") };
+    if groups == heads {
+        return x;
+    }
+    let y = w.reshape(x, &[batch, groups, 1, length, size]);
+    let shape = [batch, groups, heads / groups, length, size].map(Into::into).to_vec();
+    let y = w.graph.op_with("expand", &[y], Attrs::new().with("shape", Attr::Exprs(shape)));
+    w.reshape(y, &[batch, heads, length, size])
+}
+
+/// Softmax has no attributes that its spellings look at.
+fn nowhere() -> Node {
+    Node {
+        op: "softmax".into(),
+        attrs: Attrs::new(),
+        operands: Vec::new(),
+        results: Vec::new(),
+        regions: Vec::new(),
+        location: Location { node: "softmax".into(), op_type: "softmax".into() },
+    }
+}
