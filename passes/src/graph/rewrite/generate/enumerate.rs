@@ -39,12 +39,15 @@ struct Known {
     depth: usize,
     /// The operator that it has of those of which terms have one only.
     single: Option<usize>,
+    /// Whether there is a variable in it.
+    varies: bool,
     values: Vec<Option<Tensor>>,
 }
 
 impl Known {
     fn leaf(pattern: Pattern, values: Vec<Option<Tensor>>) -> Known {
-        Known { pattern, depth: 0, single: None, values }
+        let varies = !matches!(pattern, Pattern::Number(_));
+        Known { pattern, depth: 0, single: None, varies, values }
     }
 }
 
@@ -168,7 +171,9 @@ impl Enumeration<'_> {
         let depth = 1 + operands().map(|o| o.depth).max().unwrap_or(0);
         let mut single: Vec<usize> = operands().filter_map(|o| o.single).chain(call.single).collect();
         single.dedup();
-        if depth <= self.family.depth && single.len() <= 1 {
+        // What has no variables is a constant, which is folded anyway.
+        let varies = operands().any(|o| o.varies);
+        if varies && depth <= self.family.depth && single.len() <= 1 {
             let term = self.term_with(call.template, &call.attrs, chosen);
             self.add(Known { depth, single: single.first().copied(), ..term }, call.size);
         }

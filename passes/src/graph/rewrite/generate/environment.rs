@@ -24,6 +24,26 @@ use mlcc_ir::{
     types::TensorType,
 };
 
+/// What is not a number or has no sign, and sizes at which functions saturate, overflow or vanish.
+const SPECIAL: [f64; 14] = [
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    2.5,
+    -2.5,
+    3.0,
+    -5.0,
+    17.5,
+    1e-30,
+    -3e30,
+];
+/// Random elements after all combinations of these.
+const RANDOM: usize = 64;
+
 /// Values of all variables.
 pub(super) struct Environment {
     /// Values of the variables of attributes.
@@ -38,6 +58,8 @@ pub(super) struct Environment {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Values {
+    /// All combinations of special numbers for three variables, then random ones.
+    Combined,
     /// NaN, infinities and zeros as often as numbers.
     Special,
     /// Numbers and a few zeros of both signs.
@@ -56,7 +78,10 @@ pub(super) fn environments(space: Space) -> Vec<Environment> {
         seed,
     };
     match space {
-        Space::Vectors => vec![make(&[89], Values::Special, 1), make(&[13], Values::Reals, 2)],
+        Space::Vectors => {
+            let all = (SPECIAL.len().pow(3) + RANDOM) as i64;
+            vec![make(&[all], Values::Combined, 1), make(&[13], Values::Reals, 2)]
+        }
         Space::Cubes => vec![
             make(&[4, 4, 4], Values::Numbers, 3),
             make(&[5, 5], Values::Special, 4),
@@ -136,22 +161,6 @@ impl Environment {
 
     /// The value of a variable.
     pub(super) fn leaf(&self, name: &str) -> Option<Tensor> {
-        const SPECIAL: [f64; 14] = [
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            0.0,
-            -0.0,
-            1.0,
-            -1.0,
-            2.5,
-            -2.5,
-            3.0,
-            -5.0,
-            17.5,
-            1e-30,
-            -3e30,
-        ];
         let ty = leaf_type(name, &self.dims, self.float());
         let dims = ty.static_dims()?;
         let mut random = Random::new(&format!("{name} {}", self.seed));
@@ -162,6 +171,7 @@ impl Environment {
             let element = match self.values {
                 _ if ty.dtype == DType::Bool => Element::Int((drawn % 2) as i64),
                 _ if dims.is_empty() => Element::Float(number),
+                Values::Combined => Element::Float(combined(name, at).unwrap_or(number)),
                 Values::Special if drawn < SPECIAL.len() => Element::Float(SPECIAL[drawn]),
                 Values::Numbers if drawn == 0 => Element::Float(0.0),
                 Values::Numbers if drawn == 1 => Element::Float(-0.0),
@@ -197,6 +207,17 @@ impl Environment {
     }
 }
 
+/// Element `at` of a variable: together, three variables' first elements are all combinations.
+fn combined(name: &str, at: i64) -> Option<f64> {
+    let (at, count) = (usize::try_from(at).ok()?, SPECIAL.len());
+    let digit = match name {
+        "x" => at % count,
+        "y" => at / count % count,
+        _ => at / count.pow(2),
+    };
+    (at < count.pow(3)).then(|| SPECIAL[digit])
+}
+
 /// What is added to element `at`, so that the largest and smallest ones of a row, a column or a window have either sign.
 fn bias(dims: &[i64], at: i64) -> f64 {
     let [first, .., last] = *dims else { return 0.0 };
@@ -225,6 +246,11 @@ pub(super) fn apply(op: &str, attrs: &Attrs, operands: &[Tensor]) -> Option<Tens
 }
 
 fn evaluate(op: &str, attrs: &Attrs, operands: &[Tensor]) -> Option<Tensor> {
+    // Conditions have an order, but connectives say the same of them.
+    const ORDER: &[&str] = &["less", "less_equal", "equal", "greater", "greater_equal", "max", "min"];
+    if ORDER.contains(&op) && operands.iter().any(|o| o.dtype == DType::Bool) {
+        return None;
+    }
     let types: Vec<TensorType> = operands.iter().map(Tensor::ty).collect();
     let attrs = &canonical(op, attrs.clone(), types.first().map_or(0, TensorType::rank));
     let views: Vec<Option<Operand<'_>>> = types

@@ -211,6 +211,14 @@ pub(super) fn families(small: bool) -> Result<Vec<Family>> {
         ),
         make_single("moved functions", &["x", "y"], (3, 2), unary, vec![written(MOVES)]),
         make("moves", &["x", "y"], &[], (3 - less, 3), Cubes, vec![written(MOVES)]),
+        make(
+            "concatenations",
+            &["x", "y", "z"],
+            &[],
+            (2, 2),
+            Cubes,
+            vec![written(&["(concat [axis ?k] ?0 ?1 ?2)", "(concat [axis ?k] ?0 ?1)", "(slice [.. ?o] ?0)"])],
+        ),
         make_single(
             "moved pairs",
             &["x", "y", "c"],
