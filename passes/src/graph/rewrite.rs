@@ -186,7 +186,8 @@ fn rewrite_blocks(
     for block in blocks.iter().rev() {
         let Some(Some(rewritten)) = results.get_mut(&*block.key) else { continue };
         let (nodes, replaced) = rewritten.template.instantiate(graph, block);
-        let weights = nodes.iter().zip(&rewritten.template.nodes).filter(|(_, t)| t.weight);
+        let folded = rewritten.template.folded();
+        let weights = nodes.iter().zip(folded).filter(|(_, folded)| *folded);
         constants.extend(weights.flat_map(|(n, _)| n.results.iter().copied()));
         graph.nodes.splice(block.nodes.clone(), nodes);
         for (from, to) in replaced {

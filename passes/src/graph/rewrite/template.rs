@@ -260,6 +260,24 @@ impl Template {
         self.nodes.iter().filter(|n| n.weight && &*n.op == "matmul").map(operations).sum()
     }
 
+    /// Which nodes are to be computed when the model is compiled, however large. A transposed weight that the block had
+    /// already stays as it is unless something made of it needs it: kernels read it in either order.
+    pub(super) fn folded(&self) -> Vec<bool> {
+        let mut folded = vec![false; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            let stays = node.value.is_some() && &*node.op == "transpose";
+            folded[at] |= node.weight && !stays;
+            if folded[at] {
+                for operand in node.operands.iter().flatten() {
+                    if let Source::Node(n) = operand {
+                        folded[*n] = true;
+                    }
+                }
+            }
+        }
+        folded
+    }
+
     /// Bytes of weights that the operators that run with the model read.
     pub(super) fn weight_bytes(&self, block: &Block) -> f64 {
         let mut read: BTreeMap<(bool, usize), f64> = BTreeMap::new();
