@@ -1,10 +1,12 @@
 //! Puts every rewrite rule through its gates: `cargo xtask rules --check`.
 
-use mlcc_passes::graph::rewrite::{self, Proof, Rule, gates};
+use mlcc_passes::graph::rewrite::{self, Mode, Proof, Rule, gates};
 use std::{collections::BTreeSet, process::ExitCode};
 
 /// Instances of each rule that are compared: more than the unit tests take.
 const INSTANCES: usize = 200;
+/// Random terms that are executed to confirm what is known of them.
+const TERMS: usize = 4000;
 /// Random graphs that are rewritten and compared.
 const GRAPHS: usize = 10_000;
 
@@ -17,42 +19,49 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (mut failures, mut instances, mut derived) = (Vec::new(), 0, 0);
-    for axiom in axioms {
-        match gates::check(axiom, INSTANCES) {
-            Ok(count) => instances += count,
+    let mut failures: Vec<String> = Vec::new();
+    for (what, rules) in [("axioms", axioms), ("rules", rules)] {
+        let totals = gates::check_all(rules, INSTANCES);
+        println!(
+            "{} {what}, {} of which leave types to the engine; compared at {} instances, {} points modulo a prime, \
+             {} choices of ordered values",
+            rules.len(),
+            totals.well_typed,
+            totals.instances,
+            totals.residues,
+            totals.choices
+        );
+        failures.extend(totals.failures);
+    }
+    let mut derived = 0;
+    for (at, rule) in rules.iter().enumerate().filter(|(_, r)| r.proof == Proof::Derived) {
+        // What stands before a rule may be used to derive it.
+        let known: Vec<&Rule> = axioms.iter().chain(&rules[..at]).collect();
+        match gates::derive(rule, &known) {
+            Ok(()) => derived += 1,
             Err(what) => failures.push(what),
         }
-    }
-    for (at, rule) in rules.iter().enumerate() {
-        match gates::check(rule, INSTANCES) {
-            Ok(count) => instances += count,
-            Err(what) => failures.push(what),
-        }
-        if rule.proof == Proof::Derived {
-            // What stands before a rule may be used to derive it.
-            let known: Vec<&Rule> = axioms.iter().chain(&rules[..at]).collect();
-            match gates::derive(rule, &known) {
-                Ok(()) => derived += 1,
-                Err(what) => failures.push(what),
-            }
-        }
-    }
-    match gates::check_graphs(rules, GRAPHS) {
-        Ok(summary) => {
-            println!("{} random graphs compared, {} of them rewritten", summary.compared, summary.rewritten)
-        }
-        Err(what) => failures.push(what),
     }
     let statements: BTreeSet<_> = axioms.iter().map(|a| &a.schema).collect();
     println!(
-        "{} rules, {derived} of them derived from {} axioms ({} with the operators of families); \
-         {instances} instances compared; {} failures",
-        rules.len(),
+        "{derived} rules derived from {} axioms ({} with the operators of families and both directions)",
         statements.len(),
-        axioms.len(),
-        failures.len()
+        axioms.len()
     );
+    match gates::check_properties(TERMS) {
+        Ok(claims) => println!("{claims} claims about elements confirmed"),
+        Err(what) => failures.push(what),
+    }
+    for (mode, what) in [(Mode::All, "up to rounding"), (Mode::Exact, "bit for bit, with exact rules only")] {
+        match gates::check_graphs(rules, GRAPHS, mode) {
+            Ok(summary) => println!(
+                "{} random graphs compared {what}, {} of them rewritten",
+                summary.compared, summary.rewritten
+            ),
+            Err(what) => failures.push(what),
+        }
+    }
+    println!("{} failures", failures.len());
     failures.iter().for_each(|f| println!("{f}"));
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -5,6 +5,7 @@
 //! decides whether the result is still both graphs.
 
 use super::{
+    Mode,
     block::Block,
     facts::{Leaf, uniform},
     shrink::{SMALL, Shrink, Sizes},
@@ -47,8 +48,8 @@ fn counts(before: &Template, block: &Block) -> Vec<i64> {
     numbers.flat_map(|n| [n as i64, (1.0 / n).round() as i64]).collect()
 }
 
-/// Compares a block's two forms.
-pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdict {
+/// Compares a block's two forms: every bit, where only exact rules were allowed.
+pub(super) fn check(before: &Template, after: &Template, block: &Block, mode: Mode) -> Verdict {
     let leaves = block.facts.iter().map(|l| &l.ty);
     let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
     let sizes = Sizes::of(leaves.chain(nodes), &counts(before, block));
@@ -59,7 +60,7 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block) -> Verdi
         (types(&first) == types(&second)).then(|| work(&first).max(work(&second)))
     };
     match sizes.shrink_until(BUDGET, &price).as_ref().and_then(pair) {
-        Some((first, second)) => compare(&first, &second, block),
+        Some((first, second)) => compare(&first, &second, block, mode),
         None => Verdict::Unchecked("no sizes that are small enough"),
     }
 }
@@ -176,7 +177,7 @@ fn work(graph: &Graph) -> f64 {
         .sum()
 }
 
-fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
+fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict {
     let mut reason = "outputs that are not numbers";
     // Where most is not a number (a root of something negative), positive numbers may say more; where indices do not
     // fit, zeros do.
@@ -194,14 +195,16 @@ fn compare(first: &Graph, second: &Graph, block: &Block) -> Verdict {
             continue;
         };
         let mut worst = 0.0f64;
+        let mut same = true;
         let (mut numbers, mut all) = (0, 0);
         for (w, f) in wanted.iter().zip(&found) {
             let (w, f) = (w.to_f64(), f.to_f64());
             all += w.len();
             numbers += w.iter().filter(|v| v.is_finite()).count();
             worst = worst.max(difference(&w, &f));
+            same &= w.iter().zip(&f).all(|(w, f)| w.to_bits() == f.to_bits() || w.is_nan() && f.is_nan());
         }
-        if worst > TOLERANCE {
+        if worst > TOLERANCE || mode == Mode::Exact && !same {
             return Verdict::Differs(worst);
         }
         if numbers * 2 >= all {

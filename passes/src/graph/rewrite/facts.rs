@@ -118,7 +118,8 @@ pub(super) fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
     }
 }
 
-/// The value that all elements of a tensor of floats have.
+/// The value that all elements of a tensor of floats have. What is no number is not equal to itself, so that facts
+/// with it would never come to rest.
 #[must_use]
 pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
     if tensor.elements() == 0 || !tensor.dtype.is_float() {
@@ -126,7 +127,7 @@ pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
     }
     let size = tensor.dtype.size();
     let first = &tensor.data[..size];
-    tensor.data.chunks_exact(size).all(|c| c == first).then(|| tensor.get(0).to_f64())
+    tensor.data.chunks_exact(size).all(|c| c == first).then(|| tensor.get(0).to_f64()).filter(|v| !v.is_nan())
 }
 
 impl Analysis<Term> for Known {

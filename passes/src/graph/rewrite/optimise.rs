@@ -78,7 +78,7 @@ pub(super) fn optimise(
     for entry in &mut applied {
         entry.saved = saved.get(&entry.rule).map(|price| price - best.price).filter(|s| s.is_finite());
     }
-    let verdict = check::check(&original, &best.template, block);
+    let verdict = check::check(&original, &best.template, block, settings.mode);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
     Some(Rewritten { template: best.template, verdict, report })
 }

@@ -127,8 +127,12 @@ pub(super) fn infer(head: &Head, ids: &[Id], operands: &[&Facts], dtype: DType) 
         "eye" => Properties::ALL,
         _ => Properties::NONE,
     };
-    // Integers wrap: what is true of sums and products of numbers is not of theirs.
-    if dtype.is_float() { found } else { Properties::of_type(dtype) }
+    match &*head.op {
+        _ if dtype.is_float() => found,
+        "relu" => Properties::ALL,
+        // Integers wrap: what is true of sums and products of numbers is not of theirs.
+        _ => Properties::of_type(dtype),
+    }
 }
 
 /// Factors that occur twice leave no sign.

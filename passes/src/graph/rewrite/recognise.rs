@@ -73,7 +73,7 @@ fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings)
     let applied = history.applied(&choice, |id| origins.location(graph, block, classes.find(id)));
     let seconds = |template| price::of_template(template, block);
     let (before, after) = (seconds(&original)?, seconds(&template)?);
-    let verdict = check::check(&original, &template, block);
+    let verdict = check::check(&original, &template, block, super::Mode::All);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
     Some(Rewritten { template, verdict, report })
 }

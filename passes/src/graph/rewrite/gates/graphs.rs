@@ -1,11 +1,11 @@
 //! Random graphs that rules apply to: left sides of rules within left sides of rules.
 
 use super::{
-    Values, fill,
+    instance::graph,
     sample::{Hint, Random, Sampler},
-    side,
+    values::{Values, compare_in_norm, differing_bits, fill},
 };
-use crate::graph::rewrite::rule::Rule;
+use crate::graph::rewrite::{self, Mode, Settings, rule::Rule};
 use mlcc_ir::{
     graph::{Def, Graph},
     tensor::Tensor,
@@ -14,14 +14,18 @@ use mlcc_ir::{
 /// The graph of a seed with inputs for it; `None` where what was drawn does not fit together.
 #[must_use]
 pub fn random_graph(rules: &[Rule], seed: u64) -> Option<(Graph, Vec<Tensor>)> {
+    draw(rules, seed, Values::Reals)
+}
+
+fn draw(rules: &[Rule], seed: u64, values: Values) -> Option<(Graph, Vec<Tensor>)> {
     let mut random = Random::new(&format!("graph {seed}"));
     let rule = &rules[random.below(rules.len())];
     let mut sampler = Sampler::new(&mut random);
     sampler.nested = (rules, 3);
     let root = sampler.build(&rule.left, Hint::default())?;
     let classes = sampler.classes;
-    let mut graph = side(&classes, root)?;
-    let tensors = fill(&classes, Values::Reals, &mut random);
+    let mut graph = graph(&classes, &[root])?;
+    let tensors = fill(&classes.analysis.leaves, values, false, &mut random);
     // Weights become constants, the rest inputs.
     let leaves = std::mem::take(&mut graph.inputs);
     let mut inputs = Vec::new();
@@ -37,4 +41,63 @@ pub fn random_graph(rules: &[Rule], seed: u64) -> Option<(Graph, Vec<Tensor>)> {
         graph.value_mut(id).def = def;
     }
     (!graph.nodes.is_empty()).then_some((graph, inputs))
+}
+
+/// What came of random graphs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Graphs that were compared.
+    pub compared: usize,
+    /// Graphs of these that were rewritten.
+    pub rewritten: usize,
+}
+
+/// Rewrites `count` random graphs and compares them with what they were, in the interpreter: up to rounding with all
+/// rules, bit for bit with those that are exact only, where inputs are no numbers, infinite and zeros of both signs.
+///
+/// # Errors
+/// With the first seed whose graphs disagree.
+pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary, String> {
+    let mut summary = Summary::default();
+    let values = if mode == Mode::Exact { Values::Extreme } else { Values::Reals };
+    for seed in 0.. {
+        if summary.compared == count {
+            break;
+        }
+        let Some((graph, inputs)) = draw(rules, seed, values) else { continue };
+        let Some(wanted) = mlcc_interpreter::graph::run(&graph, &inputs).ok() else { continue };
+        // Infinite numbers (divisions by zero) may become none at all: rules that round are about numbers.
+        if mode != Mode::Exact && wanted.iter().any(|t| t.to_f64().iter().any(|v| !v.is_finite())) {
+            continue;
+        }
+        let mut after = graph.clone();
+        let settings = Settings { mode, ..Settings::default() };
+        let mut report = rewrite::Report::default();
+        // Recognisers round otherwise.
+        if mode != Mode::Exact {
+            report = rewrite::recognise::run(&mut after, &settings)
+                .map_err(|e| format!("seed {seed}: recognising: {e}"))?;
+        }
+        let rewritten = rewrite::run(&mut after, &settings).map_err(|e| format!("seed {seed}: {e}"))?;
+        report.blocks.extend(rewritten.blocks);
+        report.dropped.extend(rewritten.dropped);
+        let applied: Vec<String> =
+            report.blocks.iter().flat_map(|b| b.applied.iter().map(|a| a.rule.to_string())).collect();
+        let failed = |what: String| format!("seed {seed}, rules {}: {what}", applied.join(", "));
+        if let Some(dropped) = report.dropped.first() {
+            let rules: Vec<&str> = dropped.applied.iter().map(|a| &*a.rule).collect();
+            return Err(format!("seed {seed}: dropped with error {}: {}", dropped.error, rules.join(", ")));
+        }
+        let found = mlcc_interpreter::graph::run(&after, &inputs).map_err(|e| failed(e.to_string()))?;
+        for (w, f) in wanted.iter().zip(&found) {
+            if mode == Mode::Exact {
+                differing_bits(w, f).map_or(Ok(()), |what| Err(failed(what)))?;
+            } else {
+                compare_in_norm(&w.to_f64(), &f.to_f64()).map_err(failed)?;
+            }
+        }
+        summary.compared += 1;
+        summary.rewritten += usize::from(report.changes() > 0);
+    }
+    Ok(summary)
 }

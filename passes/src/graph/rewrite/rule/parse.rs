@@ -225,6 +225,10 @@ fn show(item: &Sexpr) -> String {
     }
 }
 
+/// A pattern of a rule.
+///
+/// # Errors
+/// Where it is none.
 pub(in crate::graph::rewrite) fn parse_pattern(item: &Sexpr) -> Result<Pattern> {
     let items = match &item.form {
         Form::Word(word) if word == "_" => return Ok(Pattern::Absent),
