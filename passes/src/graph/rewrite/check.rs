@@ -34,6 +34,8 @@ pub(super) enum Verdict {
 
 /// Greatest relative error in norm: interpreters round to `f32` after each operator.
 const TOLERANCE: f64 = 2e-5;
+/// Size of results below which errors are measured against it.
+const SMALL_RESULT: f64 = 1e-2;
 /// Multiply-adds that an execution may take.
 const BUDGET: f64 = 5e7;
 
@@ -225,7 +227,9 @@ fn difference(wanted: &[f64], found: &[f64]) -> f64 {
             return f64::INFINITY;
         }
     }
-    if error == 0.0 { 0.0 } else { (error / norm.max(f64::MIN_POSITIVE)).sqrt() }
+    // Results that are next to nothing are what cancelling numbers of about 1 has left: rounding.
+    let least = SMALL_RESULT.powi(2) * wanted.len() as f64;
+    (error / norm.max(least).max(f64::MIN_POSITIVE)).sqrt()
 }
 
 /// A tensor for a leaf: random numbers between `low` and 1, indices below `indices`, or the one value that is known

@@ -3,7 +3,8 @@
 use mlcc_ir::dtype::DType;
 
 /// Whether a constant of that type is the number that a rule says. A number that no float is (the root of one half)
-/// stands for the float next to it, computed in any precision: one step more or less is the same number.
+/// stands for the float next to it, computed in any precision: one step more or less is the same number. -0 is not 0:
+/// the least of -1 and -0 has another sign than relu of -1.
 #[must_use]
 pub(super) fn is_number(constant: f64, wanted: f64, dtype: DType) -> bool {
     let digits = match dtype {
@@ -14,7 +15,8 @@ pub(super) fn is_number(constant: f64, wanted: f64, dtype: DType) -> bool {
     };
     let is_float = wanted.to_bits() & ((1u64 << (52 - digits)) - 1) == 0;
     let step = wanted.abs() * 0.5f64.powi(digits);
-    constant == wanted || !is_float && (constant - wanted).abs() <= step
+    constant == wanted && constant.is_sign_negative() == wanted.is_sign_negative()
+        || !is_float && (constant - wanted).abs() <= step
 }
 
 #[cfg(test)]
@@ -35,5 +37,6 @@ mod tests {
         assert!(is_number(0.5, 0.5, DType::F32));
         assert!(!is_number(f64::from(0.5f32.next_up()), 0.5, DType::F32));
         assert!(!is_number(1e-30, 0.0, DType::F32));
+        assert!(is_number(0.0, 0.0, DType::F32) && !is_number(-0.0, 0.0, DType::F32));
     }
 }

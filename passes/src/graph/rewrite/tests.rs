@@ -223,7 +223,7 @@ fn what_the_axioms_do_not_say_is_not_derived() {
 fn most_rules_are_derived_from_few_axioms() {
     let (rules, axioms) = (rules().expect("parses"), axioms().expect("parses"));
     let derived = rules.iter().filter(|r| r.proof == Proof::Derived).count();
-    assert!(derived * 10 >= rules.len() * 9, "{derived} of {}", rules.len());
+    assert!(derived * 5 >= rules.len() * 4, "{derived} of {}", rules.len());
     assert!(rules.iter().all(|r| r.proof != Proof::Axiom), "axioms have a file of their own");
     assert!(
         rules.iter().all(|r| r.proof != Proof::Tested || !r.note.is_empty()),
