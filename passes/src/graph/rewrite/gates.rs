@@ -111,6 +111,9 @@ fn audit(rule: &Rule, instances: usize, attempts: usize) -> Result<Audit, String
         }
         match instance::sample(rule, &mut random, Scope::AllTypes) {
             Sampled::Nothing => {}
+            Sampled::Unmatched => {
+                return Err(failed("its left side does not match what it describes".into()));
+            }
             Sampled::Refused(what) => {
                 audit.refused += 1;
                 audit.first_refused.get_or_insert(what);

@@ -6,7 +6,7 @@ use crate::graph::rewrite::{
     extract::Choice,
     facts::{Classes, Leaf},
     instantiate,
-    matching::Match,
+    matching::{self, Match},
     origins::Origins,
     rule::{Exactness, Rule},
     shrink::Shrink,
@@ -19,6 +19,8 @@ use mlcc_ir::{dtype::DType, graph::Graph};
 pub(super) enum Sampled {
     /// No left side, or the guard does not accept it.
     Nothing,
+    /// The guard accepts it, but the search would not find it.
+    Unmatched,
     /// The guard accepts it, but the right side is ill-typed or of another type than the left one: the types of the
     /// leaves.
     Refused(String),
@@ -57,6 +59,12 @@ pub(super) fn sample(rule: &Rule, random: &mut Random, scope: Scope) -> Sampled 
     let Sampler { mut classes, bindings, .. } = sampler;
     if !rule.guard.iter().all(|g| g.holds(&classes, &bindings)) {
         return Sampled::Nothing;
+    }
+    classes.rebuild();
+    // A left side that is one variable describes every tensor; such rules are axioms, which are not searched for.
+    let is_found = || matching::search(&classes, rule, usize::MAX).iter().any(|(root, _)| *root == left);
+    if rule.left.op().is_some() && !is_found() {
+        return Sampled::Unmatched;
     }
     let matched = Match { bindings, ..Match::default() };
     let right = instantiate::replacement(&mut classes, &rule.right, &matched, left, "");
