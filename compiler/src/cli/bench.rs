@@ -5,7 +5,10 @@ mod trace;
 
 use super::{Outcome, load, one, output, runtime_error};
 use crate::{machine_profile::Profile, measure::Roofline};
-use mlcc_ir::diagnostic::Diagnostic;
+use mlcc_ir::{
+    diagnostic::Diagnostic,
+    tensor::{Element, push_element},
+};
 use mlcc_runtime::{Context, Model, Tensor, TensorMut};
 use std::{
     path::PathBuf,
@@ -18,7 +21,8 @@ use std::{
 pub(super) struct Args {
     /// An artifact, or an ONNX model that is compiled on the fly.
     file: PathBuf,
-    /// An input, as for `run`. Inputs that are not given are zeros, if their shape is known.
+    /// An input, as for `run`. If none is given and all shapes are known: random numbers between -1 and 1, zeros where the
+    /// type is no float.
     #[arg(long, value_name = "INPUT")]
     input: Vec<String>,
     /// Threads; 0 means one for each CPU.
@@ -50,7 +54,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
     let model = load::model(&args.file, args.threads)?;
-    let given = given_or_zeros(&model, &args.input)?;
+    let given = given_or_random(&model, &args.input)?;
     let inputs = load::refs(&given);
     let mut context = model.context().map_err(|e| runtime_error(&e))?;
     let start = Instant::now();
@@ -98,10 +102,13 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn given_or_zeros(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<Diagnostic>> {
+/// The inputs that are given, or random ones. Zeros would flatter: memory that nobody wrote is one page of
+/// zeros, however large the tensor is, and stays in the caches.
+fn given_or_random(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<Diagnostic>> {
     if !given.is_empty() || model.signature().inputs.is_empty() {
         return load::to_runtime(&load::inputs(model, given)?);
     }
+    let mut random = fastrand::Rng::with_seed(0);
     model
         .signature()
         .inputs
@@ -110,7 +117,17 @@ fn given_or_zeros(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<Di
             let dims: Option<Vec<i64>> = info.dims.iter().map(|d| d.expr.as_const()).collect();
             let message = format!("input '{}' has the symbolic shape {}", info.name, info.shape_text());
             let dims = dims.ok_or_else(|| one(Diagnostic::user(message).hint("give it with --input")))?;
-            Tensor::zeros(info.dtype, &dims).map_err(|e| runtime_error(&e))
+            let mut tensor = Tensor::zeros(info.dtype, &dims).map_err(|e| runtime_error(&e))?;
+            let dtype = load::ir_dtype(info.dtype);
+            if dtype.is_float() {
+                let mut element = Vec::with_capacity(dtype.size());
+                for place in tensor.data_mut().chunks_exact_mut(dtype.size()) {
+                    element.clear();
+                    push_element(dtype, &mut element, Element::Float(random.f64() * 2.0 - 1.0));
+                    place.copy_from_slice(&element);
+                }
+            }
+            Ok(tensor)
         })
         .collect()
 }

@@ -47,6 +47,11 @@ fn products_of_two_activations_read_or_copy_columns() {
     assert_eq!(&*decision.variant, "direct");
     let (decision, _) = check(&matmul("33", "50", "70", true, false), &[], &[]);
     assert_eq!(&*decision.variant, "panel");
+    // Larger than two second caches: a copy pays where many rows read it.
+    let (decision, _) = check(&matmul("257", "803", "801", false, true), &[], &[]);
+    assert_eq!(&*decision.variant, "panel");
+    let (decision, _) = check(&matmul("33", "803", "801", false, true), &[], &[]);
+    assert_eq!(&*decision.variant, "direct");
     check(&matmul("1", "50", "70", true, false), &[], &[]);
     check(&matmul("50", "1", "70", false, false), &[], &[]);
 }
