@@ -6,5 +6,5 @@
 //! | [`place_concatenations`] | lets parts of a concatenation be written where the whole lies |
 
 pub mod assign_layouts;
-mod permute;
+pub(crate) mod permute;
 pub mod place_concatenations;

@@ -14,6 +14,7 @@
 //! | [`algorithm`] | the matrices, and the filters in the transformed domain |
 //! | [`cost`] | which convolutions it pays for |
 //! | [`recognise`] | convolutions by their index maps |
+//! | [`channels_last`] | convolutions whose image or result has its channels first |
 //! | [`computes`] | the transforms as computes |
 //! | [`winograd_convolution`] | the pass |
 //!
@@ -22,6 +23,7 @@
 //! Winograd Convolution for Deep Neural Networks".
 
 pub mod algorithm;
+mod channels_last;
 mod computes;
 pub mod cost;
 mod recognise;

@@ -9,13 +9,13 @@ use mlcc_ir::{
 use std::collections::BTreeMap;
 
 /// For each new dimension the old one.
-pub(super) type Permutation = Vec<usize>;
+pub(crate) type Permutation = Vec<usize>;
 
 /// The kernel with the dimensions of its operands permuted (`None` leaves one as it is), in the order of
 /// [`Kernel::operands`]. Loops follow the tensors: parallel axes come in the order in which the kernel's
 /// results are written, temporaries lie in that order too, and reduction axes come in the order of the
 /// first operand read.
-pub(super) fn permute_kernel(kernel: &Kernel, operands: &[Option<Permutation>]) -> Kernel {
+pub(crate) fn permute_kernel(kernel: &Kernel, operands: &[Option<Permutation>]) -> Kernel {
     let mut new = kernel.clone();
     for (t, permutation) in kernel.operands().zip(operands) {
         if let Some(permutation) = permutation {

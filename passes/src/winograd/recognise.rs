@@ -146,10 +146,11 @@ impl Convolution {
 }
 
 /// A factor: tensor and index.
-type Factor<'a> = (usize, &'a [mlcc_ir::expr::Expr]);
+pub(super) type Factor<'a> = (usize, &'a [mlcc_ir::expr::Expr]);
 
 /// The two reads whose product is summed; the first may be out of bounds as 0.
-fn factors(conv: &Compute) -> Option<(Factor<'_>, Factor<'_>)> {
+/// What slides and the filters, if the compute sums products of two tensors.
+pub(super) fn factors(conv: &Compute) -> Option<(Factor<'_>, Factor<'_>)> {
     let read = |v: u32| match &conv.body.insts.get(v as usize)?.0 {
         Inst::Read { tensor, index, outside } if outside.is_none_or(|c| c.bits == 0) => {
             Some(((*tensor, index.as_slice()), outside.is_some()))

@@ -12,10 +12,11 @@
 //!
 //! A tile is a square of outputs; tiles that reach beyond the image read zeros, and what they compute
 //! there is not read. `u` are the transformed filters, a constant. Sizes must be static, filters
-//! constant, and channels the last dimension of input and output.
+//! constant; where channels are not the last dimension of input and output, copies bring them there.
 
 use super::{
     algorithm::Algorithm,
+    channels_last::ChannelsLast,
     computes::Tiles,
     cost::{self, Rates, Sizes},
     recognise::Convolution,
@@ -69,9 +70,13 @@ fn rewrite(
     choose: &dyn Fn(&Sizes) -> Option<Algorithm>,
 ) -> Option<Vec<Step>> {
     let Step::Kernel { kernel, operands } = step else { return None };
-    let conv = Convolution::of(kernel)?;
-    let bound = |t: usize| kernel.operands().zip(operands).find(|(k, _)| *k == t).map(|(_, id)| *id);
-    let (x, w) = (bound(conv.x)?, bound(conv.w)?);
+    let found = Convolution::of(kernel);
+    let turned = if found.is_none() { ChannelsLast::of(kernel) } else { None };
+    let kernel = turned.as_ref().map_or(&**kernel, |turned| &turned.kernel);
+    let conv = found.or_else(|| Convolution::of(kernel))?;
+    let bound =
+        |t: usize, ids: &[TensorId]| kernel.operands().zip(ids).find(|(k, _)| *k == t).map(|(_, id)| *id);
+    let w = bound(conv.w, operands)?;
     let Storage::Constant(filters) = &program.tensors[w].storage else { return None };
     let batch = conv.batch.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_const()?))?;
     let sizes = Sizes {
@@ -80,9 +85,15 @@ fn rewrite(
         columns: conv.columns.extent,
         channels: conv.channel.extent.as_const()?,
         filters: conv.filter.extent.as_const()?,
+        copied: turned.as_ref().map_or(Some(0), ChannelsLast::copied)?,
     };
     let algorithm = choose(&sizes)?;
     let transformed = algorithm.transform_filters(filters, conv.filter_dims)?;
+    let (operands, mut steps, behind) = match &turned {
+        Some(turned) => turned.surround(program, operands),
+        None => (operands.clone(), Vec::new(), Vec::new()),
+    };
+    let x = bound(conv.x, &operands)?;
     let tiles = Tiles { conv: &conv, algorithm };
     let name = program.tensors[w].name.clone();
     let u = add_constant(program, format!("{name}.winograd"), transformed);
@@ -99,18 +110,18 @@ fn rewrite(
         Types { x: program.tensors[x].ty.clone(), u: program.tensors[u].ty.clone(), v: v_type, p: p_type };
     let others: Vec<TensorId> = kernel
         .operands()
-        .zip(operands)
+        .zip(&operands)
         .filter(|(t, _)| stays(kernel, &conv, *t))
         .map(|(_, id)| *id)
         .collect();
     let step = |kernel: Kernel, operands: Vec<TensorId>| Step::Kernel { kernel: Arc::new(kernel), operands };
     let mut restore = vec![p];
     restore.extend(others);
-    Some(vec![
-        step(transform(kernel, &tiles, &types), vec![x, v]),
-        step(product(kernel, &tiles, &types), vec![v, u, p]),
-        step(inverse(kernel, &tiles, &types), restore),
-    ])
+    steps.push(step(transform(kernel, &tiles, &types), vec![x, v]));
+    steps.push(step(product(kernel, &tiles, &types), vec![v, u, p]));
+    steps.push(step(inverse(kernel, &tiles, &types), restore));
+    steps.extend(behind);
+    Some(steps)
 }
 
 fn add_constant(program: &mut Program, name: String, tensor: Tensor) -> TensorId {

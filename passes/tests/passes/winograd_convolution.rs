@@ -17,7 +17,7 @@ use mlcc_passes::{
 };
 
 /// What is added to a convolution's result.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Residual {
     None,
     /// A program input.
@@ -26,18 +26,20 @@ enum Residual {
     Own,
 }
 
-/// A convolution between two kernels, with layouts assigned.
+/// A convolution, between two kernels if it is not alone, with layouts assigned.
 struct Conv {
     sizes: Sizes,
     pads: [i64; 4],
     stride: i64,
     residual: Residual,
     relu: bool,
+    /// Whether it reads the program's input and writes its output, whose layouts are fixed.
+    alone: bool,
 }
 
 impl Conv {
     fn program(&self) -> Program {
-        let Sizes { batch, rows, columns, channels, filters } = self.sizes;
+        let Sizes { batch, rows, columns, channels, filters, .. } = self.sizes;
         let [top, left, bottom, right] = self.pads;
         let (height, width) =
             ((rows - 1) * self.stride + 3 - top - bottom, (columns - 1) * self.stride + 3 - left - right);
@@ -57,7 +59,7 @@ impl Conv {
                 .with("group", Attr::Int(1))
         };
         // Between two kernels, so that the layouts are free.
-        let x = b.op("tanh", &[x]);
+        let x = if self.alone { x } else { b.op("tanh", &[x]) };
         let r = if self.residual == Residual::Own { Some(x) } else { r };
         let mut y = b.op_with("conv", &[x, w, bias], attrs(&self.pads, self.stride));
         if let Some(r) = r {
@@ -67,7 +69,7 @@ impl Conv {
             y = b.op("tanh", &[y]);
         }
         let last = b.constant(&[2, filters, 1, 1], &values(2 * filters, 0.2));
-        let y = b.op_with("conv", &[y, last], attrs(&[0; 4], 1));
+        let y = if self.alone { y } else { b.op_with("conv", &[y, last], attrs(&[0; 4], 1)) };
         let mut program = program::of(&b.finish(&[y]));
         inline_movement::run(&mut program);
         inline_elementwise::run(&mut program);
@@ -80,11 +82,12 @@ impl Conv {
 fn conv(sizes: [i64; 5], pads: [i64; 4]) -> Conv {
     let [batch, rows, columns, channels, filters] = sizes;
     Conv {
-        sizes: Sizes { batch, rows, columns, channels, filters },
+        sizes: Sizes { batch, rows, columns, channels, filters, copied: 0 },
         pads,
         stride: 1,
         residual: Residual::None,
         relu: false,
+        alone: false,
     }
 }
 
@@ -127,6 +130,28 @@ fn what_is_convolved_may_be_added_to_the_result() {
         assert_eq!(program::run_and_compare(&mut program, pass), 1);
         assert_eq!(program::kernels(&program).len(), 5);
     }
+}
+
+#[test]
+fn images_with_channels_first_are_copied() {
+    for residual in [Residual::None, Residual::Other, Residual::Own] {
+        for pass in [by_f2, by_f4] {
+            let mut program =
+                Conv { residual, relu: true, alone: true, ..conv([2, 6, 9, 5, 5], [1; 4]) }.program();
+            assert_eq!(program::kernels(&program).len(), 1);
+            assert_eq!(program::run_and_compare(&mut program, pass), 1, "{residual:?}");
+            assert_eq!(program::kernels(&program).len(), 5);
+        }
+    }
+}
+
+#[test]
+fn copies_must_pay() {
+    let estimate = |program: &mut Program| run(program, &Rates::default());
+    let mut wide = Conv { alone: true, ..conv([1, 28, 28, 64, 64], [1; 4]) }.program();
+    assert_eq!(estimate(&mut wide), 1);
+    let mut narrow = Conv { alone: true, ..conv([1, 28, 28, 16, 16], [1; 4]) }.program();
+    assert_eq!(estimate(&mut narrow), 0);
 }
 
 #[test]
