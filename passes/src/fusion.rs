@@ -23,10 +23,12 @@ pub mod fuse_prologue;
 pub mod inline_elementwise;
 pub mod inline_movement;
 mod merge;
+mod normalised;
 pub mod simplify_scalars;
 mod splice;
 pub mod split_reductions;
 mod uses;
+mod views;
 
 use mlcc_ir::program::{Program, TensorId};
 

@@ -36,6 +36,7 @@ fn lower_gather(op: &mut Lowering<'_, '_>) -> Result<()> {
         let offset = position.clone() * row_major_strides(dims)[axis].clone();
         return op.view(0, data, offset);
     }
+    let position = position.or_else(|| regular_position(op, index, &dims[axis], inside));
     let mut k = op.kernel();
     let mut s = Scalars::default();
     let tensor = k.input(op, data, "data");
@@ -66,6 +67,32 @@ fn known_position(op: &Lowering<'_, '_>, index: mlcc_ir::graph::ValueId, extent:
         return extent_value.filter(|n| i + n >= 0).map(|n| Expr::from(i + n));
     }
     extent_value.filter(|&n| i < n).map(|_| Expr::from(i))
+}
+
+/// The position that is read at a point of the indices, if these are known, in bounds, and follow each other in equal
+/// steps, each of them so many times, and all of them again and again: heads that share keys, say.
+fn regular_position(
+    op: &Lowering<'_, '_>,
+    index: mlcc_ir::graph::ValueId,
+    extent: &Expr,
+    inside: &[Expr],
+) -> Option<Expr> {
+    let ([at], Some(extent)) = (inside, extent.as_const()) else { return None };
+    let known: Vec<i64> = op.known(index)?.iter().map(Expr::as_const).collect::<Option<_>>()?;
+    let known: Vec<i64> = known.iter().map(|&i| if i < 0 { i + extent } else { i }).collect();
+    if known.iter().any(|i| !(0..extent).contains(i)) {
+        return None;
+    }
+    let &first = known.first()?;
+    let copies = known.iter().take_while(|i| **i == first).count();
+    let step = known.get(copies).map_or(0, |next| next - first);
+    let steps: Vec<i64> = known.iter().step_by(copies).copied().collect();
+    let rising = (0..steps.len()).take_while(|&n| steps[n] == first + n as i64 * step).count();
+    let position = |i: usize| first + (i / copies % rising) as i64 * step;
+    let [copies_of, period] = [copies, rising].map(|n| Expr::from(n as i64));
+    let at = at.floor_div(&copies_of);
+    let at = if rising < steps.len() { at.modulo(&period) } else { at };
+    (0..known.len()).all(|i| known[i] == position(i)).then(|| Expr::from(first) + at * Expr::from(step))
 }
 
 /// `data[.., indices[point], ..]` with the point's other coordinates.

@@ -8,12 +8,15 @@
 //! ```
 //!
 //! The factor moves behind the second product, where there are fewer elements. Nothing is known by name:
-//! the kernel in the middle is any over rows that ends in a product of a tensor by a factor for each row, and the
-//! third any that sums its products along the rows.
+//! the kernel in the middle is any over rows that ends in a product of a tensor by a factor for each row ([`normalised`],
+//! which may be 0 for rows that count for nothing), and the third any that sums its products along the rows.
+//!
+//! [`normalised`]: super::normalised
 
 use super::{
     merge::{Bound, concatenate, drop_removed_steps, rename_axes, replace_steps},
-    uses::{Uses, bound_tensor, is_contraction, is_elementwise, kernel_of},
+    normalised::{Normalised, scaled},
+    uses::{Uses, bound_tensor, is_contraction, kernel_of},
 };
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
@@ -22,7 +25,7 @@ use mlcc_ir::{
     expr::Expr,
     kernel::{AxisKind, Compute, Kernel, KernelTensor, Role},
     program::{Program, TensorId},
-    scalar::{BinaryOp, Body, Inst},
+    scalar::Inst,
     types::TensorType,
 };
 use std::collections::BTreeMap;
@@ -97,55 +100,6 @@ pub fn decide(program: &Program) -> Vec<Attention> {
 /// Whether the first product's operands and the last one, the values, are three tensors.
 fn distinct(operands: &[TensorId]) -> bool {
     (1..operands.len()).all(|i| !operands[..i].contains(&operands[i]))
-}
-
-/// A kernel over rows that ends in a product with a factor for each row.
-struct Normalised {
-    /// The result.
-    weights: usize,
-    /// The dimension along which rows lie, and the axis of the last compute at each dimension.
-    dim: usize,
-    axes: Vec<Name>,
-}
-
-impl Normalised {
-    fn of(kernel: &Kernel, weights: usize) -> Option<Normalised> {
-        let (last, rest) = kernel.computes.split_last()?;
-        let f32 = kernel.tensors.iter().all(|t| t.role != Role::Temporary || t.ty.dtype == DType::F32);
-        if !f32 || last.target != weights || !is_elementwise(last) || rest.iter().any(is_contraction) {
-            return None;
-        }
-        let [(elements, at), (_, row)] = scaled(last)?;
-        let axes: Vec<Name> = last.axes.iter().map(|a| a.name.clone()).collect();
-        let all: Vec<Expr> = axes.iter().map(|a| Expr::axis(a)).collect();
-        let dim = (0..all.len()).find(|&d| {
-            let others = all.iter().enumerate().filter(|(i, _)| *i != d).map(|(_, e)| e);
-            others.eq(row)
-        })?;
-        let along = |c: &Compute| {
-            c.axes.iter().any(|a| a.name == axes[dim] && a.kind == AxisKind::Reduction && c.combine.is_some())
-        };
-        let fits = at == all
-            && kernel.tensors[elements].role == Role::Temporary
-            && rest.iter().any(along)
-            // Every compute runs over the same axes, so that their rows are the same.
-            && rest.iter().all(|c| c.axes.iter().all(|a| last.axis(&a.name).is_some_and(|b| a.extent == b.extent)));
-        fits.then_some(Normalised { weights, dim, axes })
-    }
-}
-
-/// The element and the factor of a compute that multiplies each element of a row by the row's factor: tensors and
-/// indices.
-fn scaled(compute: &Compute) -> Option<[(usize, &[Expr]); 2]> {
-    let read = |v: u32| match compute.body.insts.get(v as usize)? {
-        (Inst::Read { tensor, index, outside: None }, DType::F32) => Some((*tensor, index.as_slice())),
-        _ => None,
-    };
-    let Inst::Binary(BinaryOp::Mul, a, b) = compute.body.insts.get(compute.body.result as usize)?.0 else {
-        return None;
-    };
-    let (x, y) = (read(a)?, read(b)?);
-    (compute.body.insts.len() == 3).then_some(if x.1.len() > y.1.len() { [x, y] } else { [y, x] })
 }
 
 /// The product that reads the weights.
@@ -305,23 +259,20 @@ fn rename_all(kernel: &mut Kernel, from: &[Name], to: &[Name]) {
 /// was multiplied, and multiplies its result.
 fn scale_later(all: &mut Bound, position: usize) -> Option<()> {
     let removed = all.kernel.computes.remove(position);
-    let [(elements, _), (factors, row)] = scaled(&removed)?;
+    let scaled = scaled(&removed)?;
     let product = &mut all.kernel.computes[position];
     let target = product.target;
     for (inst, _) in &mut product.body.insts {
         if let Inst::Read { tensor, .. } = inst
             && *tensor == removed.target
         {
-            *tensor = elements;
+            *tensor = scaled.elements;
         }
     }
     let (axes, write) = (product.axes.clone(), product.write.clone());
     let sum = temporary(all, "weighted", all.kernel.tensors[target].ty.clone());
     all.kernel.computes[position].target = sum;
-    let mut body = Body::default();
-    let v = body.read(sum, write.clone(), DType::F32);
-    let factor = body.read(factors, row.to_vec(), DType::F32);
-    body.binary(BinaryOp::Mul, v, factor);
+    let body = scaled.of_sum(sum, &write);
     let axes = axes.into_iter().filter(|a| a.kind == AxisKind::Parallel).collect();
     let scale = Compute { name: fresh_compute(all, "scale"), axes, target, write, body, combine: None };
     all.kernel.computes.insert(position + 1, scale);

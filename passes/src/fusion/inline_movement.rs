@@ -4,16 +4,30 @@
 //! ```text
 //! t[i, j] = x[j, i];  y[i, j] = t[i, j] + 1    becomes    y[i, j] = x[j, i] + 1
 //! ```
+//!
+//! Folding a movement into a contraction is free where its reads stay affine; anything else would be computed again
+//! for every point of the reduction, but for what only the axes of a batch decide.
+//!
+//! A reshape may lie between the movement and its reader ([`views`]). That is how heads of attention that share keys
+//! and values read them where they lie. Between elementwise kernels it brings divisions into the second one, which pay
+//! where elements are repeated; a contraction that could only be spared a copy keeps it.
 
 use super::{
     Merge,
     merge::{Bound, concatenate, replace_steps},
     splice::inline_reads,
     until_settled,
-    uses::{Uses, bound_tensor, kernel_of, single_elementwise},
+    uses::{Uses, bound_tensor, is_contraction, kernel_of, single_elementwise},
+    views,
 };
 use crate::registry::{PassSpec, Run};
-use mlcc_ir::{kernel::Compute, program::Program, scalar::Inst};
+use mlcc_ir::{
+    expr::Expr,
+    kernel::{AxisKind, Compute, Kernel, Role},
+    program::{Program, Storage, TensorId},
+    scalar::Inst,
+};
+use std::borrow::Cow;
 
 /// The pass.
 pub const SPEC: PassSpec = PassSpec {
@@ -33,21 +47,82 @@ pub fn decide(program: &Program) -> Vec<Merge> {
     let uses = Uses::of(program);
     (0..program.tensors.len())
         .filter_map(|tensor| {
-            let (producer, consumer) = uses.only_edge(tensor)?;
-            let (p, _) = kernel_of(program, producer)?;
+            let edge = uses.only_edge(tensor).or_else(|| views::only_edge(program, &uses, tensor));
+            let (producer, consumer) = edge?;
+            let p = moving(program, producer, tensor)?;
             let (c, operands) = kernel_of(program, consumer)?;
-            let movement = single_elementwise(p).filter(|c| is_movement(c))?;
+            let movement = single_elementwise(&p).filter(|c| is_movement(c))?;
             let t = bound_tensor(c, operands, tensor)?;
-            let unchecked = c
-                .computes
-                .iter()
-                .all(|k| k.reads().all(|(r, _)| r != t) || inline_reads(k, t, movement, &|t| t).is_some());
-            // Folding a transposition into a contraction is free where its reads stay affine; anything
-            // else would be computed again for every point of the reduction.
-            let cheap = is_affine(movement) || c.computes.iter().all(|k| !k.is_reduction());
-            (unchecked && cheap).then_some(Merge { tensor, producer, consumer })
+            let through_view = matches!(program.tensors[tensor].storage, Storage::View { .. });
+            let alone = !through_view || reads_alone(program, &uses, producer);
+            let pays = c.computes.iter().filter(|k| k.reads().any(|(r, _)| r == t)).all(|k| {
+                inline_reads(k, t, movement, &|t| t).is_some_and(|inlined| {
+                    match (k.is_reduction(), through_view) {
+                        (false, false) => true,
+                        (false, true) => repeats(&p),
+                        (true, false) => is_affine(movement) || is_regular(&inlined),
+                        (true, true) => {
+                            alone && (repeats(&p) || !is_affine_read(&inlined)) && is_regular(&inlined)
+                        }
+                    }
+                })
+            });
+            pays.then_some(Merge { tensor, producer, consumer })
         })
         .collect()
+}
+
+/// The kernel of a step as one that writes `tensor`, which may be a view of what it writes.
+fn moving(program: &Program, step: usize, tensor: TensorId) -> Option<Cow<'_, Kernel>> {
+    let (kernel, _) = kernel_of(program, step)?;
+    match program.tensors[tensor].storage {
+        Storage::View { .. } => views::writing_view(program, kernel, tensor).map(Cow::Owned),
+        _ => Some(Cow::Borrowed(kernel)),
+    }
+}
+
+/// Whether a movement's result has each element of its operand several times.
+fn repeats(movement: &Kernel) -> bool {
+    let elements = |role: Role| {
+        let tensors = movement.with_role(role).map(|t| &movement.tensors[t].ty.dims);
+        tensors.flatten().fold(Expr::from(1), |n, d| n * d.clone())
+    };
+    elements(Role::Output).floor_div(&elements(Role::Input)).as_const().is_some_and(|times| times > 1)
+}
+
+/// Whether a compute reads everything at indices without quotients and remainders.
+fn is_affine_read(compute: &Compute) -> bool {
+    let affine = |e: &Expr| compute.axes.iter().all(|a| e.split_axis(&a.name).is_some());
+    compute.reads().all(|(_, index)| index.iter().all(affine))
+}
+
+/// Whether nothing else than the kernel of a step reads the memory that it reads: fusion tells a product's factors
+/// apart by their tensors.
+fn reads_alone(program: &Program, uses: &Uses, step: usize) -> bool {
+    let Some((kernel, operands)) = kernel_of(program, step) else { return false };
+    kernel.operands().zip(operands).filter(|(t, _)| kernel.tensors[*t].role == Role::Input).all(|(_, &id)| {
+        let memory = program.resolve_view(id).0;
+        let shown = (0..program.tensors.len()).filter(|&t| program.resolve_view(t).0 == memory);
+        shown.flat_map(|t| uses.readers_of(t)).all(|&reader| reader == step)
+    })
+}
+
+/// Whether a contraction's reads are affine in all axes but those of its batch, which both factors have: indices are
+/// computed once for the matrices of each point of these.
+fn is_regular(compute: &Compute) -> bool {
+    let reads: Vec<_> = compute.reads().map(|(_, index)| index).collect();
+    let [x, y] = reads[..] else { return false };
+    let uses = |index: &[Expr], axis: &str| index.iter().any(|e| e.uses_axis(axis));
+    let parallel = || compute.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
+    let matrices = parallel().any(|a| uses(x, &a.name) && !uses(y, &a.name))
+        && parallel().any(|a| uses(y, &a.name) && !uses(x, &a.name));
+    let regular = compute.axes.iter().all(|a| {
+        let batch = a.kind == AxisKind::Parallel && uses(x, &a.name) && uses(y, &a.name);
+        batch || x.iter().chain(y).all(|e| e.split_axis(&a.name).is_some())
+    });
+    let checked = |(inst, _): &(Inst, _)| matches!(inst, Inst::Read { outside: Some(_), .. });
+    let computed = x.iter().chain(y).any(Expr::uses_values);
+    is_contraction(compute) && matrices && regular && !computed && !compute.body.insts.iter().any(checked)
 }
 
 /// A body that is one read, and index arithmetic.
@@ -80,9 +155,12 @@ fn is_affine(compute: &Compute) -> bool {
 }
 
 fn apply(program: &mut Program, merge: &Merge) -> bool {
-    let Some((producer, p_operands)) = kernel_of(program, merge.producer) else { return false };
+    let Some((_, p_operands)) = kernel_of(program, merge.producer) else { return false };
     let Some((consumer, c_operands)) = kernel_of(program, merge.consumer) else { return false };
-    let p = Bound::of(producer, p_operands);
+    let Some(producer) = moving(program, merge.producer, merge.tensor) else { return false };
+    let mut p = Bound::of(&producer, p_operands);
+    let target = producer.computes[0].target;
+    p.bindings[target] = Some(merge.tensor);
     let mut all = concatenate(&p, &Bound::of(consumer, c_operands), merge.tensor);
     let movement = all.kernel.computes.remove(0);
     let target = movement.target;
@@ -95,6 +173,8 @@ fn apply(program: &mut Program, merge: &Merge) -> bool {
         }
     }
     all.kernel.name = consumer.name.clone();
-    replace_steps(program, merge.producer, merge.consumer, all.into_step());
+    let step = all.into_step();
+    replace_steps(program, merge.producer, merge.consumer, step);
+    views::retire(program, merge.tensor);
     true
 }

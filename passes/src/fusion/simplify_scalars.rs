@@ -170,7 +170,7 @@ fn operands(inst: &Inst) -> Vec<ValueId> {
 }
 
 /// The body with only the instructions on which its result depends.
-fn without_unused(body: &Body) -> Body {
+pub(super) fn without_unused(body: &Body) -> Body {
     let mut used = vec![false; body.insts.len()];
     used[body.result as usize] = true;
     for at in (0..body.insts.len()).rev().collect::<Vec<_>>() {

@@ -13,6 +13,8 @@ pub(super) struct Uses {
     /// Tensors that something else than a top-level kernel touches: outputs, views, copies, calls,
     /// control flow.
     pinned: Vec<bool>,
+    /// The same, but for views.
+    touched: Vec<bool>,
     /// Steps that write several tensors: moving one would move the others past their readers.
     several_outputs: Vec<bool>,
 }
@@ -24,17 +26,13 @@ impl Uses {
             writer: vec![None; n],
             readers: vec![Vec::new(); n],
             pinned: vec![false; n],
+            touched: vec![false; n],
             several_outputs: vec![false; program.steps.len()],
         };
-        for tensor in &program.tensors {
-            if let Storage::View { source, .. } = tensor.storage {
-                uses.pinned[source] = true;
-            }
-        }
         for (i, tensor) in program.tensors.iter().enumerate() {
-            uses.pinned[i] |= tensor.storage != Storage::Intermediate;
+            uses.touched[i] = !matches!(tensor.storage, Storage::Intermediate | Storage::View { .. });
         }
-        program.outputs.iter().for_each(|(_, id)| uses.pinned[*id] = true);
+        program.outputs.iter().for_each(|(_, id)| uses.touched[*id] = true);
         for (at, step) in program.steps.iter().enumerate() {
             match step {
                 Step::Kernel { kernel, operands } => {
@@ -42,17 +40,43 @@ impl Uses {
                         kernel.with_role(Role::Output).chain(kernel.with_role(Role::InOut)).count() != 1;
                     for (&id, &t) in operands.iter().zip(&operand_tensors(kernel)) {
                         if kernel.computes.iter().any(|c| c.target == t) {
-                            uses.pinned[id] |= uses.writer[id].is_some();
+                            uses.touched[id] |= uses.writer[id].is_some();
                             uses.writer[id] = Some(at);
                         } else if uses.readers[id].last() != Some(&at) {
                             uses.readers[id].push(at);
                         }
                     }
                 }
-                other => pin_all(other, &mut uses.pinned),
+                other => pin_all(other, &mut uses.touched),
+            }
+        }
+        uses.pinned.clone_from(&uses.touched);
+        for (i, tensor) in program.tensors.iter().enumerate() {
+            if let Storage::View { source, .. } = tensor.storage {
+                (uses.pinned[i], uses.pinned[source]) = (true, true);
             }
         }
         uses
+    }
+
+    /// The steps whose kernels read a tensor, in order.
+    pub(super) fn readers_of(&self, tensor: TensorId) -> &[usize] {
+        &self.readers[tensor]
+    }
+
+    /// Whether nothing but views of it touches a tensor.
+    pub(super) fn is_unread(&self, tensor: TensorId) -> bool {
+        !self.touched[tensor] && self.readers[tensor].is_empty() && self.writer[tensor].is_none()
+    }
+
+    /// `(producer, consumer)` steps of a tensor that one kernel writes and one other kernel reads, as its view
+    /// `view`.
+    pub(super) fn edge_through(&self, source: TensorId, view: TensorId) -> Option<(usize, usize)> {
+        let alone = !self.touched[source] && !self.touched[view] && self.readers[source].is_empty();
+        match (alone && self.writer[view].is_none(), self.writer[source], &self.readers[view][..]) {
+            (true, Some(writer), &[reader]) if !self.several_outputs[writer] => Some((writer, reader)),
+            _ => None,
+        }
     }
 
     /// `(producer, consumer)` steps of a tensor that one kernel writes and one other kernel reads, and

@@ -5,6 +5,8 @@
 //! | `reshape`, `expand`, `cast`, `transpose`, `slice`, `pad` that changes nothing | its operand |
 //! | `reshape` of `reshape` | one `reshape` |
 //! | `transpose` of `transpose` | one `transpose` |
+//! | `where` with a constant condition that is the same everywhere | the operand it chooses |
+//! | `concat` of copies of one value | `tile` |
 //! | `batch_norm` with constant statistics | `mul` and `add` of constants |
 //!
 //! Each rule removes an operator or makes one cheaper, so repetition ends.
@@ -15,6 +17,7 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
+    expr::Expr,
     graph::{Graph, Node, ValueId},
     tensor::Tensor,
 };
@@ -36,6 +39,9 @@ pub fn run(graph: &mut Graph) -> usize {
         } else if let Some((inner, rewritten)) = compose(graph, at) {
             requirements::keep(graph, &inner);
             graph.nodes[at] = rewritten;
+            rewrites += 1;
+        } else if let Some(tile) = repetition(graph, &graph.nodes[at]) {
+            graph.nodes[at] = tile;
             rewrites += 1;
         }
     }
@@ -59,6 +65,9 @@ pub fn run(graph: &mut Graph) -> usize {
 
 /// The operand that equals the node's only result.
 fn does_nothing(graph: &Graph, node: &Node) -> Option<ValueId> {
+    if let Some(chosen) = chosen(graph, node) {
+        return Some(chosen);
+    }
     let ([Some(operand), ..], [result]) = (&node.operands[..], &node.results[..]) else { return None };
     if graph.value(*operand).ty != graph.value(*result).ty {
         return None;
@@ -71,6 +80,32 @@ fn does_nothing(graph: &Graph, node: &Node) -> Option<ValueId> {
         _ => false,
     };
     nothing.then_some(*operand)
+}
+
+/// The operand that a `where` takes all its elements from.
+fn chosen(graph: &Graph, node: &Node) -> Option<ValueId> {
+    let ("where", [Some(condition), yes, no], [result]) = (&*node.op, &node.operands[..], &node.results[..])
+    else {
+        return None;
+    };
+    let condition = graph.constant(*condition)?.to_i64();
+    let (first, rest) = condition.split_first()?;
+    let operand = if *first == 0 { *no } else { *yes }?;
+    let all = rest.iter().all(|c| (*c == 0) == (*first == 0));
+    (all && graph.value(operand).ty == graph.value(*result).ty).then_some(operand)
+}
+
+/// `concat(x, x, ..)` as `tile(x)`.
+fn repetition(graph: &Graph, node: &Node) -> Option<Node> {
+    let (Some(operand), "concat") = (*node.operands.first()?, &*node.op) else { return None };
+    let copies = node.operands.len();
+    if copies < 2 || node.operands.iter().any(|o| *o != Some(operand)) {
+        return None;
+    }
+    let (rank, axis) = (graph.value(operand).ty.rank() as i64, node.attrs.int("axis", 0));
+    let repeats = (0..rank).map(|d| Expr::from(if d == axis { copies as i64 } else { 1 })).collect();
+    let attrs = Attrs::new().with("repeats", Attr::Exprs(repeats));
+    Some(Node { op: "tile".into(), attrs, operands: vec![Some(operand)], ..node.clone() })
 }
 
 /// `reshape(reshape(x))` and `transpose(transpose(x))` as one: the inner node, and the one for both.

@@ -35,3 +35,39 @@ fn batch_norm_with_constants_is_affine() {
     let want = 1.5 / (0.701f64).sqrt();
     assert!((a[0] - want).abs() < 1e-6 && (shift[0] - (0.1 - 3.0 * want)).abs() < 1e-5);
 }
+
+#[test]
+fn copies_in_a_row_are_a_tile() {
+    let mut b = GraphBuilder::new();
+    let (x, y) = (b.input("x", &[2, 3]), b.input("y", &[2, 3]));
+    let along = |axis| Attrs::new().with("axis", Attr::Int(axis));
+    let copies = b.op_with("concat", &[x, x, x], along(1));
+    let others = b.op_with("concat", &[x, y], along(1));
+    let mut graph = b.finish(&[copies, others]);
+    let before = graph.clone();
+    assert_eq!(run(&mut graph), 1);
+    assert_eq!(graph.nodes.iter().map(|n| &*n.op).collect::<Vec<_>>(), ["tile", "concat"]);
+    let inputs = crate::pipeline::inputs(&graph);
+    let results = |g| mlcc_interpreter::graph::run(g, &inputs).expect("the graph runs");
+    assert_eq!(results(&graph), results(&before));
+}
+
+#[test]
+fn a_choice_that_is_the_same_everywhere_is_made() {
+    for truth in [0u8, 1] {
+        let mut b = GraphBuilder::new();
+        let (x, y) = (b.input("x", &[2, 3]), b.input("y", &[2, 3]));
+        let condition = |bits: &[u8]| {
+            mlcc_ir::tensor::Tensor::new(mlcc_ir::dtype::DType::Bool, vec![2, 1], bits.to_vec().into())
+        };
+        let all = b.tensor(condition(&[truth, truth]).expect("a tensor"));
+        let some = b.tensor(condition(&[truth, 1 - truth]).expect("a tensor"));
+        let chosen = b.op("where", &[all, x, y]);
+        let mixed = b.op("where", &[some, x, y]);
+        let out = b.op("sub", &[chosen, mixed]);
+        let mut graph = b.finish(&[out]);
+        assert_eq!(run(&mut graph), 1);
+        assert_eq!(graph.nodes.iter().map(|n| &*n.op).collect::<Vec<_>>(), ["where", "sub"]);
+        assert_eq!(graph.nodes[1].operands[0], Some(graph.inputs[1 - usize::from(truth)]));
+    }
+}

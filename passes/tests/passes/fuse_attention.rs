@@ -83,3 +83,34 @@ fn a_softmax_over_the_queries_stays() {
     let mut program = program::of(&b.finish(&[out]));
     assert_eq!(program::run_and_compare(&mut program, run), 0);
 }
+
+#[test]
+fn rows_that_count_for_nothing_are_zero_behind_the_second_product() {
+    // A row that is masked as a whole is not a number, and becomes 0: by the mask, or by the weights themselves.
+    for by_mask in [true, false] {
+        let mut b = GraphBuilder::new();
+        let (q, k, v) = (b.input("q", &[3, 9, 5]), b.input("k", &[3, 5, 11]), b.input("v", &[3, 11, 4]));
+        let mut mask = vec![0.0; 9 * 11];
+        mask[2 * 11..3 * 11].fill(f32::NEG_INFINITY);
+        let mask = b.constant(&[9, 11], &mask);
+        let zero = b.constant(&[], &[0.0]);
+        let s = b.op("matmul", &[q, k]);
+        let s = b.op("add", &[s, mask]);
+        let p = b.op_with("softmax", &[s], along(2));
+        let nothing = if by_mask {
+            let attrs = Attrs::new().with("axes", Attr::Ints(vec![1])).with("keepdims", Attr::Bool(true));
+            let most = b.op_with("reduce_max", &[mask], attrs);
+            let never = b.constant(&[], &[f32::NEG_INFINITY]);
+            b.op("equal", &[most, never])
+        } else {
+            b.op("is_nan", &[p])
+        };
+        let p = b.op("where", &[nothing, zero, p]);
+        let out = b.op("matmul", &[p, v]);
+        let mut program = program::of(&b.finish(&[out]));
+        assert!(program::run_and_compare(&mut program, run) >= 2);
+        let attention = program::kernels(&program).into_iter().filter(|k| k.computes.len() > 4);
+        assert_eq!(attention.count(), 1, "{by_mask}: {:#?}", program::kernels(&program));
+        assert!(program::kernels(&program).len() <= 3, "{:#?}", program::kernels(&program));
+    }
+}

@@ -331,7 +331,7 @@ fn attention_in_every_form_is_one_kernel() {
             for (mask, keys_twice, softmax) in
                 [(Mask::Add, false, None), (Mask::Add, true, Some(0)), (Mask::Where, false, Some(2))]
             {
-                let form = Form { scale, mask, keys_twice, softmax };
+                let form = Form { scale, mask, keys_twice, softmax, ..attention::OPERATOR };
                 let graph = attends(form, heads);
                 let program = compile(&graph, Mode::All);
                 assert_computes(&program, &graph, 1e-5);
@@ -346,6 +346,42 @@ fn attention_in_every_form_is_one_kernel() {
             }
         }
     }
+}
+
+#[test]
+fn heads_that_share_keys_and_values_read_them_in_place() {
+    use attention::{Form, Repeat};
+    for mode in [Mode::Off, Mode::Exact, Mode::All] {
+        for heads in [(4, 2), (6, 2), (5, 1)] {
+            let single = compile(&attends(attention::OPERATOR, heads), mode);
+            // As many kernels as without groups: nothing is copied.
+            let alone = compile(&attends(attention::OPERATOR, (heads.0, heads.0)), mode);
+            assert_eq!(shapes(&single).len(), shapes(&alone).len(), "{heads:?}: {:#?}", shapes(&single));
+            for repeat in [Repeat::Expand, Repeat::Tile, Repeat::Concat, Repeat::Gather] {
+                let graph = attends(Form { repeat, ..attention::OPERATOR }, heads);
+                let program = compile(&graph, mode);
+                let what = format!("{repeat:?}, {heads:?}, {mode:?}");
+                // Without a dimension of size 1, heads that are gathered have another type, and exact rules take
+                // the scale of the keys through reshapes only.
+                if repeat == Repeat::Gather {
+                    if mode != Mode::Exact {
+                        assert_as_cheap(&program, &single, &what);
+                    }
+                } else {
+                    assert_same_kernels(&program, &single, &what);
+                }
+                assert_computes(&program, &graph, 1e-5);
+            }
+        }
+    }
+}
+
+/// Demands as many kernels, and their operations and bytes within 2%.
+fn assert_as_cheap(found: &Program, wanted: &Program, what: &str) {
+    assert_eq!(shapes(found).len(), shapes(wanted).len(), "{what}: {:#?}", shapes(found));
+    let (found, wanted) = (work(found), work(wanted));
+    let near = |a: i64, b: i64| (a as f64 / b as f64 - 1.0).abs() < 0.02;
+    assert!(near(found.0, wanted.0) && near(found.1, wanted.1), "{what}: {found:?} instead of {wanted:?}");
 }
 
 /// The work of a program whose mask is of another type: a byte an element instead of four.

@@ -36,9 +36,6 @@ fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         Some((key, value)) => (call.concat(&[key, heads.k], 2)?, call.concat(&[value, heads.v], 2)?),
         None => (heads.k, heads.v),
     };
-    let k = repeated_heads(call, heads.q, present_k)?;
-    let v = repeated_heads(call, heads.q, present_v)?;
-
     let dims = call.dims(heads.q);
     let scale = match call.attributes.float("scale")? {
         Some(scale) => scale,
@@ -52,8 +49,10 @@ fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     };
     // Both factors get the root of the scale, so that half precision does not overflow.
     let q = call.with_scalar("mul", heads.q, scale.sqrt())?;
-    let scaled_k = call.with_scalar("mul", k, scale.sqrt())?;
-    let product = call.matmul(q, scaled_k, true)?;
+    let k = call.with_scalar("mul", present_k, scale.sqrt())?;
+    let k = repeated_heads(call, heads.q, k)?;
+    let v = repeated_heads(call, heads.q, present_v)?;
+    let product = call.matmul(q, k, true)?;
     let softcap = call.float("softcap", 0.0)?;
     let mut capped = product;
     if softcap > 0.0 {

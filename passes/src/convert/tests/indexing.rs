@@ -26,6 +26,30 @@ fn gathers_along_each_axis() {
 }
 
 #[test]
+fn regular_indices_need_no_table() {
+    let axis = attrs(&[("axis", Attr::Int(1))]);
+    for (index, regular) in [
+        (vec![0, 0, 1, 1, 2, 2, 3, 3], true),
+        (vec![0, 1, 2, 3, 0, 1, 2, 3], true),
+        (vec![3, 3, 1, 1, 3, 3, 1, 1], true),
+        (vec![-1, -2, -3], true),
+        (vec![1, 3], true),
+        (vec![0, 0, 1], true),
+        (vec![0, 0, 1, 2], false),
+        (vec![0, 1, 3], false),
+        (vec![2, 2, 2], true),
+    ] {
+        let x = f32s(&[2, 4, 3]);
+        let index = i64s(&[index.len() as i64], &index);
+        assert_agrees_as("gather", &axis, &[x.clone(), index.clone()], &[As::Constants]);
+        let (g, _) = single("gather", &axis, &[Some(x), Some(index.clone())], As::Constants);
+        let program = graph_to_tensor(&g).unwrap();
+        let tables = program.tensors.iter().filter(|t| t.ty.dtype == DType::I64).count();
+        assert_eq!(tables == 0, regular, "{index:?}");
+    }
+}
+
+#[test]
 fn gathers_of_elements_and_tuples() {
     for axis in 0..2 {
         let a = attrs(&[("axis", Attr::Int(axis))]);

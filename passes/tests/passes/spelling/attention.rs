@@ -3,7 +3,9 @@
 use super::{Writer, softmax};
 use mlcc_ir::{
     attributes::{Attr, Attrs},
+    dtype::DType,
     graph::{Location, Node, ValueId},
+    tensor::Tensor,
 };
 
 /// Where the scale of the scores is applied.
@@ -30,6 +32,19 @@ pub(crate) enum Mask {
     Where,
 }
 
+/// How heads of keys and values are repeated for the queries that share them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Repeat {
+    /// A dimension is inserted and expanded.
+    Expand,
+    /// A dimension is inserted and tiled.
+    Tile,
+    /// Copies are concatenated along an inserted dimension.
+    Concat,
+    /// Each head is gathered several times.
+    Gather,
+}
+
 /// A way to write attention.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
@@ -39,11 +54,12 @@ pub(crate) struct Form {
     pub(crate) keys_twice: bool,
     /// Which way of [`softmax::SOFTMAX`] is taken; the operator itself if none.
     pub(crate) softmax: Option<usize>,
+    pub(crate) repeat: Repeat,
 }
 
 /// What ONNX's operator becomes.
 pub(crate) const OPERATOR: Form =
-    Form { scale: Scale::Both, mask: Mask::Add, keys_twice: true, softmax: None };
+    Form { scale: Scale::Both, mask: Mask::Add, keys_twice: true, softmax: None, repeat: Repeat::Expand };
 
 /// Queries, keys and values of batch, sequence, heads and features, and what masks scores: a tensor to add, or
 /// a condition.
@@ -61,7 +77,7 @@ pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> Valu
     let heads = w.dims(operands.q)[2];
     let mut q = w.transpose(operands.q, &[0, 2, 1, 3]);
     let v = w.transpose(operands.v, &[0, 2, 1, 3]);
-    let v = repeated(w, v, heads);
+    let v = repeated(w, v, heads, form.repeat);
     q = match form.scale {
         Scale::Both => w.with("mul", q, scale.sqrt()),
         Scale::Queries => w.with("mul", q, scale),
@@ -71,8 +87,8 @@ pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> Valu
     let grouped = w.dims(operands.k)[2] != heads;
     let k = if form.keys_twice || grouped {
         let k = w.transpose(operands.k, &[0, 2, 1, 3]);
-        let k = repeated(w, k, heads);
         let k = if form.scale == Scale::Both { w.with("mul", k, scale.sqrt()) } else { k };
+        let k = repeated(w, k, heads, form.repeat);
         w.transpose(k, &[0, 1, 3, 2])
     } else {
         let k = w.transpose(operands.k, &[0, 2, 3, 1]);
@@ -103,15 +119,34 @@ pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> Valu
 }
 
 /// Each head as often as queries share it.
-fn repeated(w: &mut Writer, x: ValueId, heads: i64) -> ValueId {
+fn repeated(w: &mut Writer, x: ValueId, heads: i64, way: Repeat) -> ValueId {
     let dims = w.dims(x);
     let [batch, groups, length, size] = dims[..] else { panic!("four dimensions") };
     if groups == heads {
         return x;
     }
+    let times = heads / groups;
+    if way == Repeat::Gather {
+        let index: Vec<u8> = (0..heads).flat_map(|h| (h / times).to_le_bytes()).collect();
+        let index = Tensor::new(DType::I64, vec![heads], index.into()).expect("a tensor");
+        let index = w.graph.tensor(index);
+        return w.graph.op_with("gather", &[x, index], Attrs::new().with("axis", Attr::Int(1)));
+    }
     let y = w.reshape(x, &[batch, groups, 1, length, size]);
-    let shape = [batch, groups, heads / groups, length, size].map(Into::into).to_vec();
-    let y = w.graph.op_with("expand", &[y], Attrs::new().with("shape", Attr::Exprs(shape)));
+    let y = match way {
+        Repeat::Expand => {
+            let shape = [batch, groups, times, length, size].map(Into::into).to_vec();
+            w.graph.op_with("expand", &[y], Attrs::new().with("shape", Attr::Exprs(shape)))
+        }
+        Repeat::Tile => {
+            let repeats = [1, 1, times, 1, 1].map(Into::into).to_vec();
+            w.graph.op_with("tile", &[y], Attrs::new().with("repeats", Attr::Exprs(repeats)))
+        }
+        _ => {
+            let copies = vec![y; times as usize];
+            w.graph.op_with("concat", &copies, Attrs::new().with("axis", Attr::Int(2)))
+        }
+    };
     w.reshape(y, &[batch, heads, length, size])
 }
 

@@ -1,0 +1,134 @@
+//! Kernels over rows that end in a product of each row's elements by a factor of the row, such as a softmax.
+//!
+//! Rows that count for nothing may be 0 instead: those for which a condition holds, or whose result is not a number
+//! (which a whole row of a softmax is, where its sum is).
+
+use super::{
+    simplify_scalars::without_unused,
+    uses::{is_contraction, is_elementwise},
+};
+use mlcc_ir::{
+    Name,
+    dtype::DType,
+    expr::Expr,
+    kernel::{AxisKind, Compute, Kernel, Role},
+    scalar::{BinaryOp, Body, Inst, UnaryOp, ValueId},
+};
+
+/// A kernel over rows that ends in a product with a factor for each row.
+pub(super) struct Normalised {
+    /// The result.
+    pub(super) weights: usize,
+    /// The dimension along which rows lie, and the axis of the last compute at each dimension.
+    pub(super) dim: usize,
+    pub(super) axes: Vec<Name>,
+}
+
+impl Normalised {
+    pub(super) fn of(kernel: &Kernel, weights: usize) -> Option<Normalised> {
+        let (last, rest) = kernel.computes.split_last()?;
+        let f32 = kernel.tensors.iter().all(|t| t.role != Role::Temporary || t.ty.dtype == DType::F32);
+        if !f32 || last.target != weights || !is_elementwise(last) || rest.iter().any(is_contraction) {
+            return None;
+        }
+        let scaled = scaled(last)?;
+        let axes: Vec<Name> = last.axes.iter().map(|a| a.name.clone()).collect();
+        let all: Vec<Expr> = axes.iter().map(|a| Expr::axis(a)).collect();
+        let dim = (0..all.len()).find(|&d| {
+            let others = all.iter().enumerate().filter(|(i, _)| *i != d).map(|(_, e)| e);
+            others.eq(&scaled.row)
+        })?;
+        let along = |c: &Compute| {
+            c.axes.iter().any(|a| a.name == axes[dim] && a.kind == AxisKind::Reduction && c.combine.is_some())
+        };
+        let fits = scaled.at == all
+            && !scaled.uses_axis(&axes[dim])
+            && kernel.tensors[scaled.elements].role == Role::Temporary
+            && rest.iter().any(along)
+            // Every compute runs over the same axes, so that their rows are the same.
+            && rest.iter().all(|c| c.axes.iter().all(|a| last.axis(&a.name).is_some_and(|b| a.extent == b.extent)));
+        fits.then_some(Normalised { weights, dim, axes })
+    }
+}
+
+/// A compute that multiplies each element of a row by the row's factor: tensors and indices.
+pub(super) struct Scaled {
+    /// What is multiplied.
+    pub(super) elements: usize,
+    at: Vec<Expr>,
+    /// The factors.
+    factors: usize,
+    row: Vec<Expr>,
+    /// Where the result is 0 instead.
+    nothing: Nothing,
+}
+
+/// Rows that count for nothing.
+enum Nothing {
+    /// None does.
+    Never,
+    /// Those whose factor is not a number.
+    NotANumber,
+    /// Those for which a condition holds.
+    Where(Body),
+}
+
+impl Scaled {
+    /// Whether which rows count for nothing depends on an axis.
+    fn uses_axis(&self, axis: &str) -> bool {
+        let Nothing::Where(condition) = &self.nothing else { return false };
+        condition.insts.iter().any(|(inst, _)| match inst {
+            Inst::Index(e) => e.uses_axis(axis),
+            Inst::Read { index, .. } => index.iter().any(|e| e.uses_axis(axis)),
+            _ => false,
+        })
+    }
+
+    /// What is to be done with a sum over a row of elements that have not been multiplied.
+    pub(super) fn of_sum(&self, sum: usize, at: &[Expr]) -> Body {
+        let (mut body, condition) = match &self.nothing {
+            Nothing::Where(condition) => (condition.clone(), Some(condition.result)),
+            _ => (Body::default(), None),
+        };
+        let v = body.read(sum, at.to_vec(), DType::F32);
+        let factor = body.read(self.factors, self.row.clone(), DType::F32);
+        let condition = match self.nothing {
+            Nothing::NotANumber => Some(body.push(Inst::Unary(UnaryOp::IsNan, factor), DType::Bool)),
+            _ => condition,
+        };
+        let product = body.binary(BinaryOp::Mul, v, factor);
+        if let Some(condition) = condition {
+            let zero = body.constant(mlcc_ir::scalar::Constant::float(DType::F32, 0.0));
+            body.select(condition, zero, product);
+        }
+        body
+    }
+}
+
+/// The product that a compute is, if it is one.
+pub(super) fn scaled(compute: &Compute) -> Option<Scaled> {
+    let body = &compute.body;
+    let inst = |v: ValueId| body.insts.get(v as usize).map(|(inst, _)| inst);
+    let read = |v: ValueId| match body.insts.get(v as usize)? {
+        (Inst::Read { tensor, index, outside: None }, DType::F32) => Some((*tensor, index.clone())),
+        _ => None,
+    };
+    let (product, condition) = match *inst(body.result)? {
+        Inst::Select(condition, zero, product) if is_zero(inst(zero)?) => (product, Some(condition)),
+        _ => (body.result, None),
+    };
+    let Inst::Binary(BinaryOp::Mul, a, b) = *inst(product)? else { return None };
+    let (x, y) = (read(a)?, read(b)?);
+    let ((elements, at), (factors, row)) = if x.1.len() > y.1.len() { (x, y) } else { (y, x) };
+    let nothing = match condition.map(|c| (c, inst(c))) {
+        None if body.insts.len() == 3 => Nothing::Never,
+        Some((_, Some(Inst::Unary(UnaryOp::IsNan, v)))) if *v == product => Nothing::NotANumber,
+        Some((c, _)) => Nothing::Where(without_unused(&Body { result: c, ..body.clone() })),
+        None => return None,
+    };
+    Some(Scaled { elements, at, factors, row, nothing })
+}
+
+fn is_zero(inst: &Inst) -> bool {
+    matches!(inst, Inst::Const(c) if c.element().to_f64() == 0.0)
+}
