@@ -32,6 +32,7 @@ mod pool;
 mod quantize;
 mod reduce;
 mod resize;
+mod rotary;
 mod sampling;
 mod scalars;
 mod scatter;
@@ -189,6 +190,7 @@ fn lower_node(op: &mut Lowering<'_, '_>) -> Result<()> {
         softmax::lower,
         arg::lower,
         norm::lower,
+        rotary::lower,
         pool::lower,
         movement::lower,
         pad::lower,

@@ -14,6 +14,7 @@ mod pooling;
 mod quantisation;
 mod reduction;
 mod resampling;
+mod rotary;
 mod run;
 mod scatter;
 
@@ -101,6 +102,7 @@ fn dispatch(call: &Call<'_>) -> Result<Vec<Tensor>> {
         "batch_norm" => normalisation::batch_norm(call),
         "instance_norm" | "group_norm" => normalisation::over_groups(call),
         "lrn" => normalisation::lrn(call),
+        "rotary_embedding" => rotary::rotary_embedding(call),
         "identity" | "reshape" => movement::reshape(call),
         "transpose" => movement::transpose(call),
         "concat" => movement::concat(call),

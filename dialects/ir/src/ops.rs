@@ -20,6 +20,7 @@ mod pooling;
 mod quantisation;
 mod reduction;
 mod resampling;
+mod rotary;
 mod sizes;
 
 pub use contraction::Einsum;
@@ -75,6 +76,7 @@ static DEFINITIONS: LazyLock<Vec<OpDef>> = LazyLock::new(|| {
     pooling::define(&mut definitions);
     reduction::define(&mut definitions);
     normalisation::define(&mut definitions);
+    rotary::define(&mut definitions);
     movement::define(&mut definitions);
     resampling::define(&mut definitions);
     indexing::define(&mut definitions);

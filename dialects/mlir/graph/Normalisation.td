@@ -64,6 +64,20 @@ def Graph_LrnOp : Graph_Op<"lrn", ["x"], [], [Int<"size">, Float<"alpha">, Float
   }];
 }
 
+def Graph_RotaryEmbeddingOp : Graph_Op<"rotary_embedding", ["x", "cos", "sin"], [],
+    [Int<"rotary_dim">, Flag<"interleaved">]> {
+  let summary = "Rotary position embedding";
+  let description = [{
+    Turns pairs of features, the last dimension, by angles whose cosines and sines are given: `(a cos - b sin,
+    b cos + a sin)` for a pair `(a, b)`. The first `rotary_dim` features are turned, the others stay. Pair `i` is
+    features `i` and `i + rotary_dim / 2`, or `2 i` and `2 i + 1` if `interleaved`. `cos` and `sin` are broadcast to
+    all dimensions but the last, which has an element for each pair, or one for each feature that is turned.
+
+    Example: `%y = graph.rotary_embedding %x, %c, %s rotary_dim 64 : (tensor<1x8x128x64xf32>, tensor<128x32xf32>,
+    tensor<128x32xf32>) -> tensor<1x8x128x64xf32>`
+  }];
+}
+
 def Graph_QuantizeLinearOp : Graph_Op<"quantize_linear", ["x", "scale"], ["zero_point"],
     [OptionalInt<"axis">, Element<"to">, OptionalInt<"block_size">, Flag<"saturate">]> {
   let summary = "Quantisation";

@@ -12,3 +12,4 @@ mod normalisation;
 mod program;
 mod reduction;
 mod resampling;
+mod rotary;

@@ -278,3 +278,22 @@ fn shapes_are_followed_through_arithmetic() {
     assert_eq!(known("reshape", &[("shape", exprs(&["1"]))], &[("i64", &["n"])]).unwrap(), "[n]");
     assert_eq!(known("reshape", &[("shape", exprs(&["1", "1"]))], &[("1xi64", &["n"])]), None);
 }
+
+#[test]
+fn rotary_embeddings_take_an_angle_for_each_pair_or_feature() {
+    let of = |rotary_dim: i64, operands: &[&str]| {
+        types("rotary_embedding", &[("rotary_dim", Attr::Int(rotary_dim))], operands)
+            .map(|t| t[0].clone())
+            .map_err(|e| e.to_string())
+    };
+    let message = |rotary_dim: i64, operands: &[&str]| of(rotary_dim, operands).unwrap_err();
+    assert_eq!(of(6, &["bx3xsx6xf32", "bx1xsx3xf32", "sx6xf32"]).unwrap(), "(b)x3x(s)x6xf32");
+    assert_eq!(of(4, &["7x6xf16", "2xf16", "7x4xf16"]).unwrap(), "7x6xf16");
+    assert!(message(6, &["7x4xf32", "7x3xf32", "7x3xf32"]).contains("between 2 and 4"));
+    assert!(message(3, &["7x4xf32", "7x3xf32", "7x3xf32"]).contains("must be even"));
+    assert!(message(4, &["7x4xf32", "7x2xf32", "7x3xf32"]).contains("'sin' (7x3xf32) must have 2 angles"));
+    assert!(message(4, &["7x4xf32", "5x2xf32", "7x2xf32"]).contains("'cos' (5x2xf32) does not broadcast"));
+    assert!(message(4, &["7x4xf32", "1x7x2xf32", "7x2xf32"]).contains("does not broadcast"));
+    assert!(message(4, &["7x4xf32", "7x2xf16", "7x2xf32"]).contains("element type"));
+    assert!(message(4, &["7xdxf32", "7x2xf32", "7x2xf32"]).contains("number of features that is known"));
+}

@@ -36,6 +36,7 @@ fn sample(op: &str) -> (Attrs, Vec<Tensor>) {
         "lp_pool" => (vec![kernel, ("p", Attr::Int(2))], vec![image]),
         _ if op.starts_with("reduce") => (vec![("axes", ints(&[1]))], vec![x]),
         "layer_norm" | "rms_norm" => (vec![axis, ("epsilon", float)], vec![x]),
+        "rotary_embedding" => (vec![("rotary_dim", Attr::Int(2))], vec![x, f32s(&[2, 1], &[0.8, 0.0]), two]),
         "batch_norm" => (vec![("epsilon", float)], vec![image, two.clone(), two.clone(), two.clone(), two]),
         "instance_norm" => (vec![("epsilon", float)], vec![image, two.clone(), two]),
         "group_norm" => (vec![("epsilon", float), ("groups", Attr::Int(2))], vec![image, two.clone(), two]),

@@ -185,3 +185,41 @@ fn resampling_interpolates() {
     assert_close(&sample("border"), &[2.5, 2.0, 2.0]);
     assert_close(&sample("reflection"), &[2.5, 2.0, 3.0]);
 }
+
+/// Each pair as a complex number times another one, of batch 2, heads 3, rows 5.
+#[test]
+fn rotary_embeddings_multiply_complex_numbers() {
+    let (features, rows) = (10, 5);
+    let x = Random(3).tensor(DType::F32, &[2, 3, rows, features]);
+    for (rotated, interleaved, by_feature) in
+        [(10, false, false), (10, true, true), (6, false, true), (6, true, false), (2, false, false)]
+    {
+        let width = if by_feature { rotated } else { rotated / 2 };
+        let angle = |row: i64, pair: i64| 0.3 + 1.7 * row as f64 - 0.9 * pair as f64;
+        let table = |f: fn(f64) -> f64| {
+            let pair_of = |i: i64| match (by_feature, interleaved) {
+                (false, _) => i,
+                (true, true) => i / 2,
+                (true, false) => i % (rotated / 2),
+            };
+            let at = (0..rows).flat_map(|row| (0..width).map(move |i| (row, i)));
+            let values: Vec<f64> = at.map(|(row, i)| f(angle(row, pair_of(i)))).collect();
+            f32s(&[rows, width], &values)
+        };
+        let attrs = [("rotary_dim", Attr::Int(rotated)), ("interleaved", Attr::Bool(interleaved))];
+        let y = numbers("rotary_embedding", &attrs, &[x.clone(), table(f64::cos), table(f64::sin)]);
+        let y = f32s(&x.dims, &y);
+        let mut want = x.to_f64();
+        for (at, row) in want.chunks_mut(features as usize).enumerate() {
+            for pair in 0..rotated / 2 {
+                let (step, apart) = if interleaved { (2, 1) } else { (1, rotated / 2) };
+                let (real, imaginary) = ((pair * step) as usize, (pair * step + apart) as usize);
+                let (r, phase) = (row[real].hypot(row[imaginary]), row[imaginary].atan2(row[real]));
+                let turned = phase + angle(at as i64 % rows, pair);
+                (row[real], row[imaginary]) = (r * turned.cos(), r * turned.sin());
+            }
+        }
+        let error = compare(&y, &f32s(&x.dims, &want));
+        assert!(error < 1e-6, "{rotated} {interleaved} {by_feature}: {error}");
+    }
+}
