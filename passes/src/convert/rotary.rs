@@ -30,8 +30,9 @@ struct Rotary {
     rows: Vec<Axis>,
 }
 
-/// A feature of a pair: its own place, the other one's and the pair's.
+/// A feature of a pair: its own place, the other one's and the pair's, on an axis.
 struct Feature {
+    axis: Axis,
     own: Expr,
     other: Expr,
     pair: Expr,
@@ -59,31 +60,28 @@ fn lower_rotary_embedding(op: &mut Lowering<'_, '_>) -> Result<()> {
     let rotary = Rotary { x: input, angles, target, rows };
     let (half, two) = (Expr::from(rotated / 2), Expr::from(2));
     if op.attrs().bool("interleaved", false) {
+        let axis = parallel("feature", Expr::from(rotated));
         let own = Expr::axis("feature");
         let second = own.modulo(&two);
         let other = own.clone() + Expr::from(1) - second.clone() * two.clone();
-        let feature = Feature { own: own.clone(), other, pair: own.floor_div(&two) };
-        rotary.push(
-            &mut k,
-            "rotate",
-            parallel("feature", Expr::from(rotated)),
-            |s, kept, turned| {
-                let second = s.index(second.clone());
-                let zero = s.int(0);
-                let first = s.compare(Predicate::Eq, second, zero);
-                let (less, more) = (s.sub(kept, turned), s.add(kept, turned));
-                s.select(first, less, more)
-            },
-            &feature,
-        );
+        let feature = Feature { axis, own: own.clone(), other, pair: own.floor_div(&two) };
+        let combine = |s: &mut Scalars, kept, turned| {
+            let second = s.index(second.clone());
+            let zero = s.int(0);
+            let first = s.compare(Predicate::Eq, second, zero);
+            let (less, more) = (s.sub(kept, turned), s.add(kept, turned));
+            s.select(first, less, more)
+        };
+        rotary.push(&mut k, "rotate", combine, &feature);
     } else {
         let pair = Expr::axis("pair");
         let [first, second] = [pair.clone(), pair.clone() + half.clone()];
-        let axis = || parallel("pair", half.clone());
-        let feature = Feature { own: first.clone(), other: second.clone(), pair: pair.clone() };
-        rotary.push(&mut k, "first", axis(), Scalars::sub, &feature);
-        let feature = Feature { own: second, other: first, pair };
-        rotary.push(&mut k, "second", axis(), Scalars::add, &feature);
+        let axis = parallel("pair", half);
+        let feature =
+            Feature { axis: axis.clone(), own: first.clone(), other: second.clone(), pair: pair.clone() };
+        rotary.push(&mut k, "first", Scalars::sub, &feature);
+        let feature = Feature { axis, own: second, other: first, pair };
+        rotary.push(&mut k, "second", Scalars::add, &feature);
     }
     let rest = features.clone() - Expr::from(rotated);
     if !rest.is(0) {
@@ -111,7 +109,6 @@ impl Rotary {
         &self,
         k: &mut KernelBuilder,
         name: &str,
-        axis: Axis,
         combine: impl Fn(&mut Scalars, scalar::ValueId, scalar::ValueId) -> scalar::ValueId,
         feature: &Feature,
     ) {
@@ -127,7 +124,7 @@ impl Rotary {
         let (kept, turned) = (s.mul(own, cos), s.mul(other, sin));
         let v = combine(&mut s, kept, turned);
         let mut axes = self.rows.clone();
-        axes.push(axis);
+        axes.push(feature.axis.clone());
         k.push(name, axes, (self.target, self.point(&feature.own)), s.yields(v));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | Before | After |
 //! |---|---|
-//! | `reshape`, `expand`, `cast`, `transpose`, `slice`, `pad` that changes nothing | its operand |
+//! | `reshape`, `expand`, `cast`, `transpose`, `slice`, `pad`, `concat` that changes nothing | its operand |
 //! | `reshape` of `reshape` | one `reshape` |
 //! | `transpose` of `transpose` | one `transpose` |
 //! | `where` with a constant condition that is the same everywhere | the operand it chooses |
@@ -73,7 +73,8 @@ fn does_nothing(graph: &Graph, node: &Node) -> Option<ValueId> {
         return None;
     }
     let nothing = match &*node.op {
-        "reshape" | "expand" | "cast" => true,
+        // All that is joined to the first operand is empty.
+        "reshape" | "expand" | "cast" | "concat" => true,
         "transpose" => node.attrs.ints("perm")?.iter().enumerate().all(|(i, &p)| i as i64 == p),
         "slice" => node.attrs.ints("steps")?.iter().all(|&s| s == 1),
         "pad" => node.attrs.exprs("pads")?.iter().all(|p| p.is(0)),

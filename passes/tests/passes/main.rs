@@ -17,6 +17,7 @@ mod place_concatenations;
 mod program;
 mod recognise;
 mod rewrite;
+mod rotary;
 mod seven_patterns;
 mod simplify_scalars;
 mod spelling;

@@ -15,17 +15,17 @@ use mlcc_ir::{
 use mlcc_passes::graph::rewrite::Mode;
 
 /// A graph of operators under construction, with random weights.
-struct Model {
-    w: Writer,
+pub(crate) struct Model {
+    pub(crate) w: Writer,
     seed: u64,
 }
 
 impl Model {
-    fn new() -> Model {
+    pub(crate) fn new() -> Model {
         Model { w: Writer { graph: GraphBuilder::new() }, seed: 3 }
     }
 
-    fn weight(&mut self, dims: &[i64]) -> ValueId {
+    pub(crate) fn weight(&mut self, dims: &[i64]) -> ValueId {
         let count = dims.iter().product::<i64>() as usize;
         let values: Vec<f32> = (0..count)
             .map(|_| {
@@ -37,7 +37,7 @@ impl Model {
     }
 
     /// A linear layer with a bias.
-    fn linear(&mut self, x: ValueId, outputs: i64) -> ValueId {
+    pub(crate) fn linear(&mut self, x: ValueId, outputs: i64) -> ValueId {
         let inputs = *self.w.dims(x).last().expect("features");
         let (weight, bias) = (self.weight(&[inputs, outputs]), self.weight(&[outputs]));
         let y = self.w.op("matmul", &[x, weight]);
@@ -88,7 +88,7 @@ impl Model {
         self.w.op("add", &[x, y])
     }
 
-    fn finish(self, output: ValueId) -> Graph {
+    pub(crate) fn finish(self, output: ValueId) -> Graph {
         self.w.graph.finish(&[output])
     }
 }
@@ -108,7 +108,7 @@ fn between_layers(op: impl Fn(&mut Model, ValueId) -> ValueId) -> Graph {
 }
 
 /// Demands that two programs have the same kernels, but for names and order.
-fn assert_same_kernels(found: &Program, wanted: &Program, what: &str) {
+pub(crate) fn assert_same_kernels(found: &Program, wanted: &Program, what: &str) {
     let (found, mut wanted) = (shapes(found), shapes(wanted));
     let mut more = Vec::new();
     for shape in found {
@@ -122,7 +122,7 @@ fn assert_same_kernels(found: &Program, wanted: &Program, what: &str) {
 }
 
 /// Demands that under every setting each way of writing an operator ends in the kernels of the operator itself.
-fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
+pub(crate) fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
     for mode in [Mode::Off, Mode::Exact, Mode::All] {
         let single = compile(graph, mode);
         for (name, way) in ways {

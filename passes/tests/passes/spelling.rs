@@ -5,6 +5,7 @@
 pub(crate) mod activations;
 pub(crate) mod attention;
 pub(crate) mod norms;
+pub(crate) mod rotary;
 pub(crate) mod softmax;
 
 use crate::graph_builder::GraphBuilder;

@@ -19,6 +19,7 @@ pub(super) fn default(op: &str, name: &str, rank: usize) -> Option<Attr> {
         ("matmul", "transpose_a" | "transpose_b") => Attr::Bool(false),
         (_, "keepdims") if op.starts_with("reduce_") => Attr::Bool(true),
         ("gelu", "approximate") => Attr::Str("none".into()),
+        ("rotary_embedding", "interleaved") => Attr::Bool(false),
         ("pad", "mode") => Attr::Str("constant".into()),
         _ => return None,
     })

@@ -61,10 +61,35 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block, mode: Mo
         let (first, second) = pair(shrink)?;
         (types(&first) == types(&second)).then(|| work(&first).max(work(&second)))
     };
-    match sizes.shrink_until(BUDGET, &price).as_ref().and_then(pair) {
+    // A slice that took the rest of a dimension should still do: rules rely on it, inference does not see it.
+    let rests = pair(&Shrink::new()).map(|(first, second)| [rests(&first), rests(&second)]);
+    let price_with_rests = |shrink: &Shrink| {
+        let (first, second) = pair(shrink)?;
+        rests.as_ref().filter(|[a, b]| *a == self::rests(&first) && *b == self::rests(&second))?;
+        price(shrink)
+    };
+    let shrunk = sizes.shrink_until(BUDGET, &price_with_rests).or_else(|| sizes.shrink_until(BUDGET, &price));
+    match shrunk.as_ref().and_then(pair) {
         Some((first, second)) => compare(&first, &second, block, mode),
         None => Verdict::Unchecked("no sizes that are small enough"),
     }
+}
+
+/// Whether the slices of a graph take all that follows their starts, dimension by dimension.
+fn rests(graph: &Graph) -> Vec<bool> {
+    let mut found = Vec::new();
+    for node in graph.nodes.iter().filter(|n| &*n.op == "slice") {
+        let Some(operand) = node.operands.first().copied().flatten() else { continue };
+        let list = |name: &str| node.attrs.exprs(name).unwrap_or_default();
+        let steps = node.attrs.ints("steps").unwrap_or_default();
+        for (((start, size), step), dim) in
+            list("starts").iter().zip(&list("sizes")).zip(steps).zip(&graph.value(operand).ty.dims)
+        {
+            let end = start.clone() + size.clone() * Expr::from(*step);
+            found.push((dim.clone() - end).as_const().is_some_and(|left| left <= 0));
+        }
+    }
+    found
 }
 
 fn small(dim: &Expr, shrink: &Shrink) -> Expr {
@@ -104,8 +129,8 @@ fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
             }
             Attr::Exprs(values) => Attr::Exprs(values.iter().map(|v| small(v, &Shrink::new())).collect()),
             // A depthwise convolution has as many groups as channels.
-            Attr::Int(groups) if &**name == "group" => {
-                Attr::Int(shrink.get(groups).copied().unwrap_or(*groups))
+            Attr::Int(size) if matches!(&**name, "group" | "rotary_dim") => {
+                Attr::Int(shrink.get(size).copied().unwrap_or(*size))
             }
             value => value.clone(),
         };

@@ -54,6 +54,7 @@ pub(super) fn of_term(classes: &Classes, term: &Term, result: &TensorType, weigh
         "softmax" | "layer_norm" | "rms_norm" | "log_softmax" => {
             KERNEL + moved + 20.0 * elements(result) / FLOPS
         }
+        "rotary_embedding" => KERNEL + moved + 4.0 * elements(result) / FLOPS,
         // Division, roots and functions of a series.
         _ => KERNEL * 0.5 + 12.0 * elements(result) / FLOPS + UNFUSED * moved,
     }

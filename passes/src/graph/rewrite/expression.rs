@@ -139,6 +139,20 @@ impl Expression {
         }
     }
 
+    /// Whether it is computed, not matched, and from variables of which some have no value yet.
+    pub(super) fn is_computed_from_unbound(&self, bindings: &Bindings) -> bool {
+        let Expression::Call(function, arguments) = self else { return false };
+        let is_unbound = |argument: &Expression| match argument {
+            Expression::Variable(name) => bindings.get(name).is_none(),
+            call => call.is_computed_from_unbound(bindings),
+        };
+        if function.name == "list" {
+            // Variables in a list are matched.
+            return arguments.iter().any(|a| a.is_computed_from_unbound(bindings));
+        }
+        arguments.iter().any(is_unbound)
+    }
+
     /// Whether the value is true.
     pub(super) fn holds(&self, classes: &Classes, bindings: &Bindings) -> bool {
         self.evaluate(classes, bindings) == Some(Value::Bool(true))

@@ -1,5 +1,6 @@
 //! The functions of guards and attribute values, by what they are about.
 
+mod features;
 mod lists;
 mod scalars;
 mod tensors;
@@ -65,5 +66,6 @@ fn truth(value: &Value) -> bool {
     *value == Value::Bool(true)
 }
 
-/// Every function of guards and attribute values: of tensors, of lists, of numbers.
-pub static FUNCTIONS: &[&[Function]] = &[tensors::FUNCTIONS, lists::FUNCTIONS, scalars::FUNCTIONS];
+/// Every function of guards and attribute values: of tensors, of their last dimension, of lists, of numbers.
+pub static FUNCTIONS: &[&[Function]] =
+    &[tensors::FUNCTIONS, features::FUNCTIONS, lists::FUNCTIONS, scalars::FUNCTIONS];

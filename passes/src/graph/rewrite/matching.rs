@@ -85,8 +85,14 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
     if term.head.op != *op {
         return Vec::new();
     }
-    let mut states: Vec<Match> =
-        states.iter().filter_map(|s| match_attrs(classes, term, attrs, others.as_ref(), s.clone())).collect();
+    // What is computed from operands that are not matched yet is compared behind them.
+    let bindings = states.first().map(|s| &s.bindings);
+    let waits =
+        |(_, value): &Attribute| bindings.is_some_and(|bindings| value.is_computed_from_unbound(bindings));
+    let mut states: Vec<Match> = states
+        .iter()
+        .filter_map(|s| match_attrs(classes, term, (attrs, &waits), others.as_ref(), s.clone()))
+        .collect();
     if states.is_empty() {
         return states;
     }
@@ -110,6 +116,10 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
         if states.is_empty() {
             return states;
         }
+    }
+    for (name, expression) in attrs.iter().filter(|a| waits(a)) {
+        let Some(value) = term.head.attrs.get(name).and_then(Value::of) else { return Vec::new() };
+        states.retain_mut(|s| unify(classes, expression, &value, &mut s.bindings));
     }
     if let Some(list) = tail {
         let rest: Vec<Id> = places[operands.len()..].iter().flatten().map(|&id| classes.find(id)).collect();
@@ -161,14 +171,17 @@ fn match_unordered(
     partial.into_iter().map(finish).collect()
 }
 
+/// An attribute of a pattern.
+type Attribute = (mlcc_ir::Name, Expression);
+
 fn match_attrs(
     classes: &Classes,
     term: &Term,
-    wanted: &[(mlcc_ir::Name, Expression)],
+    (wanted, waits): (&[Attribute], &dyn Fn(&Attribute) -> bool),
     others: Option<&mlcc_ir::Name>,
     mut state: Match,
 ) -> Option<Match> {
-    for (name, expression) in wanted {
+    for (name, expression) in wanted.iter().filter(|a| !waits(a)) {
         let value = Value::of(term.head.attrs.get(name)?)?;
         if !unify(classes, expression, &value, &mut state.bindings) {
             return None;

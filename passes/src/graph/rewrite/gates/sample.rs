@@ -203,6 +203,20 @@ impl<'a> Sampler<'a> {
             }
             ("layer_norm" | "rms_norm", _, Some(x)) => x.last().map(|d| vec![*d]),
             ("clip", 1.., _) => Some(Vec::new()),
+            ("rotary_embedding", 0, _) => {
+                let rank = self.random.pick(&[1, 2, 3]);
+                let mut dims =
+                    outer.dims.clone().filter(|d| !d.is_empty()).unwrap_or_else(|| self.shape(rank));
+                if let Some(last) = dims.last_mut() {
+                    *last = self.random.pick(&[2, 4, 6, 7]);
+                }
+                Some(dims)
+            }
+            ("rotary_embedding", _, Some(x)) => x.split_last().map(|(features, rows)| {
+                let width = self.random.pick(&[1, features / 2, features / 2, features / 2, *features]);
+                let rows = if self.random.below(2) == 0 { rows } else { &[] };
+                [rows, &[width]].concat()
+            }),
             (special::SUM | special::PRODUCT, 0, _) if self.random.below(3) == 0 => Some(Vec::new()),
             (special::SUM | special::PRODUCT, 1.., Some(x)) if x.is_empty() => outer.dims.clone(),
             (_, 1.., Some(x)) => match self.random.below(8) {

@@ -92,7 +92,7 @@ impl Sampler<'_> {
             ("reshape", "shape") => Attr::Ints(self.reshaped(dims)),
             ("expand", "shape") => {
                 let mut shape = dims.to_vec();
-                shape.iter_mut().filter(|d| **d == 1).for_each(|d| *d = self.random.pick(&[1, 3]));
+                shape.iter_mut().filter(|d| **d == 1).for_each(|d| *d = self.random.pick(&[1, 2, 3]));
                 Attr::Ints(shape)
             }
             ("slice", "steps") => Attr::Ints((0..rank).map(|_| self.random.pick(&[1, 1, 1, 2])).collect()),
@@ -146,6 +146,10 @@ impl Sampler<'_> {
                 Attr::Ints((0..spatial).map(|_| self.random.pick(&[1, 2, 3])).collect())
             }
             ("max_pool", "pads") => Attr::Exprs(vec![Expr::from(0); 2 * spatial]),
+            ("rotary_embedding", "rotary_dim") => {
+                let pairs = dims.last().map_or(0, |d| d / 2);
+                Attr::Int(2 * if self.random.below(2) == 0 { pairs } else { self.random.pick(&[1, 2, 3]) })
+            }
             (_, "epsilon") => Attr::Float(1e-5),
             (_, "alpha") => Attr::Float(1.0),
             ("gelu", "approximate") => Attr::Str("none".into()),
