@@ -41,7 +41,7 @@ impl Heads {
         let mut m = Model::new();
         let x = m.w.graph.input("x", &[2, LENGTH, 13]);
         let (cos, sin) = self.angles(&mut m);
-        let mut heads = |m: &mut Model| {
+        let heads = |m: &mut Model| {
             let h = m.linear(x, 30);
             let h = m.w.reshape(h, &[2, LENGTH, 3, 10]);
             let h = m.w.transpose(h, &[0, 2, 1, 3]);
