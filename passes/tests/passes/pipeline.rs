@@ -1,5 +1,6 @@
 //! Runs all passes on a graph, as the compiler does, and says what is left.
 
+use crate::spelling::tensor_of;
 use mlcc_ir::{
     dtype::DType,
     expr::{Atom, Expr},
@@ -68,7 +69,7 @@ pub(crate) fn inputs(graph: &Graph) -> Vec<Tensor> {
                 let bits: Vec<u8> = (0..count).map(|i| u8::from(i % row == 0 || next() > 0.0)).collect();
                 Tensor::new(DType::Bool, dims, bits.into()).expect("a tensor")
             }
-            _ => Tensor::from_f32(&dims, &(0..count).map(|_| next()).collect::<Vec<f32>>()),
+            dtype => tensor_of(dtype, &dims, &(0..count).map(|_| f64::from(next())).collect::<Vec<f64>>()),
         }
     };
     graph.inputs.iter().map(input).collect()

@@ -3,14 +3,13 @@
 use crate::{
     graph_builder::GraphBuilder,
     pipeline::{assert_computes, compile, shapes, work},
-    spelling::{Spelling, Way, Writer, activations, attention, norms, softmax, spell_out},
+    spelling::{Spelling, Way, Writer, activations, attention, norms, softmax, spell_out, tensor_of},
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
     dtype::DType,
     graph::{Graph, ValueId},
     program::Program,
-    tensor::Tensor,
 };
 use mlcc_passes::graph::rewrite::Mode;
 
@@ -22,18 +21,28 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new() -> Model {
-        Model { w: Writer { graph: GraphBuilder::new() }, seed: 3 }
+        Model::of(DType::F32)
+    }
+
+    /// A model of floats of any type.
+    fn of(dtype: DType) -> Model {
+        Model { w: Writer { graph: GraphBuilder::new(), dtype }, seed: 3 }
     }
 
     pub(crate) fn weight(&mut self, dims: &[i64]) -> ValueId {
         let count = dims.iter().product::<i64>() as usize;
-        let values: Vec<f32> = (0..count)
+        let values: Vec<f64> = (0..count)
             .map(|_| {
                 self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                ((self.seed >> 40) as f32 / (1u64 << 23) as f32 - 1.0) / 3.0
+                ((self.seed >> 40) as f64 / (1u64 << 23) as f64 - 1.0) / 3.0
             })
             .collect();
-        self.w.graph.tensor(Tensor::from_f32(dims, &values))
+        self.w.graph.tensor(tensor_of(self.w.dtype, dims, &values))
+    }
+
+    /// A number as an element: in primitives it is a constant of the tensors' type.
+    fn number(&self, value: f64) -> f64 {
+        tensor_of(self.w.dtype, &[], &[value]).to_f64()[0]
     }
 
     /// A linear layer with a bias.
@@ -47,24 +56,26 @@ impl Model {
     fn layer_norm(&mut self, x: ValueId) -> ValueId {
         let size = *self.w.dims(x).last().expect("features");
         let (scale, bias) = (self.weight(&[size]), self.weight(&[size]));
-        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(1e-5));
+        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(self.number(1e-5)));
         self.w.graph.op_with("layer_norm", &[x, scale, bias], attrs)
     }
 
     fn rms_norm(&mut self, x: ValueId) -> ValueId {
         let size = *self.w.dims(x).last().expect("features");
         let scale = self.weight(&[size]);
-        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(1e-5));
+        let attrs = along(self.w.rank(x) - 1).with("epsilon", Attr::Float(self.number(1e-5)));
         self.w.graph.op_with("rms_norm", &[x, scale], attrs)
     }
 
     fn activation(&mut self, op: &str, x: ValueId) -> ValueId {
         let attrs = match op {
             "swish" => Attrs::new().with("alpha", Attr::Float(1.0)),
+            "quick_swish" => Attrs::new().with("alpha", Attr::Float(self.number(1.702))),
             "tanh_gelu" => Attrs::new().with("approximate", Attr::Str("tanh".into())),
             _ => Attrs::new(),
         };
-        self.w.graph.op_with(op.trim_start_matches("tanh_"), &[x], attrs)
+        let op = op.trim_start_matches("tanh_").trim_start_matches("quick_");
+        self.w.graph.op_with(op, &[x], attrs)
     }
 
     /// Attention of heads of 8 features with a residual connection; of groups of heads if there are fewer of keys.
@@ -99,8 +110,13 @@ fn along(axis: i64) -> Attrs {
 
 /// An operator between two linear layers.
 fn between_layers(op: impl Fn(&mut Model, ValueId) -> ValueId) -> Graph {
-    let mut m = Model::new();
-    let x = m.w.graph.input("x", &[2, 7, 13]);
+    between_layers_of(DType::F32, op)
+}
+
+/// The same with elements of another type.
+fn between_layers_of(dtype: DType, op: impl Fn(&mut Model, ValueId) -> ValueId) -> Graph {
+    let mut m = Model::of(dtype);
+    let x = m.w.graph.input_of("x", dtype, &[2, 7, 13]);
     let h = m.linear(x, 33);
     let h = op(&mut m, h);
     let y = m.linear(h, 5);
@@ -130,10 +146,57 @@ pub(crate) fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
             assert!(spelled.nodes.len() > graph.nodes.len(), "{name} spells nothing out");
             let program = compile(&spelled, mode);
             assert_same_kernels(&program, &single, &format!("{op}: {name}, {mode:?}"));
-            assert_computes(&program, &spelled, 1e-5);
+            assert_computes(&program, &spelled, tolerance(graph));
         }
     }
 }
+
+/// What an operator may differ by from its parts, which are rounded one by one: some steps between neighbouring numbers.
+fn tolerance(graph: &Graph) -> f64 {
+    match graph.value(graph.inputs[0]).ty.dtype {
+        DType::F16 => 4e-3,
+        DType::BF16 => 3e-2,
+        _ => 1e-5,
+    }
+}
+
+#[test]
+fn norms_in_half_precision() {
+    for dtype in [DType::F16, DType::BF16] {
+        assert_recognised(&between_layers_of(dtype, Model::layer_norm), "layer_norm", norms::LAYER_NORM);
+        assert_recognised(&between_layers_of(dtype, Model::rms_norm), "rms_norm", norms::RMS_NORM);
+    }
+}
+
+#[test]
+fn softmax_in_half_precision() {
+    for dtype in [DType::F16, DType::BF16] {
+        for (op, ways) in [("softmax", softmax::SOFTMAX), ("log_softmax", softmax::LOG_SOFTMAX)] {
+            let graph = between_layers_of(dtype, |m, x| m.w.graph.op_with(op, &[x], along(2)));
+            assert_recognised(&graph, op, ways);
+        }
+    }
+}
+
+#[test]
+fn activations_in_half_precision() {
+    for dtype in [DType::F16, DType::BF16] {
+        for (op, ways) in ACTIVATIONS {
+            let graph = between_layers_of(dtype, |m, x| m.activation(op, x));
+            assert_recognised(&graph, op.trim_start_matches("tanh_").trim_start_matches("quick_"), ways);
+        }
+    }
+}
+
+/// Activations and the ways to write them.
+const ACTIVATIONS: &[(&str, &[(&str, Way)])] = &[
+    ("gelu", activations::GELU),
+    ("tanh_gelu", activations::TANH_GELU),
+    ("swish", activations::SILU),
+    ("quick_swish", activations::QUICK_GELU),
+    ("mish", activations::MISH),
+    ("hard_swish", activations::HARD_SWISH),
+];
 
 #[test]
 fn layer_norms() {
@@ -168,15 +231,9 @@ fn logarithms_of_softmax() {
 
 #[test]
 fn activations_of_every_kind() {
-    for (op, ways) in [
-        ("gelu", activations::GELU),
-        ("tanh_gelu", activations::TANH_GELU),
-        ("swish", activations::SILU),
-        ("mish", activations::MISH),
-        ("hard_swish", activations::HARD_SWISH),
-    ] {
+    for (op, ways) in ACTIVATIONS {
         let graph = between_layers(|m, x| m.activation(op, x));
-        assert_recognised(&graph, op.trim_start_matches("tanh_"), ways);
+        assert_recognised(&graph, op.trim_start_matches("tanh_").trim_start_matches("quick_"), ways);
     }
 }
 

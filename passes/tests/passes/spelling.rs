@@ -13,6 +13,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     dtype::DType,
     graph::{Def, Graph, Node, ValueId},
+    tensor::{Element, Tensor, push_element},
 };
 
 /// A way to write an operator: its node in the old graph, its operands in the new one.
@@ -24,6 +25,8 @@ pub(crate) type Spelling<'a> = &'a [(&'a str, Way)];
 /// A graph under construction, with short names for what spellings are made of.
 pub(crate) struct Writer {
     pub(crate) graph: GraphBuilder,
+    /// Type of numbers.
+    pub(crate) dtype: DType,
 }
 
 impl Writer {
@@ -32,7 +35,7 @@ impl Writer {
     }
 
     pub(crate) fn number(&mut self, value: f64) -> ValueId {
-        self.graph.constant(&[], &[value as f32])
+        self.graph.tensor(tensor_of(self.dtype, &[], &[value]))
     }
 
     /// An operator of a tensor and a number.
@@ -81,9 +84,17 @@ impl Writer {
     }
 }
 
+/// A tensor of floats of any type.
+pub(crate) fn tensor_of(dtype: DType, dims: &[i64], values: &[f64]) -> Tensor {
+    let mut data = Vec::new();
+    values.iter().for_each(|v| push_element(dtype, &mut data, Element::Float(*v)));
+    Tensor::new(dtype, dims.to_vec(), data.into()).expect("a tensor")
+}
+
 /// The graph with every operator that the spelling knows written out.
 pub(crate) fn spell_out(graph: &Graph, spelling: Spelling<'_>) -> Graph {
-    let mut w = Writer { graph: GraphBuilder::new() };
+    let dtype = graph.value(graph.inputs[0]).ty.dtype;
+    let mut w = Writer { graph: GraphBuilder::new(), dtype };
     let mut values: Vec<Option<ValueId>> = vec![None; graph.values.len()];
     for id in &graph.inputs {
         let value = graph.value(*id);

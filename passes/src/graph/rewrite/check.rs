@@ -34,6 +34,16 @@ pub(super) enum Verdict {
 
 /// Greatest relative error in norm: interpreters round to `f32` after each operator.
 const TOLERANCE: f64 = 2e-5;
+
+/// The same for graphs with elements of 16 bits: some steps between neighbouring numbers.
+fn tolerance(graphs: [&Graph; 2]) -> f64 {
+    let values = graphs.into_iter().flat_map(|g| &g.values);
+    values.fold(TOLERANCE, |most, value| match value.ty.dtype {
+        DType::F16 => most.max(8.0 * 0.5f64.powi(11)),
+        DType::BF16 => most.max(8.0 * 0.5f64.powi(8)),
+        _ => most,
+    })
+}
 /// Size of results below which errors are measured against it.
 const SMALL_RESULT: f64 = 1e-2;
 /// Multiply-adds that an execution may take.
@@ -231,7 +241,7 @@ fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict 
             worst = worst.max(difference(&w, &f));
             same &= w.iter().zip(&f).all(|(w, f)| w.to_bits() == f.to_bits() || w.is_nan() && f.is_nan());
         }
-        if worst > TOLERANCE || mode == Mode::Exact && !same {
+        if worst > tolerance([first, second]) || mode == Mode::Exact && !same {
             return Verdict::Differs(worst);
         }
         if numbers * 2 >= all {

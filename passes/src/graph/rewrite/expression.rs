@@ -35,7 +35,7 @@ pub(super) enum Value {
     Bool(bool),
     /// A float attribute.
     Float(f64),
-    /// A string attribute.
+    /// A string attribute, or the name of an element type.
     Str(Name),
     /// A class: only functions take it.
     Class(egg::Id),
@@ -168,6 +168,7 @@ impl Value {
             Attr::Int(value) => Value::Int(Expr::from(*value)),
             Attr::Float(value) => Value::Float(*value),
             Attr::Str(value) => Value::Str(value.clone()),
+            Attr::DType(dtype) => Value::Str(dtype.mlir_name().into()),
             Attr::Ints(values) => Value::List(values.iter().map(|&v| Expr::from(v)).collect()),
             Attr::Exprs(values) => Value::List(values.clone()),
             _ => return None,

@@ -48,6 +48,7 @@ pub(super) fn optimise(
     let built_in = BuiltIn {
         flatten: settings.mode == Mode::All && enabled(saturate::FLATTEN),
         merge: enabled(merge::NAME),
+        narrow: false,
     };
     let firings =
         saturate::saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);

@@ -50,7 +50,7 @@ const OWN: f64 = 0.01;
 fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings) -> Option<Rewritten> {
     let original = template::original(graph, block)?;
     let mut imported = import::import(graph, block)?;
-    let built_in = BuiltIn { flatten: true, merge: false };
+    let built_in = BuiltIn { flatten: true, merge: false, narrow: true };
     let firings = saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
     let classes = &imported.classes;
     if firings.is_empty() || !classes.analysis.conflicts.is_empty() {

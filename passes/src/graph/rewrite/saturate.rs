@@ -60,6 +60,9 @@ pub(super) struct BuiltIn {
     pub(super) flatten: bool,
     /// Whether products of one operand may become one product.
     pub(super) merge: bool,
+    /// Whether rules that round otherwise are applied to elements of 16 bits, which are rounded by much: where a rule
+    /// saves rounding, as an operator does that takes the place of its parts.
+    pub(super) narrow: bool,
 }
 
 /// Applies the rules; returns what they made, in order. `own`: the classes that the block itself computes.
@@ -78,7 +81,7 @@ pub(super) fn saturate(
             let matches = matching::search(classes, rule, limits.matches);
             let allowed = matches
                 .into_iter()
-                .filter(|(root, _)| rule.class == Exactness::Exact || is_wide(classes, *root));
+                .filter(|(root, _)| rule.class == Exactness::Exact || built_in.rounds(classes, *root));
             found.extend(allowed.map(|(root, matched)| (*rule, root, matched)));
         }
         for (rule, root, matched) in found {
@@ -90,7 +93,7 @@ pub(super) fn saturate(
             record(classes, &mut firings, Firing::of(&rule.name, root, matched.terms), new);
         }
         if built_in.flatten {
-            for (root, term) in nested(classes) {
+            for (root, term) in nested(classes, built_in) {
                 let new = facts::add(classes, term.1);
                 record(classes, &mut firings, Firing::of(FLATTEN, root, vec![term.0]), new);
             }
@@ -120,18 +123,20 @@ pub(super) fn record(classes: &mut Classes, firings: &mut Vec<Firing>, firing: F
     }
 }
 
-/// Whether rounding otherwise is harmless: elements of 16 bits are rounded after each operator, by much.
-fn is_wide(classes: &Classes, id: Id) -> bool {
-    !matches!(classes[id].data.ty.dtype, DType::F16 | DType::BF16)
+impl BuiltIn {
+    /// Whether rounding otherwise is harmless: elements of 16 bits are rounded after each operator, by much.
+    fn rounds(self, classes: &Classes, id: Id) -> bool {
+        self.narrow || !matches!(classes[id].data.ty.dtype, DType::F16 | DType::BF16)
+    }
 }
 
 /// Sums with a sum among their operands (and products likewise): the class, the term and it without the inner one.
-fn nested(classes: &Classes) -> Vec<(Id, (Term, Term))> {
+fn nested(classes: &Classes, built_in: BuiltIn) -> Vec<(Id, (Term, Term))> {
     let mut found = Vec::new();
     for op in [special::SUM, special::PRODUCT] {
         let mut roots: Vec<Id> = classes.classes_for_op(&op.into()).into_iter().flatten().collect();
         roots.sort_unstable();
-        for root in roots.into_iter().filter(|r| is_wide(classes, *r)) {
+        for root in roots.into_iter().filter(|r| built_in.rounds(classes, *r)) {
             for term in classes[root].nodes.iter().filter(|t| &*t.head.op == op) {
                 for (at, operand) in term.operands.iter().enumerate() {
                     for inner in classes[*operand].nodes.iter().filter(|t| t.head == term.head) {

@@ -103,6 +103,24 @@ pub(crate) const SILU: &[(&str, Way)] = &[
     }),
 ];
 
+/// Every way to write `swish` with a factor of 1.702, which is near `gelu`.
+pub(crate) const QUICK_GELU: &[(&str, Way)] = &[
+    ("a product with sigmoid", |w, _, o| {
+        let x = o[0].expect("x");
+        let s = w.with("mul", x, 1.702);
+        let s = w.op("sigmoid", &[s]);
+        w.op("mul", &[x, s])
+    }),
+    ("sigmoid spelled out", |w, _, o| {
+        let x = o[0].expect("x");
+        let s = w.with("mul", x, 1.702);
+        let e = exp_of_negated(w, s);
+        let one = w.number(1.0);
+        let s = w.op("div", &[one, e]);
+        w.op("mul", &[s, x])
+    }),
+];
+
 /// `1 + exp(-x)`.
 fn exp_of_negated(w: &mut Writer, x: ValueId) -> ValueId {
     let n = w.op("neg", &[x]);

@@ -90,12 +90,13 @@ pub(crate) const LAYER_NORM: &[(&str, Way)] = &[
     }),
     ("casts around the statistics", |w, node, o| {
         affine(w, node, o, |w, x, e| {
-            let x = w.cast(x, DType::F32);
-            let d = centred(w, x);
-            let d32 = w.cast(d, DType::F32);
-            let squares = w.with("pow", d32, 2.0);
-            let s = deviation(w, squares, e);
-            w.op("div", &[d, s])
+            in_single(w, x, |w, x| {
+                let d = centred(w, x);
+                let d32 = w.cast(d, DType::F32);
+                let squares = w.with("pow", d32, 2.0);
+                let s = deviation(w, squares, e);
+                w.op("div", &[d, s])
+            })
         })
     }),
     ("keras, scale and shift of the elements", |w, node, o| {
@@ -172,12 +173,12 @@ pub(crate) const RMS_NORM: &[(&str, Way)] = &[
     }),
     ("casts around", |w, node, o| {
         affine(w, node, o, |w, x, e| {
-            let x32 = w.cast(x, DType::F32);
-            let squares = w.with("pow", x32, 2.0);
-            let s = deviation(w, squares, e);
-            let r = w.op("reciprocal", &[s]);
-            let y = w.op("mul", &[x32, r]);
-            w.cast(y, DType::F32)
+            in_single(w, x, |w, x| {
+                let squares = w.with("pow", x, 2.0);
+                let s = deviation(w, squares, e);
+                let r = w.op("reciprocal", &[s]);
+                w.op("mul", &[x, r])
+            })
         })
     }),
     ("the scale first", |w, node, o| {
@@ -189,6 +190,15 @@ pub(crate) const RMS_NORM: &[(&str, Way)] = &[
         w.op("mul", &[y, r])
     }),
 ];
+
+/// What is computed in single precision, as models in half precision do.
+fn in_single(w: &mut Writer, x: ValueId, body: impl FnOnce(&mut Writer, ValueId) -> ValueId) -> ValueId {
+    let outer = std::mem::replace(&mut w.dtype, DType::F32);
+    let x = w.cast(x, DType::F32);
+    let y = body(w, x);
+    w.dtype = outer;
+    w.cast(y, outer)
+}
 
 fn centred(w: &mut Writer, x: ValueId) -> ValueId {
     let m = w.reduce("reduce_mean", x);

@@ -47,7 +47,7 @@ pub fn derive(rule: &Rule, known: &[&Rule]) -> Result<(), String> {
         classes.rebuild();
         classes.analysis.born.clear();
         // Another order of additions is no bit-exact step.
-        let built_in = BuiltIn { flatten: rule.class != Exactness::Exact, merge: false };
+        let built_in = BuiltIn { flatten: rule.class != Exactness::Exact, merge: false, narrow: false };
         saturate(&mut classes, &[], &usable, built_in, LIMITS);
         if classes.find(left) != classes.find(right) {
             return Err(format!(

@@ -95,7 +95,7 @@ impl Instance {
         let flatten = rules.iter().any(|r| r.class != Exactness::Exact);
         for _ in 0..effort.rounds {
             let before = (classes.total_number_of_nodes(), classes.number_of_classes());
-            saturate(classes, &[], rules, BuiltIn { flatten, merge: false }, effort.limits);
+            saturate(classes, &[], rules, BuiltIn { flatten, merge: false, narrow: false }, effort.limits);
             if classes.find(self.left) == classes.find(self.right) {
                 return true;
             }

@@ -10,6 +10,7 @@ use egg::Id;
 use mlcc_ir::{
     Name,
     attributes::{Attr, Attrs},
+    dtype::DType,
     expr::Expr,
     ops::{self, AttrKind},
 };
@@ -152,6 +153,7 @@ impl Sampler<'_> {
             }
             (_, "epsilon") => Attr::Float(1e-5),
             (_, "alpha") => Attr::Float(1.0),
+            ("cast", "to") => Attr::DType(self.random.pick(&[DType::F32, DType::F16, DType::F64])),
             ("gelu", "approximate") => Attr::Str("none".into()),
             _ => match ops::definition(op)?.attribute(name)? {
                 declared if declared.kind == AttrKind::Bool => Attr::Bool(self.random.below(2) == 0),
