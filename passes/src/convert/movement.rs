@@ -80,13 +80,20 @@ fn lower_transpose(op: &mut Lowering<'_, '_>) -> Result<()> {
     })
 }
 
-/// One compute per operand, each writing its part of the result.
+/// One compute per operand, each writing its part of the result; copies of one value along a dimension of size 1 are
+/// repeated, as by an expansion.
 fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
     let result = op.result(0)?;
     let axis = op.axis("axis", 0, op.dims(result).len())?;
     let parts: Vec<ValueId> = op.node.operands.iter().copied().flatten().collect();
     if let [only] = parts[..] {
         return op.view(0, only, Expr::from(0));
+    }
+    // Copies of one row are one movement.
+    if parts.iter().all(|p| *p == parts[0]) && op.dims(parts[0])[axis].is(1) {
+        return move_elements(op, parts[0], |at| {
+            at.iter().enumerate().map(|(d, e)| if d == axis { Expr::from(0) } else { e.clone() }).collect()
+        });
     }
     let mut k = op.kernel();
     // Inputs first, so that the kernel's operands stand in their order.

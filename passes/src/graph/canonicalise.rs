@@ -6,7 +6,6 @@
 //! | `reshape` of `reshape` | one `reshape` |
 //! | `transpose` of `transpose` | one `transpose` |
 //! | `where` with a constant condition that is the same everywhere | the operand it chooses |
-//! | `concat` of copies of one value | `tile` |
 //! | `batch_norm` with constant statistics | `mul` and `add` of constants |
 //!
 //! Each rule removes an operator or makes one cheaper, so repetition ends.
@@ -17,7 +16,6 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    expr::Expr,
     graph::{Graph, Node, ValueId},
     tensor::Tensor,
 };
@@ -39,9 +37,6 @@ pub fn run(graph: &mut Graph) -> usize {
         } else if let Some((inner, rewritten)) = compose(graph, at) {
             requirements::keep(graph, &inner);
             graph.nodes[at] = rewritten;
-            rewrites += 1;
-        } else if let Some(tile) = repetition(graph, &graph.nodes[at]) {
-            graph.nodes[at] = tile;
             rewrites += 1;
         }
     }
@@ -94,19 +89,6 @@ fn chosen(graph: &Graph, node: &Node) -> Option<ValueId> {
     let operand = if *first == 0 { *no } else { *yes }?;
     let all = rest.iter().all(|c| (*c == 0) == (*first == 0));
     (all && graph.value(operand).ty == graph.value(*result).ty).then_some(operand)
-}
-
-/// `concat(x, x, ..)` as `tile(x)`.
-fn repetition(graph: &Graph, node: &Node) -> Option<Node> {
-    let (Some(operand), "concat") = (*node.operands.first()?, &*node.op) else { return None };
-    let copies = node.operands.len();
-    if copies < 2 || node.operands.iter().any(|o| *o != Some(operand)) {
-        return None;
-    }
-    let (rank, axis) = (graph.value(operand).ty.rank() as i64, node.attrs.int("axis", 0));
-    let repeats = (0..rank).map(|d| Expr::from(if d == axis { copies as i64 } else { 1 })).collect();
-    let attrs = Attrs::new().with("repeats", Attr::Exprs(repeats));
-    Some(Node { op: "tile".into(), attrs, operands: vec![Some(operand)], ..node.clone() })
 }
 
 /// `reshape(reshape(x))` and `transpose(transpose(x))` as one: the inner node, and the one for both.

@@ -37,22 +37,6 @@ fn batch_norm_with_constants_is_affine() {
 }
 
 #[test]
-fn copies_in_a_row_are_a_tile() {
-    let mut b = GraphBuilder::new();
-    let (x, y) = (b.input("x", &[2, 3]), b.input("y", &[2, 3]));
-    let along = |axis| Attrs::new().with("axis", Attr::Int(axis));
-    let copies = b.op_with("concat", &[x, x, x], along(1));
-    let others = b.op_with("concat", &[x, y], along(1));
-    let mut graph = b.finish(&[copies, others]);
-    let before = graph.clone();
-    assert_eq!(run(&mut graph), 1);
-    assert_eq!(graph.nodes.iter().map(|n| &*n.op).collect::<Vec<_>>(), ["tile", "concat"]);
-    let inputs = crate::pipeline::inputs(&graph);
-    let results = |g| mlcc_interpreter::graph::run(g, &inputs).expect("the graph runs");
-    assert_eq!(results(&graph), results(&before));
-}
-
-#[test]
 fn a_choice_that_is_the_same_everywhere_is_made() {
     for truth in [0u8, 1] {
         let mut b = GraphBuilder::new();

@@ -222,8 +222,11 @@ fn what_the_axioms_do_not_say_is_not_derived() {
 #[test]
 fn most_rules_are_derived_from_few_axioms() {
     let (rules, axioms) = (rules().expect("parses"), axioms().expect("parses"));
-    let derived = rules.iter().filter(|r| r.proof == Proof::Derived).count();
-    assert!(derived * 5 >= rules.len() * 4, "{derived} of {}", rules.len());
+    let derived = |rules: &[Rule]| rules.iter().filter(|r| r.proof == Proof::Derived).count();
+    // What recognises an operator says how it is written, which is no consequence of what operators do.
+    let searched = &rules[..rules.len() - recognisers().expect("parses").len()];
+    assert!(derived(searched) * 10 >= searched.len() * 9, "{} of {}", derived(searched), searched.len());
+    assert!(derived(rules) >= 200, "{} of {}", derived(rules), rules.len());
     assert!(rules.iter().all(|r| r.proof != Proof::Axiom), "axioms have a file of their own");
     assert!(
         rules.iter().all(|r| r.proof != Proof::Tested || !r.note.is_empty()),
