@@ -5,6 +5,7 @@
 //! | [`windows`] | windows that give contiguous channels: convolution of all kinds, pooling | `sliding` |
 //! | [`attention`] | two products with a softmax between them | `attention` |
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `direct`, `panel` |
+//! | [`transposition`] | a copy that turns rows into columns | `transposed` |
 //! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |
 //!
@@ -20,6 +21,7 @@ mod plan;
 mod register_tile;
 mod stages;
 mod transform;
+mod transposition;
 mod windows;
 
 use crate::machine::Machine;
@@ -76,6 +78,9 @@ fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(
     }
     if let Some(plan) = transform::plan(kernel, &naive, machine) {
         return Ok(("transform".into(), plan));
+    }
+    if let Some(plan) = transposition::plan(kernel, &naive, machine) {
+        return Ok(("transposed".into(), plan));
     }
     let (variant, mut plan) = loops::plan(kernel, naive, machine);
     stream_large(&mut plan, machine);

@@ -42,9 +42,6 @@ impl Default for Rates {
     }
 }
 
-/// How many times slower than memory an image is brought into another order: columns and lines of it lie far
-/// apart (measured: 3 for 64 channels of 56x56, 4 in batches of 8, 6 for 32 channels of 224x224).
-const SLOWER_COPY: f64 = 4.0;
 /// Channels and filters below which the transforms cannot be in whole vectors.
 const MIN_CHANNELS: i64 = 16;
 
@@ -89,7 +86,7 @@ fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &Rates) -> f64 {
     let square = |lines: f64| 2.0 * n * (n + lines) + 3.0 * products;
     let transforms =
         tiles * (up(s.channels, rates.lanes) * square(n) + up(s.filters, rates.lanes) * square(m as f64));
-    let copies = SLOWER_COPY * (2 * 4 * s.copied) as f64 / rates.bytes_per_operation;
+    let copies = (2 * 4 * s.copied) as f64 / rates.bytes_per_operation;
     product.max(weights(products, s, rates)) + transforms + copies
 }
 

@@ -146,12 +146,17 @@ fn images_with_channels_first_are_copied() {
 }
 
 #[test]
-fn copies_must_pay() {
-    let estimate = |program: &mut Program| run(program, &Rates::default());
-    let mut wide = Conv { alone: true, ..conv([1, 28, 28, 64, 64], [1; 4]) }.program();
-    assert_eq!(estimate(&mut wide), 1);
-    let mut narrow = Conv { alone: true, ..conv([1, 28, 28, 16, 16], [1; 4]) }.program();
-    assert_eq!(estimate(&mut narrow), 0);
+fn copies_count() {
+    let mut program = Conv { alone: true, ..conv([2, 28, 27, 16, 24], [1; 4]) }.program();
+    let count = |sizes: &Sizes| {
+        assert_eq!(sizes.copied, 2 * 28 * 27 * (16 + 24));
+        None
+    };
+    assert_eq!(run_with(&mut program, &count), 0);
+    assert_eq!(run(&mut program, &Rates::default()), 1);
+    let slow = Rates { bytes_per_operation: 0.1, ..Rates::default() };
+    let mut program = Conv { alone: true, ..conv([2, 28, 27, 16, 24], [1; 4]) }.program();
+    assert_eq!(run(&mut program, &slow), 0);
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod rewritten;
 mod run;
 mod strassen;
 mod transforms;
+mod transpositions;
 mod windows;

@@ -55,12 +55,17 @@ impl<'c> Emitter<'_, 'c> {
             None => Ok(()),
         })?;
         b.for_loop([index(0), whole, index(lanes)], &[], blocks);
-        if extent.as_const().is_none_or(|n| n % lanes != 0) {
-            let (rest, ()) = self.region(true, |e, i| match i {
-                Some(i) => e.with_axis((&l.axis, Binding::Scalar(i), range), |e| e.nodes(&l.body)),
-                None => Ok(()),
-            })?;
-            b.for_loop([whole, n, index(1)], &[], rest);
+        match extent.as_const() {
+            Some(n) if n % lanes == 0 => {}
+            // A last block overlaps the one before: it copies some points again.
+            Some(n) => self.block(&copy, &step, index(n - lanes))?,
+            None => {
+                let (rest, ()) = self.region(true, |e, i| match i {
+                    Some(i) => e.with_axis((&l.axis, Binding::Scalar(i), range), |e| e.nodes(&l.body)),
+                    None => Ok(()),
+                })?;
+                b.for_loop([whole, n, index(1)], &[], rest);
+            }
         }
         Ok(true)
     }

@@ -1,6 +1,6 @@
 //! Contractions whose columns are copied into a panel at run time.
 
-use super::{Contraction, TILE_TIME};
+use super::{Contraction, TILE_TIME, read_of};
 use crate::decide::{plan::axis, register_tile::choose, stages::stride};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::{Step, fused_name};
@@ -31,6 +31,7 @@ impl Contraction<'_> {
         let element = self.plan.nest.buffers[self.acc].dtype.size() as i64;
         let budget = (self.machine.l2_bytes as i64 / 2 / element / depth).max(1);
         let block = self.block(budget)?;
+        let along = self.contiguous_reduction();
         let m = self.m.first().cloned();
         let rows = m.as_ref().map_or(1, |m| self.count(m));
         let static_rows = self.static_count(&self.m);
@@ -58,7 +59,7 @@ impl Contraction<'_> {
         inner.extend(block.row.clone());
         self.reorder(&[&outer, &inner])?;
         self.merge(&outer)?;
-        self.copy_panel(&outer, &block)?;
+        self.copy_panel(&outer, &block, along)?;
 
         // The register tile inside.
         let mut n = format!("{}.i", block.axis);
@@ -91,6 +92,15 @@ impl Contraction<'_> {
         }
         self.micro_kernel(m_inner.as_deref(), &n)?;
         Some(())
+    }
+
+    /// The axis of the reduction along which the operand that gives the columns is contiguous, if all of it exists.
+    fn contiguous_reduction(&self) -> Option<usize> {
+        let stage = self.stage()?;
+        let (index, outside) = read_of(&stage.store.body, self.right)?;
+        let buffer = &self.plan.nest.buffers[self.right];
+        let unit = |k: &String| stride(buffer, index, &stage.full(k)).is_some_and(|s| s.is(1));
+        self.k.iter().position(unit).filter(|_| outside.is_none())
     }
 
     /// Chooses the block: whole rows of an image if the columns are pixels, else a range of columns.
@@ -149,18 +159,28 @@ impl Contraction<'_> {
         Some(along(row)? == along(column)? * self.extent(column)?)
     }
 
-    /// Copies the block's columns into a panel, in vectors along the columns.
-    fn copy_panel(&mut self, outer: &[String], block: &Block) -> Option<()> {
+    /// Copies the block's columns into a panel, in vectors along the columns. `along` is the axis of the reduction
+    /// along which the operand is contiguous.
+    fn copy_panel(&mut self, outer: &[String], block: &Block, along: Option<usize>) -> Option<()> {
         let buffer = self.plan.nest.buffers[self.right].name.clone();
         let mut axes: Vec<Name> = self.k.iter().map(|a| self.full(a)).collect();
         axes.push(self.full(&format!("{}.i", block.axis)));
         axes.extend(block.row.iter().map(|r| self.full(r)));
         let last = axes.last()?.clone();
         let at = self.full(outer.last()?);
-        self.plan.step(Step::CacheRead { buffer, at, axes }).ok()?;
+        self.plan.step(Step::CacheRead { buffer, at, axes: axes.clone() }).ok()?;
         let panel = self.plan.nest.buffers.last()?.name.clone();
-        let copied = format!("{panel}:{last}").into();
-        self.plan.attempt(Step::Vectorize { axis: copied, lanes: self.lanes as u32 });
+        let copied = |axis: &Name| -> Name { format!("{panel}:{axis}").into() };
+        let mut steps = Vec::new();
+        // Vectors are loaded along the reduction and transposed: the loop over its points runs inside of the
+        // vectors, the other ones outside.
+        if let Some(along) = along {
+            let u = axes.remove(along);
+            axes.push(u);
+            steps.push(Step::Reorder { axes: axes.iter().map(copied).collect() });
+        }
+        steps.push(Step::Vectorize { axis: copied(&last), lanes: self.lanes as u32 });
+        self.plan.attempt_all(steps, &|_, _| true);
         Some(())
     }
 }

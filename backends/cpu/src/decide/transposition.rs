@@ -1,0 +1,113 @@
+//! Copies whose source and target are contiguous along different axes.
+//!
+//! ```text
+//! for .., u.o, v.o: for v.i in vectors: for u.i: to[u, v] = from[v, u]
+//! ```
+//!
+//! With the source's contiguous axis inside of the vectors, the emitter loads whole vectors along it and
+//! transposes squares in registers. A line of either side is touched once by a whole vector, so that lines whose
+//! distance is a power of two do not drive each other out before they are used, and blocks of both axes keep the
+//! pages in reach.
+
+use super::{
+    plan::Plan,
+    stages::{StageAxis, estimate, stage_names, stages, stays_affine, stride},
+};
+use crate::machine::Machine;
+use mlcc_ir::{
+    kernel::Kernel,
+    nest::LoopNest,
+    scalar::{Body, Inst},
+};
+use mlcc_passes::schedule::Step;
+
+/// Bytes of the elements whose squares the emitter transposes.
+const ELEMENT: usize = 4;
+/// Lanes of the smallest square.
+const MIN_LANES: i64 = 4;
+/// Points of the source's contiguous axis in a block, so many lines of the target.
+const LINES: i64 = 64;
+/// Points of an axis that is not split.
+const MAX_WHOLE: i64 = 256;
+/// Points of the target's contiguous axis in a block, so many lines of the source.
+const COLUMNS: i64 = 256;
+/// Nanoseconds of a parallel tile, in the units of the machine's work; a point counts as one.
+const TILE_TIME: u64 = 1_100;
+
+/// The plan; `None` if the kernel is something else.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
+    let [name] = &stage_names(kernel)[..] else { return None };
+    let mut plan = Plan::new(naive.clone());
+    let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop();
+    read(&stage(&plan)?.store.body, &plan.nest)?;
+    while {
+        let at = stage(&plan)?;
+        at.axes.windows(2).any(|pair| {
+            let step = Step::Fuse { outer: at.full(&pair[0].name), inner: at.full(&pair[1].name) };
+            plan.attempt_all(vec![step], &stays_affine)
+        })
+    } {}
+
+    let stage = stage(&plan)?;
+    let (source, index) = read(&stage.store.body, &plan.nest)?;
+    let contiguous = |buffer: usize, index: &[mlcc_ir::expr::Expr]| -> Option<&StageAxis> {
+        let buffer = &plan.nest.buffers[buffer];
+        stage.axes.iter().find(|a| stride(buffer, index, &stage.full(&a.name)).is_some_and(|s| s.is(1)))
+    };
+    let v = contiguous(stage.store.buffer, &stage.store.index)?;
+    let u = contiguous(source, index)?;
+    let lanes = lanes(estimate(&v.extent), estimate(&u.extent), i64::from(machine.lanes(ELEMENT)))?;
+    let plain = stage.store.combine.is_none() && stage.store.guards.is_empty() && !stage.store.checked;
+    if u == v || !plain || stage.axes.iter().any(|a| a.reduced) {
+        return None;
+    }
+
+    let mut outer: Vec<(String, i64)> = stage
+        .axes
+        .iter()
+        .filter(|a| *a != u && *a != v)
+        .map(|a| (a.name.clone(), estimate(&a.extent)))
+        .collect();
+    let mut inner = Vec::new();
+    for (a, block) in [(v, COLUMNS), (u, LINES)] {
+        let count = estimate(&a.extent);
+        // A rest in a block of its own would be too short for squares.
+        if count <= block.max(MAX_WHOLE) && a.extent.as_const().is_some() {
+            inner.push(a.name.clone());
+            continue;
+        }
+        plan.step(Step::Split { axis: stage.full(&a.name), factor: block }).ok()?;
+        outer.push((format!("{}.o", a.name), (count + block - 1) / block));
+        inner.push(format!("{}.i", a.name));
+    }
+    let order = outer.iter().map(|(a, _)| a).chain(&inner).map(|a| stage.full(a)).collect::<Vec<_>>();
+    if order.len() > 1 {
+        plan.step(Step::Reorder { axes: order }).ok()?;
+    }
+    let counts: i64 = outer.iter().fold(1, |n, (_, c)| n.saturating_mul(*c));
+    let axes: Vec<_> = outer.iter().map(|(a, count)| (stage.full(a), *count)).collect();
+    plan.parallelize(&axes, (stage.points() / counts.max(1)).max(1), 4 * machine.work_in(TILE_TIME));
+    plan.step(Step::Vectorize { axis: stage.full(&inner[0]), lanes }).ok()?;
+    Some(plan)
+}
+
+/// What a body reads that only reads, if squares of its elements can be transposed.
+fn read<'a>(body: &'a Body, nest: &LoopNest) -> Option<(usize, &'a [mlcc_ir::expr::Expr])> {
+    match &body.insts[..] {
+        [(Inst::Read { tensor, index, outside: None }, dtype)]
+            if dtype.size() == ELEMENT && nest.buffers[*tensor].dtype == *dtype =>
+        {
+            Some((*tensor, index))
+        }
+        _ => None,
+    }
+}
+
+/// Lanes of a square: not many more than the target's lines have points, and no more than the source's.
+fn lanes(v: i64, u: i64, most: i64) -> Option<u32> {
+    let mut lanes = most.min(16);
+    while lanes > MIN_LANES && (lanes / 2 >= v || lanes > u) {
+        lanes /= 2;
+    }
+    (lanes >= MIN_LANES && lanes <= u && v > 1).then(|| lanes as u32)
+}
