@@ -11,7 +11,7 @@
 
 use super::{
     plan::Plan,
-    stages::{StageAxis, estimate, stage_names, stages, stays_affine, stride},
+    stages::{Stage, StageAxis, estimate, stage_names, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -40,13 +40,7 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     let mut plan = Plan::new(naive.clone());
     let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop();
     read(&stage(&plan)?.store.body, &plan.nest)?;
-    while {
-        let at = stage(&plan)?;
-        at.axes.windows(2).any(|pair| {
-            let step = Step::Fuse { outer: at.full(&pair[0].name), inner: at.full(&pair[1].name) };
-            plan.attempt_all(vec![step], &stays_affine)
-        })
-    } {}
+    while fuse_neighbours(&mut plan, &stage(&plan)?) {}
 
     let stage = stage(&plan)?;
     let (source, index) = read(&stage.store.body, &plan.nest)?;
@@ -91,6 +85,14 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     Some(plan)
 }
 
+/// Makes one axis of the first two neighbours that lie contiguous in source and target.
+fn fuse_neighbours(plan: &mut Plan, stage: &Stage) -> bool {
+    stage.axes.windows(2).any(|pair| {
+        let step = Step::Fuse { outer: stage.full(&pair[0].name), inner: stage.full(&pair[1].name) };
+        plan.attempt_all(vec![step], &stays_affine)
+    })
+}
+
 /// What a body reads that only reads, if squares of its elements can be transposed.
 fn read<'a>(body: &'a Body, nest: &LoopNest) -> Option<(usize, &'a [mlcc_ir::expr::Expr])> {
     match &body.insts[..] {
@@ -109,5 +111,5 @@ fn lanes(v: i64, u: i64, most: i64) -> Option<u32> {
     while lanes > MIN_LANES && (lanes / 2 >= v || lanes > u) {
         lanes /= 2;
     }
-    (lanes >= MIN_LANES && lanes <= u && v > 1).then(|| lanes as u32)
+    (lanes >= MIN_LANES && lanes <= u && v > 1).then_some(lanes as u32)
 }
