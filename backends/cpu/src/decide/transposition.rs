@@ -40,9 +40,12 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     let mut plan = Plan::new(naive.clone());
     let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop();
     read(&stage(&plan)?.store.body, &plan.nest)?;
-    while fuse_neighbours(&mut plan, &stage(&plan)?) {}
+    let mut current = stage(&plan)?;
+    while fuse_neighbours(&mut plan, &current) {
+        current = stage(&plan)?;
+    }
 
-    let stage = stage(&plan)?;
+    let stage = current;
     let (source, index) = read(&stage.store.body, &plan.nest)?;
     let contiguous = |buffer: usize, index: &[mlcc_ir::expr::Expr]| -> Option<&StageAxis> {
         let buffer = &plan.nest.buffers[buffer];
