@@ -9,7 +9,7 @@ use crate::{
     pipeline::{Ir, Observer},
 };
 use mlcc_ir::{diagnostic::Diagnostic, nest::LoopNest};
-use mlcc_passes::{graph::rewrite::Report, schedule};
+use mlcc_passes::{graph::rewrite::Report, registry::Config, schedule, strassen::strassen_products};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -25,6 +25,8 @@ pub struct Recorder {
     pub times: Vec<(Phase, Duration)>,
     /// What algebraic rules have done.
     pub rewrites: Option<Report>,
+    /// Products that are computed by Strassen's algorithm, with the seconds that each saves by estimate.
+    pub products: Vec<(strassen_products::Changed, f64)>,
     progress: Option<indicatif::ProgressBar>,
 }
 
@@ -62,6 +64,7 @@ impl Recorder {
             written: 0,
             times: Vec::new(),
             rewrites: None,
+            products: Vec::new(),
             progress,
         })
     }
@@ -158,6 +161,13 @@ impl Observer for Recorder {
         let all = self.rewrites.get_or_insert_default();
         all.blocks.extend_from_slice(&report.blocks);
         all.dropped.extend_from_slice(&report.dropped);
+        all.weight_growth = all.weight_growth.saturating_add(report.weight_growth);
+    }
+
+    fn after_products(&mut self, changed: &[strassen_products::Changed], config: &Config) {
+        // Both estimates are of one core.
+        let vectors_per_second = config.rates.flops / (2 * config.strassen.rates.lanes) as f64;
+        self.products.extend(changed.iter().map(|c| (c.clone(), c.gain / vectors_per_second)));
     }
 
     fn after_phase(&mut self, phase: Phase, time: Duration) {

@@ -21,7 +21,7 @@ use mlcc_passes::{
     contract, convert,
     graph::{
         eliminate_common,
-        rewrite::{self, recognise},
+        rewrite::{self, recognise, transformations::STRASSEN_PRODUCTS},
     },
     plan::{self, ArenaPlan},
     registry::{Config, Level, PASSES, PassSpec, Run},
@@ -52,10 +52,9 @@ pub struct Options {
     pub exact_conv: bool,
     /// A machine's profile, instead of the table's row for the CPU.
     pub machine: Option<Profile>,
-    /// Which algebraic rules may be applied.
+    /// Which algebraic rules may be applied, and how much weights may grow. Its target is set where graphs are
+    /// rewritten.
     pub rewrites: rewrite::Settings,
-    /// How many times their bytes all weights may have, where more of them make a run faster.
-    pub max_weight_growth: f64,
     /// Threads that generate code. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
@@ -72,7 +71,6 @@ impl Default for Options {
             exact_conv: false,
             machine: None,
             rewrites: rewrite::Settings::default(),
-            max_weight_growth: strassen_products::Settings::default().max_weight_growth,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             flags: Vec::new(),
         }
@@ -100,6 +98,9 @@ pub trait Observer: Send {
 
     /// Algebraic rules have been applied.
     fn after_rewrites(&mut self, _report: &rewrite::Report) {}
+
+    /// Products have been changed to Strassen's algorithm, for a machine of which this is known.
+    fn after_products(&mut self, _changed: &[strassen_products::Changed], _config: &Config) {}
 
     /// A phase has ended after `time`.
     fn after_phase(&mut self, _phase: Phase, _time: Duration) {}
@@ -198,21 +199,27 @@ fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'sta
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
             // That equal terms are one is where rewriting starts.
             || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
-            || p.name == strassen_products::SPEC.name && !options.rewrites.allows(p.name)
+            || p.name == STRASSEN_PRODUCTS.name && !options.rewrites.allows(&STRASSEN_PRODUCTS)
     };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
 }
 
-/// The passes of the graph level.
+/// The passes of the graph level; `config` is told by how many bytes weights have grown.
 ///
 /// # Errors
 /// If a pass fails, or leaves a graph that breaks the level's contract.
 pub fn run_graph(
     graph: &mut Graph,
+    config: &mut Config,
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<(), Diagnostic> {
     let start = Instant::now();
+    let runs: Vec<&str> = enabled(options, Level::Tensor).map(|p| p.name).collect();
+    let left_out = PASSES.iter().map(|p| p.name).filter(|name| !runs.contains(name));
+    let target =
+        rewrite::Target { config: *config, disabled_passes: left_out.map(ToOwned::to_owned).collect() };
+    let settings = rewrite::Settings { target, ..options.rewrites.clone() };
     for pass in enabled(options, Level::Graph) {
         let Run::Graph(run) = pass.run else { continue };
         let rules: Option<fn(&mut Graph, &rewrite::Settings) -> _> = match pass.name {
@@ -222,7 +229,8 @@ pub fn run_graph(
         };
         let changes = match rules {
             Some(rules) => {
-                let report = guarded(pass.name, || rules(graph, &options.rewrites))?;
+                let report = guarded(pass.name, || rules(graph, &settings))?;
+                config.strassen.grown = config.strassen.grown.saturating_add(report.weight_growth);
                 observer.after_rewrites(&report);
                 report.changes()
             }
@@ -267,7 +275,14 @@ pub fn run_tensor_passes(
 ) -> Result<(), Diagnostic> {
     for pass in enabled(options, Level::Tensor) {
         let Run::Tensor(run) = pass.run else { continue };
-        let changes = guarded(pass.name, || run(program, config))?;
+        let changes = if pass.name == strassen_products::SPEC.name {
+            let changed =
+                guarded(pass.name, || Ok(strassen_products::run_reported(program, &config.strassen)))?;
+            observer.after_products(&changed, config);
+            changed.len()
+        } else {
+            guarded(pass.name, || run(program, config))?
+        };
         tracing::debug!(pass = pass.name, changes, "tensor pass");
         contract::check_program(program, pass.name)?;
         observer.after_pass(Phase::Tensor, pass.name, changes, Ir::Program(program))?;
@@ -320,8 +335,9 @@ pub fn compile(
     let machine = machine_for(&target, options).map_err(one)?;
     let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
-    run_graph(&mut graph, options, observer).map_err(one)?;
-    let program = run_tensor(&graph, &config_for(&machine, options), options, observer).map_err(one)?;
+    let mut config = config_for(&machine, options);
+    run_graph(&mut graph, &mut config, options, observer).map_err(one)?;
+    let program = run_tensor(&graph, &config, options, observer).map_err(one)?;
     drop(graph);
     let scheduled = Scheduled {
         ranges,
@@ -395,8 +411,10 @@ pub fn config_for(machine: &Machine, options: &Options) -> Config {
         winograd: machine.winograd_rates(),
         strassen: strassen_products::Settings {
             rates: machine.strassen_rates(),
-            max_weight_growth: options.max_weight_growth,
+            max_weight_growth: options.rewrites.max_weight_growth,
+            grown: 0,
         },
+        rates: machine.price_rates(),
         threads: machine.threads(),
     }
 }

@@ -27,6 +27,8 @@ pub struct Config {
     pub winograd: winograd::cost::Rates,
     /// What the choice of Strassen's algorithm knows about it, and by how much weights may grow.
     pub strassen: strassen::strassen_products::Settings,
+    /// What prices of kernels know about it, by which algebraic rewrites are chosen.
+    pub rates: graph::rewrite::Rates,
     /// What taking reductions apart knows about it.
     pub threads: fusion::split_reductions::Threads,
 }

@@ -2,7 +2,7 @@
 
 mod table;
 
-use mlcc_passes::{fusion::split_reductions::Threads, strassen, winograd::cost::Rates};
+use mlcc_passes::{fusion::split_reductions::Threads, graph::rewrite, strassen, winograd::cost::Rates};
 use std::fmt;
 use table::{Row, TABLE};
 
@@ -188,6 +188,27 @@ impl Machine {
         }
     }
 
+    /// What prices of kernels want to know.
+    #[must_use]
+    pub fn price_rates(&self) -> rewrite::Rates {
+        /// Nanoseconds of a further kernel: a launch, and what its loops take to get going.
+        const KERNEL: u64 = 300;
+        /// Shares of a vector that kernels which wait for the second and for the last cache move in the time of a
+        /// multiply-add: elementwise kernels, norms and copies of 0.3 to 3.6 MB run at 30 to 50 GB/s on a core of 118
+        /// GFLOP/s.
+        const CACHED: [f64; 2] = [0.2, 0.15];
+        let flops = (self.flops_per_second as f64).max(1.0);
+        // A vector of single precision is as many operations as half its bytes.
+        let vector_bytes_per_second = 2.0 * flops;
+        rewrite::Rates {
+            flops,
+            memory_bytes: (self.memory_bytes_per_second as f64).max(1.0),
+            cached_bytes: CACHED.map(|share| share * vector_bytes_per_second),
+            caches: [self.l2_bytes as f64, self.last_cache_bytes as f64],
+            kernel: 2.0 * self.work_in(KERNEL) as f64 / flops,
+        }
+    }
+
     /// What taking reductions apart for the threads wants to know.
     #[must_use]
     pub fn threads(&self) -> Threads {
@@ -246,6 +267,22 @@ mod tests {
         assert_eq!(m.work_in(36_000), 1 << 20);
         m.flops_per_second = 0;
         assert_eq!(m.work_in(36_000), 1);
+    }
+
+    #[test]
+    fn prices_are_of_the_machine() {
+        let of = |name: &str| Machine::named(name).unwrap().price_rates();
+        let (here, default) = (of("znver4"), rewrite::Rates::default());
+        for (a, b) in [
+            (here.flops, default.flops),
+            (here.memory_bytes, default.memory_bytes),
+            (here.cached_bytes[0], default.cached_bytes[0]),
+            (here.cached_bytes[1], default.cached_bytes[1]),
+            (here.kernel, default.kernel),
+        ] {
+            assert!((a / b - 1.0).abs() < 0.05, "{a} {b}");
+        }
+        assert!(of("cortex-a53").flops < 0.2 * here.flops && of("cortex-a53").caches[1] < here.caches[1]);
     }
 
     #[test]

@@ -6,11 +6,13 @@
 
 mod emit;
 pub mod launch;
+mod machine;
 pub mod ptx;
 #[cfg(test)]
 mod samples;
 mod schedule;
 
 pub use launch::Launch;
+pub use machine::price_rates;
 pub use ptx::{Entry, PtxModule, compile_program_to_ptx, compile_to_ptx};
 pub use schedule::schedule;

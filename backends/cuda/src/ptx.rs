@@ -33,6 +33,12 @@ const ARCHITECTURES: [(&str, &str); 9] = [
     ("sm_120", "+ptx87"),
 ];
 
+/// Names of the architectures that code is generated for.
+#[cfg(test)]
+pub(crate) fn architectures() -> impl Iterator<Item = &'static str> {
+    ARCHITECTURES.iter().map(|(name, _)| *name)
+}
+
 /// LLVM's passes for GPU kernels. Nothing here duplicates or moves barriers: no unrolling, no jump
 /// threading. Neighbouring loads become vectors once their alignment is known, which LLVM's own run of the
 /// vectoriser for this target does not find out.

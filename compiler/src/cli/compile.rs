@@ -11,7 +11,7 @@ use crate::{
 use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
-use mlcc_passes::{graph::rewrite, registry::Config, strassen::strassen_products};
+use mlcc_passes::{graph::rewrite, registry::Config};
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -74,9 +74,9 @@ pub(super) struct Args {
     /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
     #[arg(long, value_name = "RULE")]
     disable_rewrite: Vec<String>,
-    /// How many times their bytes all weights may have (and a megabyte), where a rewrite trades more of them
-    /// for fewer multiplications: Strassen's algorithm takes 1.75 for each matrix. 1 lets none grow.
-    #[arg(long, value_name = "FACTOR", default_value_t = Options::default().max_weight_growth, value_parser = weight_growth)]
+    /// How many times their bytes all weights may have (and a megabyte), where more of them save work: algebraic
+    /// rules and Strassen's algorithm, which takes 1.75 for each matrix, share it. 1 lets none grow.
+    #[arg(long, value_name = "FACTOR", default_value_t = Options::default().rewrites.max_weight_growth, value_parser = weight_growth)]
     max_weight_growth: f64,
     /// Tell which rules were applied, where, and what that saves by estimate.
     #[arg(long)]
@@ -138,7 +138,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let options = options(args)?;
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && args.explain_rewrites {
-        super::explain::rewrites(recorder.rewrites.as_ref())?;
+        super::explain::rewrites(recorder.rewrites.as_ref(), &recorder.products)?;
     }
     if outcome.is_ok() && !recorder.times.is_empty() {
         talk(&recorder.times_line());
@@ -162,7 +162,7 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         }
     }
     for rule in &args.disable_rewrite {
-        if *rule != *strassen_products::SPEC.name && !rewrite::is_rule(rule).map_err(one)? {
+        if !rewrite::is_known(rule).map_err(one)? {
             let message = format!("no rewrite rule is called '{rule}'");
             return Err(one(Diagnostic::user(message).hint("docs/rewrites.md lists the rules")));
         }
@@ -177,7 +177,7 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         flags.push(format!("--rewrites {}", if args.rewrites == Rewrites::Off { "off" } else { "exact" }));
     }
     args.disable_rewrite.iter().for_each(|r| flags.push(format!("--disable-rewrite {r}")));
-    if args.max_weight_growth != Options::default().max_weight_growth {
+    if args.max_weight_growth != Options::default().rewrites.max_weight_growth {
         flags.push(format!("--max-weight-growth {}", args.max_weight_growth));
     }
     if args.optimisation != 2 {
@@ -205,9 +205,9 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
                 Rewrites::Off => rewrite::Mode::Off,
             },
             disabled: args.disable_rewrite.clone(),
+            max_weight_growth: args.max_weight_growth,
             ..rewrite::Settings::default()
         },
-        max_weight_growth: args.max_weight_growth,
         flags,
         ..Options::default()
     };
@@ -229,9 +229,9 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
     // What is known of CPUs says nothing about a GPU.
-    let config = match args.target {
+    let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => Config::default(),
+        TargetKind::Cuda => Config { rates: mlcc_cuda::price_rates(&args.arch), ..Config::default() },
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
@@ -248,20 +248,20 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
                     ranges = imported.ranges;
                     imported.graph
                 }
-                Some(_) => dump()?.graph(options)?,
+                Some(_) => dump()?.graph(&config, options)?,
             };
             if last == Phase::Import {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
             file_order_peak_bytes = mlcc_passes::plan::graph_peak(&graph);
-            pipeline::run_graph(&mut graph, options, recorder).map_err(one)?;
+            pipeline::run_graph(&mut graph, &mut config, options, recorder).map_err(one)?;
             if last == Phase::Graph {
                 return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
             }
             pipeline::run_tensor(&graph, &config, options, recorder).map_err(one)?
         }
         Some(Phase::Tensor) => {
-            let mut program = dump()?.program(options)?;
+            let mut program = dump()?.program(&config, options)?;
             pipeline::run_tensor_passes(&mut program, &config, options, recorder).map_err(one)?;
             program
         }

@@ -83,6 +83,11 @@ fn rewrites() -> Result<String, Diagnostic> {
             rule.note
         );
     }
+    text += "\n## Rewrites that are no rules\n\nThey are left out by `--disable-rewrite NAME` too, and told of by \
+             `--explain-rewrites`.\n\n| Rewrite | Class | What |\n|---|---|---|\n";
+    for rewrite in rewrite::TRANSFORMATIONS {
+        let _ = writeln!(text, "| `{}` | {} | {} |", rewrite.name, rewrite.class.name(), rewrite.summary);
+    }
     let statements: Vec<&Rule> = axioms
         .iter()
         .enumerate()
@@ -122,9 +127,8 @@ fn rewrites() -> Result<String, Diagnostic> {
 /// A rule's class, with what its sides disagree about.
 fn class(rule: &Rule) -> String {
     let class = match rule.class {
-        Exactness::Exact => "exact".to_owned(),
-        Exactness::Reassociating => "reassociating".to_owned(),
-        Exactness::Approximate => format!("approximate, {:e}", rule.error),
+        Exactness::Approximate => format!("{}, {:e}", rule.class.name(), rule.error),
+        class => class.name().to_owned(),
     };
     let differs: Vec<&str> = rule.differs.iter().map(|d| d.name()).collect();
     if differs.is_empty() { class } else { format!("{class}; differs: {}", differs.join(", ")) }

@@ -11,7 +11,7 @@ use mlcc_ir::{
     program::{Program, Storage},
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
-use mlcc_passes::contract;
+use mlcc_passes::{contract, registry::Config};
 use std::path::{Path, PathBuf};
 
 /// How a constant that is not in the text begins.
@@ -34,18 +34,18 @@ impl Dump {
     }
 
     /// The text as a graph.
-    pub(super) fn graph(&self, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
+    pub(super) fn graph(&self, config: &Config, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
         let graph = MlirContext::new()
-            .parse_graph(&self.text, &self.weights(options)?)
+            .parse_graph(&self.text, &self.weights(config, options)?)
             .map_err(|d| self.explain(d))?;
         contract::check_types(&graph).map_err(|d| self.explain(d))?;
         Ok(graph)
     }
 
     /// The text as a program of the tensor level.
-    pub(super) fn program(&self, options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    pub(super) fn program(&self, config: &Config, options: &Options) -> Result<Program, Vec<Diagnostic>> {
         let program = MlirContext::new()
-            .parse_program(&self.text, &self.weights(options)?)
+            .parse_program(&self.text, &self.weights(config, options)?)
             .map_err(|d| self.explain(d))?;
         contract::check_program(&program, "reading the dump").map_err(|mut d| {
             // What a person wrote is no bug of ours.
@@ -55,7 +55,7 @@ impl Dump {
         Ok(program)
     }
 
-    fn weights(&self, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {
+    fn weights(&self, config: &Config, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {
         let mut weights = WeightStore::new();
         if !self.text.contains(REFERENCE) {
             return Ok(weights);
@@ -67,7 +67,7 @@ impl Dump {
         };
         let mut graph = pipeline::import(model, options, &mut Silent)?.graph;
         weights.add_graph(&graph);
-        pipeline::run_graph(&mut graph, options, &mut Silent).map_err(one)?;
+        pipeline::run_graph(&mut graph, &mut { *config }, options, &mut Silent).map_err(one)?;
         weights.add_graph(&graph);
         let program = mlcc_passes::convert::graph_to_tensor(&graph).map_err(one)?;
         for tensor in &program.tensors {

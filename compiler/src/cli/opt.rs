@@ -1,7 +1,7 @@
 //! `mlcc opt FILE.mlir --passes ...`: runs passes on a level's text.
 
 use super::{Outcome, dumped::Dump, one, output};
-use crate::pipeline::Options;
+use crate::pipeline::{self, Options};
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_mlir::MlirContext;
 use mlcc_passes::registry::{self, Config, Level, PASSES, Run};
@@ -54,10 +54,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         .collect::<Result<_, _>>()?;
     let mlir = MlirContext::new();
     let options = Options::default();
+    // Weights that rewrites have made are those that `mlcc compile` makes by default.
+    let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
+    let machine = pipeline::machine_for(&target, &options).map_err(one)?;
+    let config = pipeline::config_for(&machine, &options);
     let tensor_level = passes.iter().any(|p| p.level() == Level::Tensor)
         || (passes.is_empty() && dump.text.contains("te.program"));
     if tensor_level {
-        let mut program = dump.program(&options)?;
+        let mut program = dump.program(&config, &options)?;
         for pass in passes {
             match pass.run {
                 Run::Tensor(run) => run(&mut program, &Config::default()).map_err(one)?,
@@ -66,7 +70,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
         output::write(format_args!("{}", mlir.print_program(&program).map_err(one)?))?;
     } else {
-        let mut graph = dump.graph(&options)?;
+        let mut graph = dump.graph(&config, &options)?;
         for pass in passes {
             match pass.run {
                 Run::Graph(run) => run(&mut graph).map_err(one)?,

@@ -32,21 +32,33 @@ mod rule;
 mod saturate;
 mod sexpr;
 mod shrink;
+mod standalone;
 mod template;
 mod term;
+pub mod transformations;
 
 #[cfg(test)]
 mod tests;
 
+pub use cost::Rates;
 pub use expression::{Expression, Function};
 pub use functions::FUNCTIONS;
+pub use price::{Measured, Target};
 pub use report::{Applied, BlockReport, Dropped, Report};
 pub use rule::{Difference, Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
+pub use transformations::{TRANSFORMATIONS, Transformation};
 
+use self::{optimise::Means, price::Prices};
 use super::{eliminate_dead, fold_constants};
-use crate::registry::{PassSpec, Run};
-use mlcc_ir::{diagnostic::Result, graph::Graph};
+use crate::{
+    registry::{PassSpec, Run},
+    weight_growth,
+};
+use mlcc_ir::{
+    diagnostic::Result,
+    graph::{Def, Graph, ValueId},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -110,12 +122,12 @@ pub fn axioms() -> Result<&'static [Rule]> {
     PARSED_AXIOMS.as_deref().map_err(|m| damaged(m))
 }
 
-/// Whether a rule, or both directions of an equation, can be left out by that name.
+/// Whether a rule, both directions of an equation, or what is no rule can be left out by that name.
 ///
 /// # Errors
 /// If the rule file is damaged.
-pub fn is_rule(name: &str) -> Result<bool> {
-    Ok(name == merge::NAME || name == saturate::FLATTEN || rules()?.iter().any(|r| *r.name == *name))
+pub fn is_known(name: &str) -> Result<bool> {
+    Ok(TRANSFORMATIONS.iter().any(|t| t.name == name) || rules()?.iter().any(|r| *r.name == *name))
 }
 
 /// Which rules may be applied.
@@ -130,8 +142,8 @@ pub enum Mode {
     Off,
 }
 
-/// What a user chooses.
-#[derive(Clone, Debug, Default)]
+/// What a user chooses, and what is known of the target.
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Which rules.
     pub mode: Mode,
@@ -139,13 +151,42 @@ pub struct Settings {
     pub disabled: Vec<String>,
     /// Limits of the search.
     pub limits: Limits,
+    /// How many times their bytes all weights may have.
+    pub max_weight_growth: f64,
+    /// What the rewritten graph is compiled for, which it is priced by.
+    pub target: Target,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            mode: Mode::default(),
+            disabled: Vec::new(),
+            limits: Limits::default(),
+            max_weight_growth: weight_growth::DEFAULT,
+            target: Target::default(),
+        }
+    }
 }
 
 impl Settings {
-    /// Whether a rewrite that rounds otherwise, and is no rule, is wanted: one of a later level.
+    /// Whether what is no rule is wanted.
     #[must_use]
-    pub fn allows(&self, name: &str) -> bool {
-        self.mode == Mode::All && !self.disabled.iter().any(|d| d == name)
+    pub fn allows(&self, transformation: &Transformation) -> bool {
+        self.allows_class(transformation.class) && !self.disabled.iter().any(|d| d == transformation.name)
+    }
+
+    /// Whether a rule is wanted.
+    fn allows_rule(&self, rule: &Rule) -> bool {
+        self.allows_class(rule.class) && !self.leaves_out(rule)
+    }
+
+    fn allows_class(&self, class: Exactness) -> bool {
+        match self.mode {
+            Mode::All => true,
+            Mode::Exact => class == Exactness::Exact,
+            Mode::Off => false,
+        }
     }
 
     /// Whether a rule, or the equation that it is a direction of, is left out by name.
@@ -160,25 +201,57 @@ impl Settings {
 /// # Errors
 /// If the rule file is damaged.
 pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
+    run_measured(graph, settings, &|_| None)
+}
+
+/// Rewrites a graph by prices that are measured where there are any.
+///
+/// # Errors
+/// If the rule file is damaged.
+pub fn run_measured(graph: &mut Graph, settings: &Settings, measured: &Measured<'_>) -> Result<Report> {
     if settings.mode == Mode::Off {
         return Ok(Report::default());
     }
-    let rules: Vec<&Rule> = rules()?.iter().filter(|r| allowed(r, settings)).collect();
-    rewrite_blocks(graph, &|graph, block| optimise::optimise(graph, block, &rules, settings))
+    let rules: Vec<&Rule> = rules()?.iter().filter(|r| settings.allows_rule(r)).collect();
+    let prices = Prices::new(settings, measured);
+    let before = constant_bytes(graph);
+    let allowance = weight_growth::allowance(before as f64, settings.max_weight_growth);
+    let mut report = rewrite_blocks(graph, allowance, &|graph, block, allowance| {
+        optimise::optimise(graph, block, &Means { rules: &rules, settings, prices, allowance })
+    })?;
+    report.weight_growth = constant_bytes(graph).saturating_sub(before);
+    Ok(report)
 }
 
-/// Rewrites a graph block by block, equal blocks once.
-fn rewrite_blocks(
-    graph: &mut Graph,
-    rewrite: &dyn Fn(&Graph, &block::Block) -> Option<optimise::Rewritten>,
-) -> Result<Report> {
+/// Bytes of all constants that something reads.
+fn constant_bytes(graph: &Graph) -> i64 {
+    let inner = graph.nodes.iter().flat_map(|n| &n.regions).flat_map(|r| &r.values);
+    let captured = inner.filter_map(|value| match value.def {
+        Def::Captured(outer) => Some(outer),
+        _ => None,
+    });
+    let operands = graph.nodes.iter().flat_map(|n| n.operands.iter().flatten().copied());
+    let outputs = graph.outputs.iter().map(|(_, id)| *id);
+    let read: BTreeSet<ValueId> = operands.chain(captured).chain(outputs).collect();
+    read.iter()
+        .filter_map(|id| graph.constant(*id))
+        .fold(0, |sum: i64, t| sum.saturating_add(t.data.len() as i64))
+}
+
+/// What takes a block's place, if the weights of each such block grow by so many bytes at most.
+type Rewrite<'a> = dyn Fn(&Graph, &block::Block, f64) -> Option<optimise::Rewritten> + 'a;
+
+/// Rewrites a graph block by block, equal blocks once, as long as weights grow by no more than `allowance` bytes.
+fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Rewrite<'_>) -> Result<Report> {
     let blocks = block::blocks(graph);
     let mut report = Report::default();
     let mut results: BTreeMap<&str, Option<optimise::Rewritten>> = BTreeMap::new();
     for block in &blocks {
         if !results.contains_key(&*block.key) {
-            let rewritten = rewrite(graph, block);
-            results.insert(&block.key, rewritten.and_then(|r| checked(r, &mut report)));
+            let equal = blocks.iter().filter(|b| b.key == block.key).count() as f64;
+            let rewritten = rewrite(graph, block, allowance / equal).and_then(|r| checked(r, &mut report));
+            allowance -= rewritten.as_ref().map_or(0.0, |r| r.growth.max(0.0) * equal);
+            results.insert(&block.key, rewritten);
         }
     }
     let mut constants = BTreeSet::new();
@@ -229,8 +302,4 @@ fn checked(mut rewritten: optimise::Rewritten, report: &mut Report) -> Option<op
         }
     }
     Some(rewritten)
-}
-
-fn allowed(rule: &Rule, settings: &Settings) -> bool {
-    !settings.leaves_out(rule) && (settings.mode == Mode::All || rule.class == Exactness::Exact)
 }

@@ -22,7 +22,10 @@ use super::{
     cost::{self, Rates, Sizes},
     recognise::Product,
 };
-use crate::registry::{PassSpec, Run};
+use crate::{
+    registry::{PassSpec, Run},
+    weight_growth,
+};
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
@@ -46,35 +49,65 @@ pub struct Settings {
     pub rates: Rates,
     /// How many times their bytes all constants may have.
     pub max_weight_growth: f64,
+    /// Bytes by which rewrites before this one have made constants grow, which the limit is for together; negative
+    /// where they shrank.
+    pub grown: i64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { rates: Rates::default(), max_weight_growth: 1.25 }
+        Settings { rates: Rates::default(), max_weight_growth: weight_growth::DEFAULT, grown: 0 }
     }
+}
+
+/// A product that was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// The ONNX nodes of its kernel.
+    pub nodes: Vec<Name>,
+    /// Rows, columns and terms of a sum.
+    pub sizes: [i64; 3],
+    /// Multiply-adds of a vector on one core that it is estimated to save.
+    pub gain: f64,
+    /// Bytes by which constants have grown.
+    pub growth: i64,
 }
 
 /// Runs the pass; returns the number of products changed.
 pub fn run(program: &mut Program, settings: &Settings) -> usize {
-    run_with(program, settings.max_weight_growth, &|sizes| cost::gain(sizes, &settings.rates))
+    run_reported(program, settings).len()
 }
 
-/// Runs the pass with another estimate of the gain.
+/// Runs the pass; returns the products changed.
+pub fn run_reported(program: &mut Program, settings: &Settings) -> Vec<Changed> {
+    let before = constant_bytes(program) as f64 - settings.grown as f64;
+    let left = weight_growth::allowance(before, settings.max_weight_growth) - settings.grown as f64;
+    change(program, left, &|sizes| cost::gain(sizes, &settings.rates))
+}
+
+/// Runs the pass with another estimate of the gain; returns the number of products changed.
 pub fn run_with(program: &mut Program, max_growth: f64, gain: &dyn Fn(&Sizes) -> Option<f64>) -> usize {
+    let left = weight_growth::allowance(constant_bytes(program) as f64, max_growth);
+    change(program, left, gain).len()
+}
+
+/// Changes the products that gain most as long as constants grow by no more than `left` bytes.
+fn change(program: &mut Program, left: f64, gain: &dyn Fn(&Sizes) -> Option<f64>) -> Vec<Changed> {
     let found: Vec<(usize, Candidate)> = (0..program.steps.len())
         .filter_map(|at| Some((at, candidate(program, &program.steps[at], gain)?)))
         .collect();
     let candidates: Vec<Candidate> = found.iter().map(|f| f.1).collect();
-    let taken = budget::choose(&candidates, constant_bytes(program), max_growth);
-    let mut chosen = found.iter().zip(taken).filter(|(_, taken)| *taken).map(|(f, _)| f.0).peekable();
+    let taken = budget::choose(&candidates, left);
+    let mut chosen = found.iter().zip(taken).filter(|(_, taken)| *taken).map(|(f, _)| f).peekable();
     let mut shared = Transformed::default();
-    let mut changed = 0;
+    let mut changed = Vec::new();
     let mut steps = Vec::with_capacity(program.steps.len());
     for (at, step) in std::mem::take(&mut program.steps).into_iter().enumerate() {
-        let wanted = chosen.next_if_eq(&at).is_some();
-        match wanted.then(|| rewrite(program, &step, &mut shared)).flatten() {
-            Some(stages) => {
-                changed += 1;
+        let wanted = chosen.next_if(|(step, _)| *step == at);
+        let report = wanted.and_then(|(_, candidate)| report(program, &step, candidate));
+        match report.and_then(|report| Some((report, rewrite(program, &step, &mut shared)?))) {
+            Some((report, stages)) => {
+                changed.push(report);
                 steps.extend(stages);
             }
             None => {
@@ -95,6 +128,13 @@ fn product_of<'a>(program: &Program, step: &'a Step) -> Option<(&'a Kernel, Prod
     let (x, w) = (bound(product.x)?, bound(product.w)?);
     let constant = |id: TensorId| matches!(program.tensors[id].storage, Storage::Constant(_));
     (constant(w) && !constant(x)).then_some((kernel, product, [x, w]))
+}
+
+/// What is told of a product when it is changed.
+fn report(program: &Program, step: &Step, candidate: &Candidate) -> Option<Changed> {
+    let (kernel, product, _) = product_of(program, step)?;
+    let sizes = [&product.rows, &product.columns, &product.terms].map(|axes| Product::count(axes));
+    Some(Changed { nodes: kernel.nodes.clone(), sizes, gain: candidate.gain, growth: candidate.growth })
 }
 
 fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64>) -> Option<Candidate> {

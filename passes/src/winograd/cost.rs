@@ -48,17 +48,28 @@ const MIN_CHANNELS: i64 = 16;
 /// The algorithm with the least estimated time; `None` is the direct sum.
 #[must_use]
 pub fn choose(sizes: &Sizes, rates: &Rates) -> Option<Algorithm> {
+    best(sizes, rates).map(|(_, algorithm)| algorithm)
+}
+
+/// The estimated time of Winograd's algorithm, in multiply-adds of a vector, where it is less than the direct sum's.
+#[must_use]
+pub fn time(sizes: &Sizes, rates: &Rates) -> Option<f64> {
+    best(sizes, rates).map(|(time, _)| time)
+}
+
+fn best(sizes: &Sizes, rates: &Rates) -> Option<(f64, Algorithm)> {
     if sizes.channels < MIN_CHANNELS || sizes.filters < MIN_CHANNELS {
         return None;
     }
-    let mut best = (direct(sizes, rates), None);
+    let mut least = direct(sizes, rates);
+    let mut best = None;
     for algorithm in [Algorithm::F2, Algorithm::F4] {
         let time = transformed(&algorithm, sizes, rates);
-        if time < best.0 {
-            best = (time, Some(algorithm));
+        if time < least {
+            (least, best) = (time, Some((time, algorithm)));
         }
     }
-    best.1
+    best
 }
 
 fn up(a: i64, b: i64) -> f64 {

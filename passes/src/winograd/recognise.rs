@@ -1,6 +1,6 @@
 //! Convolutions with 3x3 windows of stride 1, seen in a kernel's index maps.
 
-use super::algorithm::WINDOW;
+use super::{algorithm::WINDOW, cost::Sizes};
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -109,6 +109,18 @@ impl Convolution {
             filter_dims,
         };
         found.fits_rest(conv, rest, kernel).then_some(found)
+    }
+
+    /// The convolution's sizes, with so many elements copied around it; `None` if batches are too many.
+    pub(super) fn sizes(&self, copied: i64) -> Option<Sizes> {
+        Some(Sizes {
+            batch: self.batch.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_const()?))?,
+            rows: self.rows.extent,
+            columns: self.columns.extent,
+            channels: self.channel.extent.as_const()?,
+            filters: self.filter.extent.as_const()?,
+            copied,
+        })
     }
 
     /// The axes of outputs: batches, rows, columns, filters.

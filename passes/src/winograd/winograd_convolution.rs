@@ -46,6 +46,15 @@ pub fn run(program: &mut Program, rates: &Rates) -> usize {
     run_with(program, &|sizes| cost::choose(sizes, rates))
 }
 
+/// The estimated time of a kernel's convolution as this pass computes it, in multiply-adds of a vector, whatever its
+/// filters are and as if channels were last: layouts are chosen before. `None` if it is no such convolution, or the
+/// direct sum is faster.
+#[must_use]
+pub fn time_of(kernel: &Kernel, rates: &Rates) -> Option<f64> {
+    let conv = Convolution::of(kernel).or_else(|| Convolution::of(&ChannelsLast::of(kernel)?.kernel))?;
+    cost::time(&conv.sizes(0)?, rates)
+}
+
 /// Runs the pass with another choice than the estimate's.
 pub fn run_with(program: &mut Program, choose: &dyn Fn(&Sizes) -> Option<Algorithm>) -> usize {
     let mut changed = 0;
@@ -78,16 +87,8 @@ fn rewrite(
         |t: usize, ids: &[TensorId]| kernel.operands().zip(ids).find(|(k, _)| *k == t).map(|(_, id)| *id);
     let w = bound(conv.w, operands)?;
     let Storage::Constant(filters) = &program.tensors[w].storage else { return None };
-    let batch = conv.batch.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_const()?))?;
-    let sizes = Sizes {
-        batch,
-        rows: conv.rows.extent,
-        columns: conv.columns.extent,
-        channels: conv.channel.extent.as_const()?,
-        filters: conv.filter.extent.as_const()?,
-        copied: turned.as_ref().map_or(Some(0), ChannelsLast::copied)?,
-    };
-    let algorithm = choose(&sizes)?;
+    let copied = turned.as_ref().map_or(Some(0), ChannelsLast::copied)?;
+    let algorithm = choose(&conv.sizes(copied)?)?;
     let transformed = algorithm.transform_filters(filters, conv.filter_dims)?;
     let (operands, mut steps, behind) = match &turned {
         Some(turned) => turned.surround(program, operands),

@@ -213,3 +213,78 @@ fn rows_that_nobody_reads_are_not_computed() {
     let product = after.nodes.iter().find(|n| &*n.op == "matmul").expect("a product");
     assert!(after.value(product.results[0]).ty.elements().is(64), "{rules:?}");
 }
+
+/// `x1 @ W1`, `x2 @ W1 @ W2` and `x3 @ W2`: a product less with `W1 @ W2`, which is a third matrix of 4 MiB.
+fn products_of_shared_weights() -> Graph {
+    let mut b = Builder::new();
+    let [x, y, z] = [3, 4, 5].map(|rows| b.input(&[rows, 1024]));
+    let (first, second) = (b.weight(&[1024, 1024]), b.weight(&[1024, 1024]));
+    let mut product = |x, w| b.op("matmul", Attrs::new(), &[x, w]);
+    let through = product(y, first);
+    let outputs = [product(x, first), product(through, second), product(z, second)];
+    b.graph.finish(&outputs)
+}
+
+#[test]
+fn weights_grow_no_more_than_allowed() {
+    let graph = products_of_shared_weights();
+    for (max_weight_growth, products, growth) in [(1.0, 4, 0), (1.25, 4, 0), (1.5, 3, 4 << 20)] {
+        let settings = Settings { max_weight_growth, ..Settings::default() };
+        let mut after = graph.clone();
+        let report = rewrite::run(&mut after, &settings).expect("rewrites");
+        assert_eq!(
+            (count(&after, "matmul"), report.weight_growth),
+            (products, growth),
+            "{max_weight_growth}"
+        );
+    }
+}
+
+/// Three products of one operand with weights of their own.
+fn projections() -> Graph {
+    let mut b = Builder::new();
+    let x = b.input(&[7, 48]);
+    let outputs = [0; 3].map(|_| {
+        let w = b.weight(&[48, 40]);
+        b.op("matmul", Attrs::new(), &[x, w])
+    });
+    b.graph.finish(&outputs)
+}
+
+#[test]
+fn prices_are_of_the_target() {
+    // One product instead of two of a quarter of its work: where a kernel takes long to start, or arithmetic is free.
+    let products = |change: &dyn Fn(&mut rewrite::Rates)| {
+        let mut b = Builder::new();
+        let x = b.input(&[128, 64]);
+        let (down, up) = (b.weight(&[64, 8]), b.weight(&[8, 64]));
+        let y = b.op("matmul", Attrs::new(), &[x, down]);
+        let y = b.op("matmul", Attrs::new(), &[y, up]);
+        let mut settings = Settings::default();
+        change(&mut settings.target.config.rates);
+        let mut after = b.output(y);
+        rewrite::run(&mut after, &settings).expect("rewrites");
+        count(&after, "matmul")
+    };
+    assert_eq!(products(&|_| ()), 2);
+    assert_eq!(products(&|rates| rates.kernel = 1e-3), 1);
+    assert_eq!(products(&|rates| rates.flops *= 1e6), 1);
+}
+
+#[test]
+fn what_was_measured_of_a_kernel_is_its_price() {
+    // A table of kernels by the columns of their results: the product of all three takes longer than these, or.
+    let products = |table: &[(i64, f64)]| {
+        let measured = |kernel: &mlcc_ir::kernel::Kernel| {
+            let result = kernel.tensors.iter().find(|t| t.role == mlcc_ir::kernel::Role::Output)?;
+            let columns = result.ty.dims.last()?.as_const()?;
+            let is_product = kernel.computes.iter().any(mlcc_ir::kernel::Compute::is_reduction);
+            table.iter().find(|(c, _)| is_product && *c == columns).map(|(_, seconds)| *seconds)
+        };
+        let mut after = projections();
+        rewrite::run_measured(&mut after, &Settings::default(), &measured).expect("rewrites");
+        count(&after, "matmul")
+    };
+    assert_eq!((products(&[]), products(&[(120, 4e-5), (40, 1e-5)])), (3, 3));
+    assert_eq!(products(&[(120, 1e-6), (40, 1e-5)]), 1);
+}

@@ -12,7 +12,7 @@ use mlcc_passes::{
     layout::assign_layouts,
     strassen::{
         cost::Sizes,
-        strassen_products::{Settings, run, run_with},
+        strassen_products::{Settings, run, run_reported, run_with},
     },
 };
 
@@ -218,4 +218,23 @@ fn weights_that_something_else_reads_count_in_full() {
     // One MiB of weights would grow by 1.75 MiB, not by 0.75.
     assert_eq!(run_with(&mut program, 1.7, &|_| Some(1.0)), 0);
     assert_eq!(run_with(&mut program, 1.8, &|_| Some(1.0)), 1);
+}
+
+#[test]
+fn what_rewrites_before_have_added_counts() {
+    // The matrix has 2.25 MiB and grows by 1.69; half of what it was before, and one MiB, are allowed.
+    for (grown, count) in [(0, 1), (1 << 18, 1), (1 << 19, 0), (-(1 << 20), 1)] {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[128, 768]);
+        let w = b.constant(&[768, 768], &values(768 * 768, 0.1));
+        let y = b.op("matmul", &[x, w]);
+        let mut program = fused(b, &[y]);
+        let settings = Settings { max_weight_growth: 1.5, grown, ..Settings::default() };
+        let changed = run_reported(&mut program, &settings);
+        assert_eq!(changed.len(), count, "{grown}");
+        if let Some(changed) = changed.first() {
+            assert_eq!((changed.sizes, changed.growth), ([128, 768, 768], 3 * 768 * 768));
+            assert!(changed.gain > 0.0);
+        }
+    }
 }

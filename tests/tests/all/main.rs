@@ -9,6 +9,7 @@
 //! | `running` | `run` and `bench` |
 //! | `symbolic` | sizes that are known when a model runs |
 //! | `inspection` | `inspect` |
+//! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
 //! | `machine` | `machine measure`, and profiles as inputs |
 //! | `conformance` | `test` |
 //! | `dumps` | the IR after each pass: its text, and compiling on from it |
@@ -29,5 +30,6 @@ mod models;
 mod networks;
 mod project;
 mod reference;
+mod rewriting;
 mod running;
 mod symbolic;

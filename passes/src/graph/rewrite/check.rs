@@ -8,17 +8,15 @@ use super::{
     Mode,
     block::Block,
     facts::{Leaf, uniform},
-    shrink::{SMALL, Shrink, Sizes},
+    shrink::{Shrink, Sizes},
+    standalone,
     template::{Source, Template},
 };
 use mlcc_ir::{
-    attributes::{Attr, Attrs},
     dtype::DType,
-    expr::{Atom, Expr},
-    graph::{Def, Graph, Location, Node, ValueId},
-    ops::{self, Operand},
+    expr::Expr,
+    graph::{Graph, ValueId},
     tensor::{Element, Tensor, push_element},
-    types::TensorType,
 };
 
 /// How a check ended.
@@ -65,7 +63,10 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block, mode: Mo
     let leaves = block.facts.iter().map(|l| &l.ty);
     let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
     let sizes = Sizes::of(leaves.chain(nodes), &counts(before, block));
-    let pair = |shrink: &Shrink| build(before, &block.facts, shrink).zip(build(after, &block.facts, shrink));
+    let pair = |shrink: &Shrink| {
+        let graph = |template| standalone::at_sizes(template, &block.facts, shrink);
+        graph(before).zip(graph(after))
+    };
     let types = |g: &Graph| g.outputs.iter().map(|(_, o)| g.value(*o).ty.clone()).collect::<Vec<_>>();
     let price = |shrink: &Shrink| {
         let (first, second) = pair(shrink)?;
@@ -100,94 +101,6 @@ fn rests(graph: &Graph) -> Vec<bool> {
         }
     }
     found
-}
-
-fn small(dim: &Expr, shrink: &Shrink) -> Expr {
-    match dim.as_const() {
-        Some(d) => Expr::from(shrink.get(&d).copied().or_else(|| multiple(d, shrink)).unwrap_or(d)),
-        // Symbols of a model are small sizes too, different ones.
-        None => dim.substitute(&|atom| match atom {
-            Atom::Symbol(name) => {
-                let sum: usize = name.bytes().map(usize::from).sum();
-                Some(Expr::from(SMALL[sum % SMALL.len()]))
-            }
-            _ => None,
-        }),
-    }
-}
-
-/// The third of several parts starts at twice their size, which is no size itself.
-fn multiple(place: i64, shrink: &Shrink) -> Option<i64> {
-    const PARTS: std::ops::RangeInclusive<i64> = 2..=8;
-    PARTS.filter(|k| place % k == 0).find_map(|k| shrink.get(&(place / k)).map(|size| size * k))
-}
-
-/// Attributes with sizes replaced, where they name sizes.
-fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
-    let mut replaced = Attrs::new();
-    for (name, value) in &attrs.0 {
-        let names_sizes = matches!(
-            (op, &**name),
-            ("reshape" | "expand", "shape") | ("slice", "starts" | "sizes") | ("eye", "rows" | "cols")
-        );
-        let value = match value {
-            Attr::Exprs(values) if names_sizes => {
-                Attr::Exprs(values.iter().map(|v| small(v, shrink)).collect())
-            }
-            Attr::Ints(values) if names_sizes => {
-                Attr::Exprs(values.iter().map(|&v| small(&Expr::from(v), shrink)).collect())
-            }
-            Attr::Exprs(values) => Attr::Exprs(values.iter().map(|v| small(v, &Shrink::new())).collect()),
-            // A depthwise convolution has as many groups as channels.
-            Attr::Int(size) if matches!(&**name, "group" | "rotary_dim") => {
-                Attr::Int(shrink.get(size).copied().unwrap_or(*size))
-            }
-            value => value.clone(),
-        };
-        replaced = replaced.with(name, value);
-    }
-    replaced
-}
-
-/// A template as a graph whose inputs are its leaves, at other sizes; `None` if it is ill-typed.
-pub(super) fn build(template: &Template, leaves: &[Leaf], shrink: &Shrink) -> Option<Graph> {
-    let mut graph = Graph { name: "block".into(), ..Graph::default() };
-    for (at, leaf) in leaves.iter().enumerate() {
-        let dims = leaf.ty.dims.iter().map(|d| small(d, shrink)).collect();
-        let ty = TensorType::new(leaf.ty.dtype, dims);
-        let id = graph.add_value(format!("x{at}"), ty, Def::Input(at));
-        graph.inputs.push(id);
-    }
-    let mut values: Vec<ValueId> = Vec::new();
-    let source = |graph: &mut Graph, values: &[ValueId], source: &Source| match source {
-        Source::Leaf(at) => graph.inputs[*at],
-        Source::Constant(tensor) => graph.add_constant("constant", tensor.clone()),
-        Source::Node(at) => values[*at],
-    };
-    for node in &template.nodes {
-        let operands: Vec<Option<ValueId>> =
-            node.operands.iter().map(|o| o.as_ref().map(|o| source(&mut graph, &values, o))).collect();
-        let attrs = attributes(&node.op, &node.attrs, shrink);
-        let views: Vec<_> = operands.iter().map(|o| o.map(|id| Operand::of(&graph, id))).collect();
-        let inferred = ops::infer(&node.op, &attrs, &views).ok()?.into_iter().next()?;
-        inferred.ty.static_dims()?;
-        let result = graph.add_value(format!("v{}", values.len()), inferred.ty, Def::Node);
-        graph.value_mut(result).known = inferred.known;
-        values.push(result);
-        graph.nodes.push(Node {
-            op: node.op.clone(),
-            attrs,
-            operands,
-            results: vec![result],
-            regions: Vec::new(),
-            location: Location { node: "block".into(), op_type: node.op.clone() },
-        });
-    }
-    for (at, output) in template.outputs.iter().enumerate() {
-        let id = source(&mut graph, &values, output);
-        graph.outputs.push((format!("y{at}").as_str().into(), id));
-    }
-    Some(graph)
 }
 
 /// Multiply-adds of a graph, roughly.

@@ -1,4 +1,4 @@
-//! What a term costs, in seconds of a nominal machine: the roofline of its operator, with fusion in view.
+//! What a term costs, in seconds of one core of the target: the roofline of its operator, with fusion in view.
 //! Only ratios matter.
 //!
 //! An elementwise operator rides along in the kernel of its producer: it is charged its arithmetic and a fraction of
@@ -11,25 +11,57 @@ use super::{
 };
 use mlcc_ir::types::TensorType;
 
-/// Multiply-adds count two.
-pub(super) const FLOPS: f64 = 100e9;
-/// Bytes a second from beyond the second cache.
-pub(super) const BYTES: f64 = 30e9;
-/// Start of a kernel.
-pub(super) const KERNEL: f64 = 0.4e-6;
+/// What prices know about a machine: one core of it, in seconds, bytes and operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Operations a second at the peak; multiply-adds count two.
+    pub flops: f64,
+    /// Bytes a second from memory.
+    pub memory_bytes: f64,
+    /// Bytes a second through the second and the last cache, as kernels reach them.
+    pub cached_bytes: [f64; 2],
+    /// Sizes of those caches in bytes.
+    pub caches: [f64; 2],
+    /// Seconds for a further kernel.
+    pub kernel: f64,
+}
+
+impl Default for Rates {
+    /// Those of a Zen 4 core, on which decisions were measured.
+    fn default() -> Rates {
+        Rates {
+            flops: 118.4e9,
+            memory_bytes: 29.6e9,
+            cached_bytes: [47.4e9, 35.5e9],
+            caches: [(1 << 20) as f64, (32 << 20) as f64],
+            kernel: 0.28e-6,
+        }
+    }
+}
+
+/// Share of the peak that products of matrices reach.
+pub(super) const PRODUCT_SHARE: f64 = 0.95;
 /// Part of an intermediate's traffic that fusion does not avoid.
 const UNFUSED: f64 = 0.2;
 /// Size that a symbolic dimension is priced at.
 const NOMINAL: i64 = 64;
 
 /// Seconds for one term, its operands not counted.
-pub(super) fn of_term(classes: &Classes, term: &Term, result: &TensorType, weight: bool) -> f64 {
+pub(super) fn of_term(
+    rates: &Rates,
+    classes: &Classes,
+    term: &Term,
+    result: &TensorType,
+    weight: bool,
+) -> f64 {
     if weight {
         return 0.0;
     }
     let ty = |i: usize| term.operands.get(i).map(|o| &classes[*o].data.ty);
     let read: f64 = term.operands.iter().map(|o| bytes(&classes[*o].data.ty)).sum();
-    let moved = (read + bytes(result)) / BYTES;
+    let moved = (read + bytes(result)) / rates.memory_bytes;
+    let (flops, kernel) = (rates.flops, rates.kernel);
+    let product = |operations: f64| kernel + (operations / (PRODUCT_SHARE * flops)).max(moved);
     match &*term.head.op {
         special::LEAF | special::CONSTANT | "reshape" | "identity" => 0.0,
         "matmul" => {
@@ -37,26 +69,26 @@ pub(super) fn of_term(classes: &Classes, term: &Term, result: &TensorType, weigh
                 let place = if term.head.attrs.bool("transpose_a", false) { 2 } else { 1 };
                 a.dims.len().checked_sub(place).map_or(1.0, |at| size(&a.dims[at]))
             });
-            KERNEL + (2.0 * elements(result) * a / FLOPS).max(moved)
+            product(2.0 * elements(result) * a)
         }
         "conv" => {
             let per_output = ty(1).map_or(1.0, |w| w.dims[1..].iter().map(size).product::<f64>());
-            KERNEL + (2.0 * elements(result) * per_output / FLOPS).max(moved)
+            product(2.0 * elements(result) * per_output)
         }
-        "einsum" | "conv_transpose" => KERNEL + (2.0 * elements(result).max(read) * 64.0 / FLOPS).max(moved),
+        "einsum" | "conv_transpose" => product(2.0 * elements(result).max(read) * 64.0),
         special::SUM | special::PRODUCT => {
-            elements(result) * (term.operands.len() - 1) as f64 / FLOPS + UNFUSED * moved + 0.1 * KERNEL
+            elements(result) * (term.operands.len() - 1) as f64 / flops + UNFUSED * moved + 0.1 * kernel
         }
         "neg" | "relu" | "abs" | "clip" | "max" | "min" | "cast" | "where" => {
-            elements(result) / FLOPS + UNFUSED * moved + 0.1 * KERNEL
+            elements(result) / flops + UNFUSED * moved + 0.1 * kernel
         }
-        "transpose" | "slice" | "expand" | "pad" | "concat" | "gather" => UNFUSED * moved + 0.1 * KERNEL,
+        "transpose" | "slice" | "expand" | "pad" | "concat" | "gather" => UNFUSED * moved + 0.1 * kernel,
         "softmax" | "layer_norm" | "rms_norm" | "log_softmax" => {
-            KERNEL + moved + 20.0 * elements(result) / FLOPS
+            kernel + moved + 20.0 * elements(result) / flops
         }
-        "rotary_embedding" => KERNEL + moved + 4.0 * elements(result) / FLOPS,
+        "rotary_embedding" => kernel + moved + 4.0 * elements(result) / flops,
         // Division, roots and functions of a series.
-        _ => KERNEL * 0.5 + 12.0 * elements(result) / FLOPS + UNFUSED * moved,
+        _ => kernel * 0.5 + 12.0 * elements(result) / flops + UNFUSED * moved,
     }
 }
 

@@ -7,7 +7,7 @@
 //! counts.
 
 use super::{
-    cost,
+    cost::{self, Rates},
     extract::{self, Choice, Extraction},
     facts::Classes,
     term::Term,
@@ -29,6 +29,7 @@ const UNIT: f64 = 1e6;
 
 /// A choice that is cheaper than the greedy one; `None` if there is none or it was not found.
 pub(super) fn improve(
+    rates: &Rates,
     classes: &Classes,
     outputs: &[Id],
     allowed: &dyn Fn(&Term) -> bool,
@@ -36,7 +37,7 @@ pub(super) fn improve(
 ) -> Option<Choice> {
     let roots: BTreeSet<Id> =
         outputs.iter().map(|o| classes.find(*o)).filter(|r| !is_free(classes, *r)).collect();
-    let candidates = candidates(classes, &roots, allowed, greedy.total)?;
+    let candidates = candidates(rates, classes, &roots, allowed, greedy.total)?;
     // Where no class has a second term, there is nothing to choose.
     if candidates.values().all(|terms| terms.len() < 2) {
         return None;
@@ -45,7 +46,7 @@ pub(super) fn improve(
     for _ in 0..MAX_ROUNDS {
         let choice = program.solve(classes, &roots)?;
         match extract::cycle(classes, &choice, outputs) {
-            None => return complete(classes, outputs, choice, greedy),
+            None => return complete(rates, classes, outputs, choice, greedy),
             Some(cycle) => program.cut(&choice, &cycle),
         }
     }
@@ -64,6 +65,7 @@ fn operands(classes: &Classes, term: &Term) -> BTreeSet<Id> {
 
 /// The terms that a choice cheaper than `most` may have, by class; `None` if they are too many.
 fn candidates(
+    rates: &Rates,
     classes: &Classes,
     roots: &BTreeSet<Id>,
     allowed: &dyn Fn(&Term) -> bool,
@@ -82,7 +84,7 @@ fn candidates(
             .filter(|t| allowed(t))
             .map(|term| Candidate {
                 term: term.clone(),
-                own: cost::of_term(classes, term, &class.data.ty, class.data.weight),
+                own: cost::of_term(rates, classes, term, &class.data.ty, class.data.weight),
                 operands: operands(classes, term),
             })
             .filter(|c| !c.operands.contains(&id))
@@ -232,9 +234,15 @@ impl<'a> IntegerProgram<'a> {
 }
 
 /// The choice with what it needs of weights; `None` if it is no cheaper than the greedy one.
-fn complete(classes: &Classes, outputs: &[Id], mut choice: Choice, greedy: &Extraction) -> Option<Choice> {
+fn complete(
+    rates: &Rates,
+    classes: &Classes,
+    outputs: &[Id],
+    mut choice: Choice,
+    greedy: &Extraction,
+) -> Option<Choice> {
     let own = |(id, term): (&Id, &Term)| {
-        cost::of_term(classes, term, &classes[*id].data.ty, classes[*id].data.weight)
+        cost::of_term(rates, classes, term, &classes[*id].data.ty, classes[*id].data.weight)
     };
     if choice.iter().map(own).sum::<f64>() >= greedy.total - 1e-12 {
         return None;
@@ -314,9 +322,9 @@ mod tests {
     #[test]
     fn what_several_classes_share_is_found_and_cycles_are_cut() {
         let (classes, outputs) = merged();
-        let greedy = extract::extract(&classes, &outputs, &|_| true).expect("extracts");
+        let greedy = extract::extract(&Rates::default(), &classes, &outputs, &|_| true).expect("extracts");
         assert_eq!(count(&greedy.choice, "matmul"), 3);
-        let choice = improve(&classes, &outputs, &|_| true, &greedy).expect("is cheaper");
+        let choice = improve(&Rates::default(), &classes, &outputs, &|_| true, &greedy).expect("is cheaper");
         assert_eq!((count(&choice, "matmul"), count(&choice, "slice"), count(&choice, "exp")), (1, 3, 1));
         assert!(extract::cycle(&classes, &choice, &outputs).is_none());
     }
@@ -325,14 +333,15 @@ mod tests {
     fn what_is_not_allowed_is_not_chosen() {
         let (classes, outputs) = merged();
         let allowed = |term: &Term| &*term.head.op != "slice";
-        let greedy = extract::extract(&classes, &outputs, &allowed).expect("extracts");
-        assert!(improve(&classes, &outputs, &allowed, &greedy).is_none());
+        let greedy = extract::extract(&Rates::default(), &classes, &outputs, &allowed).expect("extracts");
+        assert!(improve(&Rates::default(), &classes, &outputs, &allowed, &greedy).is_none());
     }
 
     #[test]
     fn cycles_are_found() {
         let (classes, outputs) = merged();
-        let mut choice = extract::extract(&classes, &outputs, &|_| true).expect("extracts").choice;
+        let mut choice =
+            extract::extract(&Rates::default(), &classes, &outputs, &|_| true).expect("extracts").choice;
         assert_eq!(extract::cycle(&classes, &choice, &outputs), None);
         let first = classes.find(outputs[3]);
         let back = classes[first].nodes.iter().find(|t| &*t.head.op == "neg").expect("is a negation too");

@@ -5,7 +5,7 @@
 //! sets. Choices improve until none does, in the order of ids.
 
 use super::{
-    cost,
+    cost::{self, Rates},
     facts::{Classes, Facts},
     term::Term,
 };
@@ -41,11 +41,12 @@ pub(super) type Price<'a> = dyn Fn(&Term, &Facts) -> f64 + 'a;
 /// The terms found for these outputs that take the least time; `None` if a class has no finite one. `allowed` leaves
 /// terms out.
 pub(super) fn extract(
+    rates: &Rates,
     classes: &Classes,
     outputs: &[Id],
     allowed: &dyn Fn(&Term) -> bool,
 ) -> Option<Extraction> {
-    let seconds = |term: &Term, facts: &Facts| cost::of_term(classes, term, &facts.ty, facts.weight);
+    let seconds = |term: &Term, facts: &Facts| cost::of_term(rates, classes, term, &facts.ty, facts.weight);
     cheapest(classes, outputs, &seconds, allowed)
 }
 

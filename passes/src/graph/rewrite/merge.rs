@@ -6,6 +6,7 @@ use super::{
     facts::{self, Classes},
     saturate::{Firing, record},
     term::Term,
+    transformations::MERGE_PRODUCTS,
 };
 use egg::Id;
 use mlcc_ir::{
@@ -13,9 +14,6 @@ use mlcc_ir::{
     expr::Expr,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The name under which merges are reported and can be disabled.
-pub(super) const NAME: &str = "merge-products";
 
 /// Products of one operand.
 #[derive(Clone, Debug)]
@@ -114,6 +112,6 @@ pub(super) fn apply(classes: &mut Classes, group: &Group, firings: &mut Vec<Firi
             .with("sizes", Attr::Exprs(extents))
             .with("steps", Attr::Ints(vec![1; dims.len()]));
         let part = facts::apply(classes, "slice", attrs, &[Some(whole)]);
-        record(classes, firings, Firing::of(NAME, *root, vec![term.clone()]), part);
+        record(classes, firings, Firing::of(MERGE_PRODUCTS.name, *root, vec![term.clone()]), part);
     }
 }

@@ -1,20 +1,24 @@
 //! One block: searched for equal terms, the cheapest chosen, priced and compared with what the block was.
 
 use super::{
-    Mode, Settings,
+    Settings,
     block::Block,
-    check, exact, extract,
+    check,
+    cost::Rates,
+    exact, extract,
     facts::Classes,
     history::History,
-    import, merge,
+    import,
     origins::Origins,
-    price,
+    price::Prices,
     report::BlockReport,
     rule::Rule,
     saturate::{self, BuiltIn},
     template::{self, Template},
     term::Term,
+    transformations::{FLATTEN, MERGE_PRODUCTS},
 };
+use crate::weight_growth;
 use egg::Id;
 use mlcc_ir::{Name, graph::Graph};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +27,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Rewritten {
     pub(super) template: Template,
     pub(super) verdict: check::Verdict,
+    /// Bytes by which its weights grow.
+    pub(super) growth: f64,
     pub(super) report: BlockReport,
+}
+
+/// What a block is rewritten with.
+pub(super) struct Means<'a> {
+    pub(super) rules: &'a [&'a Rule],
+    pub(super) settings: &'a Settings,
+    pub(super) prices: Prices<'a>,
+    /// Bytes by which its weights may grow.
+    pub(super) allowance: f64,
 }
 
 /// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer
@@ -31,23 +46,16 @@ pub(super) struct Rewritten {
 const GAIN: f64 = 0.01;
 /// What is computed when the model is compiled may take this many operations a block.
 const MAX_FOLDING: f64 = 20e9;
-/// Weights may grow by this factor and this many bytes.
-const MAX_GROWTH: (f64, f64) = (1.25, 1e6);
 
 /// Rewrites a block; `None` if nothing is gained.
-pub(super) fn optimise(
-    graph: &Graph,
-    block: &Block,
-    rules: &[&Rule],
-    settings: &Settings,
-) -> Option<Rewritten> {
+pub(super) fn optimise(graph: &Graph, block: &Block, means: &Means<'_>) -> Option<Rewritten> {
+    let Means { rules, settings, prices, .. } = means;
     let original = template::original(graph, block)?;
-    let before = price::of_template(&original, block)?;
+    let before = prices.of_template(&original, block)?;
     let mut imported = import::import(graph, block)?;
-    let enabled = |name: &str| !settings.disabled.iter().any(|d| d == name);
     let built_in = BuiltIn {
-        flatten: settings.mode == Mode::All && enabled(saturate::FLATTEN),
-        merge: enabled(merge::NAME),
+        flatten: settings.allows(&FLATTEN),
+        merge: settings.allows(&MERGE_PRODUCTS),
         narrow: false,
     };
     let firings =
@@ -60,6 +68,7 @@ pub(super) fn optimise(
         return None;
     }
     let search = Search {
+        means,
         block,
         classes,
         outputs: &imported.outputs,
@@ -80,12 +89,14 @@ pub(super) fn optimise(
         entry.saved = saved.get(&entry.rule).map(|price| price - best.price).filter(|s| s.is_finite());
     }
     let verdict = check::check(&original, &best.template, block, settings.mode);
+    let growth = best.template.weight_bytes(block) - original.weight_bytes(block);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
-    Some(Rewritten { template: best.template, verdict, report })
+    Some(Rewritten { template: best.template, verdict, growth, report })
 }
 
 /// A saturated block from which terms are chosen.
 struct Search<'a> {
+    means: &'a Means<'a>,
     block: &'a Block,
     classes: &'a Classes,
     outputs: &'a [Id],
@@ -123,7 +134,8 @@ impl Search<'_> {
             }
         }
         let allowed = |term: &Term| self.is_allowed(term, &banned);
-        if let Some(choice) = exact::improve(self.classes, self.outputs, &allowed, &best.extraction)
+        if let Some(choice) =
+            exact::improve(self.rates(), self.classes, self.outputs, &allowed, &best.extraction)
             && let Some(other) = self.attempt(extract::Extraction { choice, ..best.extraction.clone() })
             && other.price < best.price
         {
@@ -135,7 +147,7 @@ impl Search<'_> {
     /// The greedy choice without some rules.
     fn greedy(&self, banned: &BTreeSet<Name>) -> Option<Attempt> {
         let allowed = |term: &Term| self.is_allowed(term, banned);
-        self.attempt(extract::extract(self.classes, self.outputs, &allowed)?)
+        self.attempt(extract::extract(self.rates(), self.classes, self.outputs, &allowed)?)
     }
 
     fn is_allowed(&self, term: &Term, banned: &BTreeSet<Name>) -> bool {
@@ -145,18 +157,29 @@ impl Search<'_> {
     fn attempt(&self, extraction: extract::Extraction) -> Option<Attempt> {
         let template =
             template::template(self.classes, &extraction.choice, self.outputs, &self.origins)?.prune();
-        let in_bounds = folds_in_bounds(self.original, &template, self.block);
-        let price = if in_bounds { price::of_template(&template, self.block)? } else { f64::INFINITY };
+        let price = if self.folds_in_bounds(&template) {
+            self.means.prices.of_template(&template, self.block)?
+        } else {
+            f64::INFINITY
+        };
         Some(Attempt { extraction, template, price })
+    }
+
+    /// Whether the work at compile time and the growth of the weights stay in bounds: the growth in those of the block
+    /// as much as of the model, so that the first blocks leave something for the others.
+    fn folds_in_bounds(&self, template: &Template) -> bool {
+        let Means { settings, allowance, .. } = self.means;
+        let own = self.original.weight_bytes(self.block);
+        let growth = template.weight_bytes(self.block) - own;
+        let most = allowance.min(weight_growth::allowance(own, settings.max_weight_growth));
+        template.folding() - self.original.folding() <= MAX_FOLDING && growth <= most.max(0.0)
+    }
+
+    fn rates(&self) -> &Rates {
+        self.means.prices.rates()
     }
 
     fn rules_of(&self, choice: &extract::Choice) -> BTreeSet<Name> {
         self.history.used(choice).map(|f| f.rule.clone()).collect()
     }
-}
-
-/// Whether the work at compile time and the growth of the weights stay in bounds.
-fn folds_in_bounds(before: &Template, after: &Template, block: &Block) -> bool {
-    after.folding() - before.folding() <= MAX_FOLDING
-        && after.weight_bytes(block) <= before.weight_bytes(block) * MAX_GROWTH.0 + MAX_GROWTH.1
 }

@@ -1,138 +1,177 @@
-//! What a block costs as the kernels that fusion makes of it: each kernel's roofline on a nominal machine.
+//! What a block costs as the kernels that fusion makes of it: what was measured of a kernel, else its roofline on one
+//! core of the target.
+//!
+//! Kernels reach different parts of a core's peak. Products of matrices reach most of it, elementwise kernels wait for
+//! caches or memory, small ones are their launch, and what Winograd's algorithm computes takes what its own estimate
+//! says.
 
 use super::{
+    Settings,
     block::Block,
-    cost::{self, FLOPS, KERNEL},
-    template::{Source, Template},
+    cost::{self, PRODUCT_SHARE, Rates},
+    standalone,
+    template::Template,
 };
 use crate::{
-    convert, fusion,
-    registry::{Config, Run},
+    convert, fusion, layout,
+    registry::{Config, PASSES, PassSpec, Run},
+    strassen,
+    winograd::winograd_convolution,
 };
 use mlcc_ir::{
     expr::Expr,
-    graph::{Def, Graph, Location, Node, ValueId},
-    kernel::{Compute, Kernel, Role},
-    program::{Program, Step},
+    kernel::{Compute, Kernel},
+    program::{Program, Step, Storage, TensorId},
     scalar::{BinaryOp, Inst, UnaryOp},
 };
-use std::collections::BTreeMap;
+
+/// What priced graphs are compiled for, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    /// What passes are told of the machine.
+    pub config: Config,
+    /// Names of passes that will not run.
+    pub disabled_passes: Vec<String>,
+}
+
+/// Measured seconds of a kernel, where there are any.
+pub type Measured<'a> = dyn Fn(&Kernel) -> Option<f64> + 'a;
+
+/// Passes of the tensor level whose work prices do not see, or see otherwise: all the others run before kernels are
+/// priced, so that a new one does too.
+const NOT_RUN: [PassSpec; 5] = [
+    // A kernel reads each operand in whatever order it has.
+    layout::assign_layouts::SPEC,
+    // They need the weights, which may not be computed yet. Winograd's estimate is asked; Strassen's gain is a tenth at
+    // most, of what is a product before and after.
+    winograd_convolution::SPEC,
+    strassen::strassen_products::SPEC,
+    // Prices are of one core.
+    fusion::split_reductions::SPEC,
+    // Whether parts can be written in place depends on what else reads them, beyond the block.
+    layout::place_concatenations::SPEC,
+];
 
 /// Part of the lesser of a kernel's two bounds that adds to the greater one.
 const OVERLAPPED: f64 = 0.1;
-/// Tensors of up to this many bytes come from a cache.
-const CACHED: f64 = 1e6;
-/// Bytes a second from a cache.
-const CACHE_BYTES: f64 = 120e9;
 
-/// Seconds of a template on a nominal machine; `None` if it cannot be lowered.
-pub(super) fn of_template(template: &Template, block: &Block) -> Option<f64> {
-    let graph = graph_of(template, block)?;
-    let mut program = convert::graph_to_tensor(&graph).ok()?;
-    const FUSION: &[crate::registry::PassSpec] = &[
-        fusion::inline_movement::SPEC,
-        fusion::inline_elementwise::SPEC,
-        fusion::fuse_epilogue::SPEC,
-        fusion::fuse_prologue::SPEC,
-        fusion::fuse_attention::SPEC,
-        fusion::fuse_operand::SPEC,
-    ];
-    for pass in FUSION {
-        if let Run::Tensor(run) = pass.run {
-            run(&mut program, &Config::default()).ok()?;
-        }
-    }
-    Some(of_program(&program))
+/// What kernels cost on a machine.
+#[derive(Clone, Copy)]
+pub(super) struct Prices<'a> {
+    target: &'a Target,
+    measured: &'a Measured<'a>,
 }
 
-/// The template as a graph of its own. Weights, and what is computed from weights only, are inputs.
-pub(super) fn graph_of(template: &Template, block: &Block) -> Option<Graph> {
-    let mut graph = Graph { name: "block".into(), ..Graph::default() };
-    let input = |graph: &mut Graph, ty: &mlcc_ir::types::TensorType, known: Option<Vec<Expr>>| {
-        let id =
-            graph.add_value(format!("x{}", graph.inputs.len()), ty.clone(), Def::Input(graph.inputs.len()));
-        graph.value_mut(id).known = known;
-        graph.inputs.push(id);
-        id
-    };
-    let mut leaves: BTreeMap<usize, ValueId> = BTreeMap::new();
-    let mut values: Vec<ValueId> = Vec::with_capacity(template.nodes.len());
-    let mut source = |graph: &mut Graph, values: &[ValueId], source: &Source| match source {
-        Source::Leaf(at) => {
-            let facts = block.facts.get(*at)?;
-            Some(*leaves.entry(*at).or_insert_with(|| input(graph, &facts.ty, facts.known.clone())))
-        }
-        Source::Constant(tensor) => Some(graph.add_constant("constant", tensor.clone())),
-        Source::Node(at) => values.get(*at).copied(),
-    };
-    for node in &template.nodes {
-        if node.weight {
-            values.push(input(&mut graph, &node.ty, None));
-            continue;
-        }
-        let mut operands = Vec::with_capacity(node.operands.len());
-        for operand in &node.operands {
-            operands.push(match operand {
-                Some(o) => Some(source(&mut graph, &values, o)?),
-                None => None,
-            });
-        }
-        let result = graph.add_value(format!("v{}", values.len()), node.ty.clone(), Def::Node);
-        values.push(result);
-        graph.nodes.push(Node {
-            op: node.op.clone(),
-            attrs: node.attrs.clone(),
-            operands,
-            results: vec![result],
-            regions: Vec::new(),
-            location: Location { node: "block".into(), op_type: "".into() },
-        });
+impl<'a> Prices<'a> {
+    pub(super) fn new(settings: &'a Settings, measured: &'a Measured<'a>) -> Prices<'a> {
+        Prices { target: &settings.target, measured }
     }
-    for (at, output) in template.outputs.iter().enumerate() {
-        let id = source(&mut graph, &values, output)?;
-        graph.outputs.push((format!("y{at}").as_str().into(), id));
+
+    /// The machine's rates.
+    pub(super) fn rates(&self) -> &'a Rates {
+        &self.target.config.rates
     }
-    Some(graph)
+
+    /// Seconds of a template; `None` if it cannot be lowered.
+    pub(super) fn of_template(&self, template: &Template, block: &Block) -> Option<f64> {
+        let graph = standalone::at_run_time(template, &block.facts)?;
+        let mut program = convert::graph_to_tensor(&graph).ok()?;
+        for pass in passes().filter(|p| self.is_enabled(p)) {
+            if let Run::Tensor(run) = pass.run {
+                run(&mut program, &self.target.config).ok()?;
+            }
+        }
+        // Behind the leaves stands what is computed from weights.
+        let is_weight = |at: usize| block.facts.get(at).is_none_or(|leaf| leaf.weight);
+        Some(self.of_program(&program, &is_weight))
+    }
+
+    fn is_enabled(&self, pass: &PassSpec) -> bool {
+        !self.target.disabled_passes.iter().any(|d| d == pass.name)
+    }
+
+    fn of_program(&self, program: &Program, is_weight: &dyn Fn(usize) -> bool) -> f64 {
+        let weight =
+            |id: TensorId| matches!(program.tensors[id].storage, Storage::Input(at) if is_weight(at));
+        let kernel_start = self.rates().kernel;
+        program
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Kernel { kernel, operands } => (self.measured)(kernel)
+                    .unwrap_or_else(|| self.of_kernel(kernel, &|operand| weight(operands[operand]))),
+                Step::Copy { target, .. } => {
+                    let bytes = cost::bytes(&program.tensors[*target].ty);
+                    kernel_start + 2.0 * self.traffic(bytes, bytes, false)
+                }
+                _ => kernel_start,
+            })
+            .sum()
+    }
+
+    /// Seconds to move bytes of a tensor. Weights are read once in a run, so that only those that stay in a core's own
+    /// cache from run to run do not come from memory.
+    fn traffic(&self, bytes: f64, tensor: f64, weight: bool) -> f64 {
+        let rates = self.rates();
+        let rate = match rates.caches {
+            [near, _] if tensor <= near => rates.cached_bytes[0],
+            [_, last] if tensor <= last && !weight => rates.cached_bytes[1],
+            _ => rates.memory_bytes,
+        };
+        bytes / rate
+    }
+
+    /// The roofline of a kernel, of whose operands some are weights.
+    fn of_kernel(&self, kernel: &Kernel, is_weight: &dyn Fn(usize) -> bool) -> f64 {
+        let rates = self.rates();
+        let winograd = self.winograd(kernel);
+        let mut touched = vec![0.0f64; kernel.tensors.len()];
+        let mut arithmetic = 0.0;
+        for (at, compute) in kernel.computes.iter().enumerate() {
+            arithmetic += match winograd {
+                Some(operations) if at == 0 => operations,
+                _ => of_compute(compute),
+            };
+            for (tensor, index) in compute.reads() {
+                let points = points_of(compute, |axis| index.iter().any(|e| e.uses_axis(axis)));
+                let all = cost::elements(&kernel.tensors[tensor].ty);
+                touched[tensor] = touched[tensor].max(points.min(all));
+            }
+            touched[compute.target] = cost::elements(&kernel.tensors[compute.target].ty);
+        }
+        let moved: f64 = kernel
+            .operands()
+            .enumerate()
+            .map(|(operand, tensor)| {
+                let ty = &kernel.tensors[tensor].ty;
+                let bytes = touched[tensor] * ty.dtype.size() as f64;
+                self.traffic(bytes, cost::bytes(ty), is_weight(operand))
+            })
+            .sum();
+        let computed = arithmetic / rates.flops;
+        let launches = if winograd.is_some() { WINOGRAD_KERNELS } else { 1.0 };
+        // The lesser one overlaps in part only.
+        launches * rates.kernel + computed.max(moved) + OVERLAPPED * computed.min(moved)
+    }
+
+    /// Operations at the peak that a kernel's convolution takes as long as by Winograd's algorithm, if it will be
+    /// computed so.
+    fn winograd(&self, kernel: &Kernel) -> Option<f64> {
+        let rates = &self.target.config.winograd;
+        let time = winograd_convolution::time_of(kernel, rates)
+            .filter(|_| self.is_enabled(&winograd_convolution::SPEC))?;
+        Some(2.0 * rates.lanes as f64 * time)
+    }
 }
 
-fn of_program(program: &Program) -> f64 {
-    program
-        .steps
-        .iter()
-        .map(|step| match step {
-            Step::Kernel { kernel, .. } => of_kernel(kernel),
-            Step::Copy { target, .. } => KERNEL + traffic(2.0 * cost::bytes(&program.tensors[*target].ty)),
-            _ => KERNEL,
-        })
-        .sum()
-}
+/// Transform, products, inverse.
+const WINOGRAD_KERNELS: f64 = 3.0;
 
-fn traffic(bytes: f64) -> f64 {
-    bytes / if bytes > CACHED { cost::BYTES } else { CACHE_BYTES }
-}
-
-fn of_kernel(kernel: &Kernel) -> f64 {
-    let mut touched = vec![0.0f64; kernel.tensors.len()];
-    let mut arithmetic = 0.0;
-    for compute in &kernel.computes {
-        arithmetic += of_compute(compute);
-        for (tensor, index) in compute.reads() {
-            let points = points_of(compute, |axis| index.iter().any(|e| e.uses_axis(axis)));
-            let all = cost::elements(&kernel.tensors[tensor].ty);
-            touched[tensor] = touched[tensor].max(points.min(all));
-        }
-        touched[compute.target] = cost::elements(&kernel.tensors[compute.target].ty);
-    }
-    let moved: f64 = kernel
-        .tensors
-        .iter()
-        .zip(touched)
-        .filter(|(t, _)| t.role != Role::Temporary)
-        .map(|(t, elements)| traffic(elements * t.ty.dtype.size() as f64))
-        .sum();
-    let computed = arithmetic / FLOPS;
-    // The lesser one overlaps in part only.
-    KERNEL + computed.max(moved) + OVERLAPPED * computed.min(moved)
+/// The passes that make kernels of a block.
+fn passes() -> impl Iterator<Item = &'static PassSpec> {
+    let makes_kernels =
+        |p: &&PassSpec| matches!(p.run, Run::Tensor(_)) && NOT_RUN.iter().all(|n| n.name != p.name);
+    PASSES.iter().filter(makes_kernels)
 }
 
 fn points_of(compute: &Compute, mut counts: impl FnMut(&str) -> bool) -> f64 {
@@ -174,7 +213,8 @@ fn of_compute(compute: &Compute) -> f64 {
         }
     }
     let accumulation = if compute.is_reduction() { points_of(compute, |_| true) } else { 0.0 };
-    operations + accumulation
+    let share = if fusion::is_contraction(compute) { PRODUCT_SHARE } else { 1.0 };
+    (operations + accumulation) / share
 }
 
 /// Prices in multiply-adds' halves, as vectors do them.
@@ -194,5 +234,24 @@ fn binary(op: BinaryOp) -> f64 {
         BinaryOp::Mod | BinaryOp::Rem => 16.0,
         BinaryOp::Pow => 40.0,
         _ => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_fuses_runs_before_kernels_are_priced() {
+        let run: Vec<&str> = passes().map(|p| p.name).collect();
+        let fuses = |name: &str| name.starts_with("fuse-") || name.starts_with("inline-");
+        let all: Vec<&str> = PASSES.iter().map(|p| p.name).filter(|name| fuses(name)).collect();
+        assert!(all.len() >= 6 && all.iter().all(|name| run.contains(name)), "{run:?}");
+        // Those that do not run are there: none of them is a name that was changed.
+        assert!(NOT_RUN.iter().all(|n| PASSES.iter().any(|p| p.name == n.name)));
+        assert_eq!(
+            run.len() + NOT_RUN.len(),
+            PASSES.iter().filter(|p| matches!(p.run, Run::Tensor(_))).count()
+        );
     }
 }

@@ -19,7 +19,8 @@ use super::{
     import,
     optimise::Rewritten,
     origins::Origins,
-    price, recognisers, rewrite_blocks,
+    price::Prices,
+    recognisers, rewrite_blocks,
     rule::Rule,
     saturate::{BuiltIn, saturate},
     template,
@@ -41,7 +42,8 @@ pub const SPEC: PassSpec = PassSpec {
 /// If a rule file is damaged.
 pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
     let rules: Vec<&Rule> = recognisers()?.iter().filter(|r| !settings.leaves_out(r)).collect();
-    rewrite_blocks(graph, &|graph, block| recognise(graph, block, &rules, settings))
+    // What is recognised adds no weights.
+    rewrite_blocks(graph, 0.0, &|graph, block, _| recognise(graph, block, &rules, settings))
 }
 
 /// What a term that the block itself has is preferred by, where another one is no operator less.
@@ -71,11 +73,12 @@ fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings)
     }
     let template = template::template(classes, &choice, &imported.outputs, &origins)?.prune().in_order();
     let applied = history.applied(&choice, |id| origins.location(graph, block, classes.find(id)));
-    let seconds = |template| price::of_template(template, block);
+    let prices = Prices::new(settings, &|_| None);
+    let seconds = |template| prices.of_template(template, block);
     let (before, after) = (seconds(&original)?, seconds(&template)?);
     let verdict = check::check(&original, &template, block, super::Mode::All);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
-    Some(Rewritten { template, verdict, report })
+    Some(Rewritten { template, verdict, growth: 0.0, report })
 }
 
 /// How many operators a term stands for.

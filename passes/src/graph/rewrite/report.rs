@@ -20,7 +20,7 @@ pub struct Applied {
 pub struct BlockReport {
     /// How many blocks of the graph were rewritten in this way.
     pub blocks: usize,
-    /// Seconds before and after, on the nominal machine that prices are of.
+    /// Seconds before and after, on one core of the target by estimate.
     pub before: f64,
     /// See `before`.
     pub after: f64,
@@ -46,6 +46,8 @@ pub struct Report {
     pub blocks: Vec<BlockReport>,
     /// What was left as it was because the rewrite is wrong.
     pub dropped: Vec<Dropped>,
+    /// Bytes by which weights have grown; negative where they shrank.
+    pub weight_growth: i64,
 }
 
 impl Report {

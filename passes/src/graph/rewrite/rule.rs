@@ -18,6 +18,18 @@ pub enum Exactness {
     Approximate,
 }
 
+impl Exactness {
+    /// As it stands in a rule file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Exactness::Exact => "exact",
+            Exactness::Reassociating => "reassociating",
+            Exactness::Approximate => "approximate",
+        }
+    }
+}
+
 /// Where a rule's truth comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {

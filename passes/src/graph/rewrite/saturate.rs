@@ -8,6 +8,7 @@ use super::{
     merge,
     rule::{Exactness, Rule},
     term::{Term, special},
+    transformations::FLATTEN,
 };
 use egg::Id;
 use mlcc_ir::{Name, dtype::DType};
@@ -46,9 +47,6 @@ impl Firing {
         Firing { rule: rule.into(), root, matched, made: Vec::new() }
     }
 }
-
-/// The name under which sums of sums that became one are reported and can be disabled.
-pub(super) const FLATTEN: &str = "flatten";
 
 /// Operands beyond which nested sums are not merged into one.
 const MAX_OPERANDS: usize = 8;
@@ -95,7 +93,7 @@ pub(super) fn saturate(
         if built_in.flatten {
             for (root, term) in nested(classes, built_in) {
                 let new = facts::add(classes, term.1);
-                record(classes, &mut firings, Firing::of(FLATTEN, root, vec![term.0]), new);
+                record(classes, &mut firings, Firing::of(FLATTEN.name, root, vec![term.0]), new);
             }
         }
         let groups = if built_in.merge { merge::search(classes, own) } else { Vec::new() };

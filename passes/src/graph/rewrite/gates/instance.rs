@@ -2,7 +2,6 @@
 
 use super::sample::{Hint, Random, Sampler, TINY};
 use crate::graph::rewrite::{
-    check,
     extract::Choice,
     facts::{Classes, Leaf},
     instantiate,
@@ -10,7 +9,7 @@ use crate::graph::rewrite::{
     origins::Origins,
     rule::{Exactness, Rule},
     shrink::Shrink,
-    template,
+    standalone, template,
 };
 use egg::Id;
 use mlcc_ir::{dtype::DType, graph::Graph};
@@ -118,5 +117,5 @@ pub(super) fn graph(classes: &Classes, roots: &[Id]) -> Option<Graph> {
         choice.insert(class.id, class.nodes.first()?.clone());
     }
     let template = template::template(classes, &choice, roots, &Origins::default())?;
-    check::build(&template, &classes.analysis.leaves, &Shrink::new())
+    standalone::at_sizes(&template, &classes.analysis.leaves, &Shrink::new())
 }

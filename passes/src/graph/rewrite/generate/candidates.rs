@@ -288,11 +288,7 @@ fn has_list(pattern: &Pattern) -> bool {
 
 /// The candidate as rules under conditions.
 pub(super) fn rules(candidate: &Candidate, name: &str, conditions: &Conditions) -> Result<Vec<Rule>> {
-    let class = match candidate.class {
-        Exactness::Exact => "exact",
-        Exactness::Reassociating => "reassociating",
-        Exactness::Approximate => "approximate",
-    };
+    let class = candidate.class.name();
     let arrow = if candidate.both { "=" } else { "=>" };
     let guard: String = conditions.guard.iter().map(|g| format!(" {g}")).collect();
     let names: Vec<&str> = conditions.differs.iter().map(|d| d.name()).collect();

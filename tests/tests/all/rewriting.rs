@@ -1,0 +1,46 @@
+//! What `compile` says of rewrites, and how they are chosen.
+
+use mlcc_tests::{DType, Dim, Model, Node, Tensor};
+
+use crate::project::{CPU, Project};
+
+/// A product with constant weights, large enough for Strassen's algorithm.
+fn product() -> Project {
+    let sizes = |sizes: [usize; 2]| sizes.map(Dim::from);
+    let model = Model::new(17)
+        .input("x", DType::F32, &sizes([128, 768]))
+        .output("y", DType::F32, &sizes([128, 768]))
+        .weight("w", Tensor::random(DType::F32, &[768, 768], 1))
+        .node(Node::new("MatMul", &["x", "w"], &["y"]).named("projection"));
+    Project::with(&model)
+}
+
+fn explained(project: &Project, arguments: &[&str]) -> String {
+    let common = ["compile", "model.onnx", "--explain-rewrites"];
+    project.succeed(&[&common, CPU, arguments].concat())
+}
+
+#[test]
+fn products_that_become_others_are_explained_by_node() {
+    let project = product();
+    let text = explained(&project, &["--max-weight-growth", "1.75"]);
+    let line = text.lines().find(|line| line.contains("projection")).expect("names the node");
+    assert!(text.contains("strassen-products: 1 product"), "{text}");
+    assert!(line.contains("128x768x768") && line.contains("+1.77 MB"), "{line}");
+    assert!(text.contains("weights have grown by 1.77 MB"), "{text}");
+    assert!(project.succeed(&["inspect", "model.mlcc"]).contains("--max-weight-growth 1.75"));
+}
+
+#[test]
+fn products_stay_where_weights_may_not_grow_or_the_rewrite_is_left_out() {
+    let project = product();
+    for arguments in [
+        &["--max-weight-growth", "1"][..],
+        // 2.36 MB may grow by a quarter and a megabyte, and would by 1.77.
+        &[],
+        &["--max-weight-growth", "1.75", "--disable-rewrite", "strassen-products"],
+        &["--max-weight-growth", "1.75", "--rewrites", "exact"],
+    ] {
+        assert_eq!(explained(&project, arguments), "no rewrites\n", "{arguments:?}");
+    }
+}
