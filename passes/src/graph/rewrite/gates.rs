@@ -7,11 +7,18 @@
 //!
 //! 1. *Types*: wherever the guard holds, the right side has the type of the left one. A rule whose guard leaves that
 //!    to the engine says so (`well-typed`).
-//! 2. *Values*, by the kind of operators ([`kind`]): rational functions are computed modulo a prime ([`modular`]),
-//!    rules about order at all choices of values from a small domain ([`order`]), everything else in double precision
-//!    up to the error that is stated ([`wide`]). Exact rules leave every bit for random numbers, integers of all
-//!    sizes, NaN, infinities and zeros of both signs, in the interpreter. Where the left side of any rule is a number
-//!    for numbers, so is the right side; what the sides disagree about otherwise is what the rule says (`differs`).
+//! 2. *Values*, in the interpreter, by the rule's class; and by the kind of its operators ([`kind`]).
+//!
+//!    | What is compared | exact | reassociating | approximate |
+//!    |---|---|---|---|
+//!    | every bit: random numbers, zeros of both signs, NaN, infinities, extreme numbers; floats of 16 bits too | yes | | |
+//!    | every bit of integers, which wrap | yes | yes | yes |
+//!    | single precision, in norm | | yes | yes |
+//!    | double precision ([`wide`]), each element | | 1e-9 | the error that is stated |
+//!    | NaN, infinities and zeros' signs: they differ only as the rule says (`differs`), and do | | yes | yes |
+//!    | where the left side is a number for numbers, so is the right side | yes | yes | yes |
+//!    | sums and products only: modulo a prime ([`modular`]) | yes | yes | |
+//!    | order only: all choices of values from a small domain ([`order`]) | yes | yes | yes |
 //! 3. *Derivation* from the axioms ([`derive`]).
 //! 4. What is claimed of elements (signs, integers) is confirmed by executing random terms ([`check_properties`]),
 //!    and random graphs keep their values, bit for bit where only exact rules are allowed ([`check_graphs`]).

@@ -20,7 +20,7 @@ use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, TILE_TIME};
 use crate::decide::{
     operand::{vector_axes, widest},
     plan::axis,
-    register_tile::choose,
+    register_tile::{RegisterTile, choose},
 };
 use mlcc_ir::{
     Name,
@@ -100,25 +100,30 @@ impl Contraction<'_> {
         Some("made-rows")
     }
 
-    fn made_columns(&mut self, buffer: usize) -> Option<()> {
+    /// The axis of rows, the one of columns, whose others become a batch's, the number of columns where it is known,
+    /// and the tile.
+    fn tile_over_made(&mut self) -> Option<(Option<String>, String, Option<i64>, RegisterTile)> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
-        let n = self.n.first()?.clone();
-        let m = self.m.first().cloned();
         let sizes = (self.static_count(&self.m), self.static_count(&self.n));
         let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        Some((self.m.first().cloned(), self.n.first()?.clone(), sizes.1, tile))
+    }
+
+    fn made_columns(&mut self, buffer: usize) -> Option<()> {
+        let (m, n, width, tile) = self.tile_over_made()?;
         let cols = tile.vectors * self.lanes;
         let rows = m.as_ref().map_or(1, |m| self.count(m));
         let (mut outer, rest) = self.batches();
         let mut counts: Vec<i64> = outer.iter().map(|b| self.count(b)).collect();
         // A block of several tiles where their number is not known, so that the last one can be told apart.
-        let block = if sizes.1.is_some() { cols } else { 2 * cols };
+        let block = if width.is_some() { cols } else { 2 * cols };
         counts.push((self.count(&n) + block - 1) / block);
         let depth = self.depth();
         let made = self.pack_order(buffer, Some(&n))?;
         // Columns that are left over have a tile of their own beside the whole ones.
-        let whole = sizes.1.is_some_and(|n| n % cols == 0);
+        let whole = width.is_some_and(|n| n % cols == 0);
         self.split(&n, block)?;
         outer.push(format!("{n}.o"));
         let mut m_inner = m.clone();
@@ -170,13 +175,7 @@ impl Contraction<'_> {
     }
 
     fn made_rows(&mut self, buffer: usize, columns: Columns) -> Option<()> {
-        while self.n.len() > 1 {
-            self.batch.push(self.n.remove(0));
-        }
-        let n = self.n.first()?.clone();
-        let m = self.m.first().cloned();
-        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
-        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        let (m, n, known_width, tile) = self.tile_over_made()?;
         let cols = tile.vectors * self.lanes;
         let (mut outer, rest) = self.batches();
         let mut counts: Vec<i64> = outer.iter().map(|b| self.count(b)).collect();
@@ -237,7 +236,7 @@ impl Contraction<'_> {
         self.make_at(&made, &at)?;
         self.merge(&middle)?;
         self.parallel(&outer, counts, inside);
-        if self.narrower(sizes.1, tile) {
+        if self.narrower(known_width, tile) {
             self.peel(&columns_outer, &format!("{n}.i"));
         }
         if let (Some(tiles), Some(m)) = (&tiles_inner, &m) {
