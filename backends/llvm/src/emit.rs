@@ -19,6 +19,7 @@ mod reduction;
 mod scalar;
 mod tile;
 mod transpose;
+mod window;
 
 pub use memory::memory_kind;
 

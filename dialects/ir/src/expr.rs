@@ -227,6 +227,18 @@ impl Expr {
         })
     }
 
+    /// Values at the points of a block of `lanes` along an axis, less that at the first one, where they are the same
+    /// for every block that begins at a multiple of `lanes`; `None` where they are not known to be.
+    #[must_use]
+    pub fn distances_in_block(&self, axis: &str, lanes: u32) -> Option<Vec<i64>> {
+        let at = |lane: u32| {
+            let point = Expr::axis(axis) * Expr::from(i64::from(lanes)) + Expr::from(i64::from(lane));
+            self.replace_axis(axis, &point)
+        };
+        let first = at(0);
+        (0..lanes).map(|lane| (at(lane) - first.clone()).as_const()).collect()
+    }
+
     /// The value under an assignment of the atoms; `None` on overflow, a divisor that is not
     /// positive, or an atom without a value.
     #[must_use]

@@ -1,9 +1,10 @@
 //! How accesses run along an axis, and what that costs in vectors.
 
-use super::stages::{Stage, estimate, stride};
+use super::stages::{Stage, estimate, offset, stride};
 use mlcc_ir::{
     dtype::DType,
-    nest::{LoopNest, Mapping},
+    expr::{Atom, Expr},
+    nest::{Buffer, LoopNest, Mapping},
     scalar::{Inst, UnaryOp},
 };
 
@@ -22,6 +23,7 @@ pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<Str
             ) {
                 Some(s) if s.is(0) => 1,
                 Some(s) if s.is(1) => 2,
+                None if !write && is_window(&nest.buffers[buffer], index, &full, lanes) => 3,
                 _ if write => 24,
                 _ => 16,
             };
@@ -38,6 +40,16 @@ pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<Str
         .collect();
     costs.sort();
     costs.into_iter().map(|(_, _, name)| name).collect()
+}
+
+/// Whether the elements of a vector lie in a window no wider than a vector: it is loaded and shuffled.
+fn is_window(buffer: &Buffer, index: &[Expr], axis: &str, lanes: i64) -> bool {
+    let offset = offset(buffer, index);
+    let distances = (!offset.uses_values()).then(|| offset.distances_in_block(axis, lanes as u32)).flatten();
+    distances.is_some_and(|d| {
+        let width = d.iter().max().zip(d.iter().min()).map_or(0, |(max, min)| max - min + 1);
+        (2..=lanes).contains(&width) && width.count_ones() == 1
+    })
 }
 
 /// Estimated work of one point of a stage, in quarters of a simple vector operation.
@@ -77,11 +89,18 @@ pub(super) fn widest(nest: &LoopNest, stage: &Stage) -> usize {
         // Comparisons are masks; constants are in the type of what they meet.
         Inst::Compare(..) | Inst::Const(_) => None,
         _ if *dtype == DType::Bool => None,
+        // What repeats within each vector is a constant.
+        Inst::Index(e) if repeats(e) => None,
         // Half-precision values are computed in f32.
         _ if dtype.is_float() => Some(dtype.size().max(4)),
         _ => Some(dtype.size()),
     });
     insts.chain([nest.buffers[stage.store.buffer].dtype.size()]).max().unwrap_or(4)
+}
+
+/// Whether an index is the same at every other point, which vectors have an even number of.
+fn repeats(index: &Expr) -> bool {
+    matches!(index.as_atom(), Some(Atom::Mod(of)) if of.1.is(2))
 }
 
 /// Whether the nest has a parallel loop.

@@ -10,6 +10,7 @@ mod kernels;
 mod loops;
 mod made;
 mod rewritten;
+mod rotary;
 #[path = "../../../llvm/tests/all/run.rs"]
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;

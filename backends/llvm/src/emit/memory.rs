@@ -166,6 +166,12 @@ impl<'c> Emitter<'_, 'c> {
         let offset = self.offset(buffer, index);
         let checked = conditions.uniform.is_some() || conditions.lanes.is_some();
         let free = !checked && (mask.is_none() || space == Space::Register);
+        if free
+            && self.varies(&offset)
+            && let Some(raw) = self.read_window(buffer, &offset)?
+        {
+            return Ok(self.loaded(raw, dtype));
+        }
         let access = self.access(buffer, &offset, free)?;
         let otherwise =
             |e: &Self, lanes| e.memory_constant(kind, lanes, outside.unwrap_or(Constant { dtype, bits: 0 }));

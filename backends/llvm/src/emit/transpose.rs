@@ -188,7 +188,12 @@ fn transpose<'c>(b: &Builder<'c>, rows: &[Val<'c>]) -> Vec<Val<'c>> {
 }
 
 /// The lanes of two vectors in that order, those of the second counted on.
-fn shuffle<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>, order: impl Iterator<Item = usize>) -> Val<'c> {
+pub(super) fn shuffle<'c>(
+    b: &Builder<'c>,
+    x: Val<'c>,
+    y: Val<'c>,
+    order: impl Iterator<Item = usize>,
+) -> Val<'c> {
     let order: Vec<i64> = order.map(|lane| lane as i64).collect();
     let mask = DenseI64ArrayAttribute::new(b.context, &order).into();
     let raw = b.op(
