@@ -218,6 +218,55 @@ fn rms_norms() {
 }
 
 #[test]
+fn norms_of_channels_and_of_groups() {
+    for (op, groups, ways) in [
+        ("group_norm", 3, norms::GROUP_NORM),
+        ("group_norm", 2, norms::GROUP_NORM),
+        ("instance_norm", 6, norms::INSTANCE_NORM),
+    ] {
+        let mut m = Model::new();
+        let x = m.w.graph.input("x", &[2, 6, 5, 13]);
+        let h = m.linear(x, 7);
+        let (scale, bias) = (m.weight(&[6]), m.weight(&[6]));
+        let attrs = Attrs::new().with("epsilon", Attr::Float(m.number(1e-5)));
+        let attrs = if op == "group_norm" { attrs.with("groups", Attr::Int(groups)) } else { attrs };
+        let h = m.w.graph.op_with(op, &[h, scale, bias], attrs);
+        let y = m.linear(h, 3);
+        assert_recognised(&m.finish(y), op, ways);
+    }
+}
+
+#[test]
+fn attention_of_heads_merged_with_the_batch_reads_them_in_place() {
+    let model = |merged: bool| {
+        let mut m = Model::new();
+        let x = m.w.graph.input("x", &[2, 13, 24]);
+        let [q, k, v] = [(); 3].map(|()| {
+            let y = m.linear(x, 24);
+            m.w.reshape(y, &[2, 13, 3, 8])
+        });
+        let operands = attention::Operands { q, k, v, mask: None };
+        let y = if merged {
+            attention::merged(&mut m.w, &operands)
+        } else {
+            let form = attention::Form { scale: attention::Scale::Scores, ..attention::OPERATOR };
+            attention::attention(&mut m.w, &operands, form)
+        };
+        let y = m.w.reshape(y, &[2, 13, 24]);
+        let y = m.linear(y, 24);
+        m.finish(y)
+    };
+    for mode in [Mode::Off, Mode::Exact, Mode::All] {
+        let graph = model(true);
+        let program = compile(&graph, mode);
+        assert_computes(&program, &graph, 1e-5);
+        // Only the result is copied to where its heads belong.
+        let (count, wanted) = (shapes(&program).len(), shapes(&compile(&model(false), mode)).len());
+        assert_eq!(count, wanted + 1, "{mode:?}: {:#?}", shapes(&program));
+    }
+}
+
+#[test]
 fn softmaxes() {
     let graph = between_layers(|m, x| m.w.graph.op_with("softmax", &[x], along(2)));
     assert_recognised(&graph, "softmax", softmax::SOFTMAX);

@@ -118,6 +118,25 @@ pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> Valu
     w.transpose(y, &[0, 2, 1, 3])
 }
 
+/// Attention without a mask, heads and batch as one dimension, as products of three dimensions have it.
+pub(crate) fn merged(w: &mut Writer, operands: &Operands) -> ValueId {
+    let dims = w.dims(operands.q);
+    let [batch, _, heads, features] = dims[..] else { panic!("four dimensions") };
+    let mut rows = |x: ValueId| {
+        let length = w.dims(x)[1];
+        let y = w.transpose(x, &[0, 2, 1, 3]);
+        w.reshape(y, &[batch * heads, length, features])
+    };
+    let (q, k, v) = (rows(operands.q), rows(operands.k), rows(operands.v));
+    let k = w.transpose(k, &[0, 2, 1]);
+    let scores = w.op("matmul", &[q, k]);
+    let scores = w.with("mul", scores, 1.0 / (features as f64).sqrt());
+    let weights = w.graph.op_with("softmax", &[scores], Attrs::new().with("axis", Attr::Int(2)));
+    let y = w.op("matmul", &[weights, v]);
+    let y = w.reshape(y, &[batch, heads, dims[1], features]);
+    w.transpose(y, &[0, 2, 1, 3])
+}
+
 /// Each head as often as queries share it.
 fn repeated(w: &mut Writer, x: ValueId, heads: i64, way: Repeat) -> ValueId {
     let dims = w.dims(x);

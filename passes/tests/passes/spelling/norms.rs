@@ -1,7 +1,8 @@
-//! Layer normalisation and RMS normalisation over the last dimension.
+//! Normalisations: of rows, of channels, of groups of channels.
 
-use super::{Way, Writer};
+use super::{Way, Writer, tensor_of};
 use mlcc_ir::{
+    attributes::{Attr, Attrs},
     dtype::DType,
     graph::{Node, ValueId},
 };
@@ -190,6 +191,70 @@ pub(crate) const RMS_NORM: &[(&str, Way)] = &[
         w.op("mul", &[y, r])
     }),
 ];
+
+/// Every way to write `group_norm`.
+pub(crate) const GROUP_NORM: &[(&str, Way)] = &[
+    ("torch, instances of groups", |w, node, o| {
+        grouped(w, node, o, |w, x, e| {
+            let groups = w.dims(x)[1];
+            let (one, zero) = (vec![1.0; groups as usize], vec![0.0; groups as usize]);
+            let [one, zero] = [one, zero].map(|v| w.graph.tensor(tensor_of(w.dtype, &[groups], &v)));
+            w.graph.op_with("instance_norm", &[x, one, zero], Attrs::new().with("epsilon", Attr::Float(e)))
+        })
+    }),
+    ("means of groups", |w, node, o| {
+        grouped(w, node, o, |w, x, e| {
+            let d = centred(w, x);
+            let squares = w.op("mul", &[d, d]);
+            let s = deviation(w, squares, e);
+            w.op("div", &[d, s])
+        })
+    }),
+];
+
+/// Every way to write `instance_norm`.
+pub(crate) const INSTANCE_NORM: &[(&str, Way)] = &[("means of all pixels", |w, node, o| {
+    let x = o[0].expect("x");
+    let axes: Vec<i64> = (2..w.rank(x)).collect();
+    let mean = |w: &mut Writer, x: ValueId| {
+        let attrs = Attrs::new().with("axes", Attr::Ints(axes.clone())).with("keepdims", Attr::Bool(true));
+        w.graph.op_with("reduce_mean", &[x], attrs)
+    };
+    let m = mean(w, x);
+    let d = w.op("sub", &[x, m]);
+    let squares = w.with("pow", d, 2.0);
+    let v = mean(w, squares);
+    let v = w.with("add", v, epsilon(node));
+    let s = w.op("sqrt", &[v]);
+    let y = w.op("div", &[d, s]);
+    per_channel(w, y, o)
+})];
+
+/// What `core` makes of rows that are groups of channels, with scale and bias for each channel.
+fn grouped(
+    w: &mut Writer,
+    node: &Node,
+    operands: &[Option<ValueId>],
+    core: fn(&mut Writer, ValueId, f64) -> ValueId,
+) -> ValueId {
+    let x = operands[0].expect("x");
+    let (dims, groups) = (w.dims(x), node.attrs.int("groups", 1));
+    let rows = w.reshape(x, &[dims[0], groups, dims[1..].iter().product::<i64>() / groups]);
+    let y = core(w, rows, epsilon(node));
+    let y = w.reshape(y, &dims);
+    per_channel(w, y, operands)
+}
+
+/// Scale and bias for each channel.
+fn per_channel(w: &mut Writer, y: ValueId, operands: &[Option<ValueId>]) -> ValueId {
+    let channels: Vec<i64> = w.dims(y).iter().enumerate().map(|(d, n)| if d == 1 { *n } else { 1 }).collect();
+    let [scale, bias] = [1, 2].map(|i| {
+        let parameter = optional(operands, i).expect("a parameter");
+        w.reshape(parameter, &channels)
+    });
+    let y = w.op("mul", &[y, scale]);
+    w.op("add", &[y, bias])
+}
 
 /// What is computed in single precision, as models in half precision do.
 fn in_single(w: &mut Writer, x: ValueId, body: impl FnOnce(&mut Writer, ValueId) -> ValueId) -> ValueId {

@@ -197,6 +197,8 @@ impl<'a> Sampler<'a> {
                 b.extend([a[a.len() - 1], self.random.pick(self.sizes)]);
                 Some(b)
             }
+            ("instance_norm", 0, _) => Some(self.shape(3)),
+            ("instance_norm", _, Some(x)) => x.get(1).map(|d| vec![*d]),
             ("layer_norm" | "rms_norm" | "softmax", 0, _) => {
                 let rank = self.random.pick(&[1, 2, 3]);
                 Some(outer.dims.clone().unwrap_or_else(|| self.shape(rank)))
