@@ -161,6 +161,7 @@ impl Observer for Recorder {
         let all = self.rewrites.get_or_insert_default();
         all.blocks.extend_from_slice(&report.blocks);
         all.dropped.extend_from_slice(&report.dropped);
+        all.declined.extend_from_slice(&report.declined);
         all.weight_growth = all.weight_growth.saturating_add(report.weight_growth);
     }
 

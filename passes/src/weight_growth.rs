@@ -2,7 +2,7 @@
 //! budget: algebraic rules first, then Strassen's products take of what is left.
 
 /// How many times their bytes all weights may have where nobody says otherwise.
-pub const DEFAULT: f64 = 1.25;
+pub const DEFAULT: f64 = 1.4;
 
 /// Growth that is allowed whenever any is, in bytes, so that small models are not without.
 const FREE_BYTES: f64 = (1 << 20) as f64;

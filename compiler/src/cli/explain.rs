@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Prints what rules have done to a model (`None` if the graph level was not run), and which products are computed by
 /// Strassen's algorithm, with the seconds that each saves.
 pub(super) fn rewrites(report: Option<&Report>, products: &[(Changed, f64)]) -> Outcome {
-    let report = report.filter(|r| !r.blocks.is_empty() || !r.dropped.is_empty());
+    let report = report.filter(|r| !(r.blocks.is_empty() && r.dropped.is_empty() && r.declined.is_empty()));
     if report.is_none() && products.is_empty() {
         output::line!("no rewrites")?;
         return Ok(ExitCode::SUCCESS);
@@ -72,6 +72,18 @@ fn rules(report: &Report) -> Result<(), Vec<Diagnostic>> {
         if let Some(reason) = block.unchecked {
             output::line!("  not compared by executing both: {reason}")?;
         }
+    }
+    for declined in &report.declined {
+        let times = if declined.blocks > 1 { format!(", {} times", declined.blocks) } else { String::new() };
+        let why = match declined.costs * 1e6 {
+            costs if costs.is_infinite() => {
+                "would exceed a bound on weights or on work at compile time".into()
+            }
+            costs if costs > 0.0 => format!("would take {costs:.1} us more by estimate"),
+            costs => format!("would save {:.1} us by estimate, too little to be sure of", -costs),
+        };
+        output::line!("not taken{times}: {why}")?;
+        output::line!("  {:<32} {:>10}  at {}", declined.rule, "", places(&declined.places))?;
     }
     for dropped in &report.dropped {
         output::line!("dropped: executed before and after, the results differ by {:.1e}", dropped.error)?;

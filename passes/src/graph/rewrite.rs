@@ -44,7 +44,7 @@ pub use cost::Rates;
 pub use expression::{Expression, Function};
 pub use functions::FUNCTIONS;
 pub use price::{Measured, Target};
-pub use report::{Applied, BlockReport, Dropped, Report};
+pub use report::{Applied, BlockReport, Declined, Dropped, Report};
 pub use rule::{Difference, Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
 pub use transformations::{TRANSFORMATIONS, Transformation};
@@ -239,7 +239,7 @@ fn constant_bytes(graph: &Graph) -> i64 {
 }
 
 /// What takes a block's place, if the weights of each such block grow by so many bytes at most.
-type Rewrite<'a> = dyn Fn(&Graph, &block::Block, f64) -> Option<optimise::Rewritten> + 'a;
+type Rewrite<'a> = dyn Fn(&Graph, &block::Block, f64) -> optimise::Optimised + 'a;
 
 /// Rewrites a graph block by block, equal blocks once, as long as weights grow by no more than `allowance` bytes.
 fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Rewrite<'_>) -> Result<Report> {
@@ -248,9 +248,11 @@ fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Rewrite<'_>) 
     let mut results: BTreeMap<&str, Option<optimise::Rewritten>> = BTreeMap::new();
     for block in &blocks {
         if !results.contains_key(&*block.key) {
-            let equal = blocks.iter().filter(|b| b.key == block.key).count() as f64;
-            let rewritten = rewrite(graph, block, allowance / equal).and_then(|r| checked(r, &mut report));
-            allowance -= rewritten.as_ref().map_or(0.0, |r| r.growth.max(0.0) * equal);
+            let equal = blocks.iter().filter(|b| b.key == block.key).count();
+            let optimise::Optimised { rewritten, declined } = rewrite(graph, block, allowance / equal as f64);
+            report.declined.extend(declined.into_iter().map(|d| Declined { blocks: equal, ..d }));
+            let rewritten = rewritten.and_then(|r| checked(r, &mut report));
+            allowance -= rewritten.as_ref().map_or(0.0, |r| r.growth.max(0.0)) * equal as f64;
             results.insert(&block.key, rewritten);
         }
     }

@@ -10,6 +10,10 @@ use mlcc_ir::{
     scalar::{Constant, Inst},
 };
 
+/// Largest bound for which a panel is made in place of its symbolic size: constant strides are worth some memory,
+/// but a bound may be a slice's end at 10^9.
+const NEAR: i64 = 1 << 12;
+
 /// The reads of an operand within some nodes, seen as a function of axes.
 pub(super) struct Panel {
     /// The reads.
@@ -44,8 +48,9 @@ impl Panel {
                 .extent(a)
                 .ok_or_else(|| Diagnostic::user(format!("axis '{a}' is not around the reads of '{name}'")))?;
             let fixed = ranges.names().all(|n| around.extent(n).is_some() || !extent.uses_axis(n));
-            let bound = ranges.upper_bound(&extent).map(Expr::from);
             let constant = !ranges.names().any(|n| extent.uses_axis(n));
+            let near = |bound: &i64| !constant || *bound <= NEAR || extent.as_const().is_some();
+            let bound = ranges.upper_bound(&extent).filter(near).map(Expr::from);
             match bound.or_else(|| constant.then(|| extent.clone())) {
                 Some(dim) if fixed || dim.as_const().is_some() => {
                     extents.push(if fixed { extent } else { dim.clone() });

@@ -37,10 +37,29 @@ fn products_stay_where_weights_may_not_grow_or_the_rewrite_is_left_out() {
     for arguments in [
         &["--max-weight-growth", "1"][..],
         // 2.36 MB may grow by a quarter and a megabyte, and would by 1.77.
-        &[],
+        &["--max-weight-growth", "1.25"],
         &["--max-weight-growth", "1.75", "--disable-rewrite", "strassen-products"],
         &["--max-weight-growth", "1.75", "--rewrites", "exact"],
     ] {
         assert_eq!(explained(&project, arguments), "no rewrites\n", "{arguments:?}");
     }
+}
+
+#[test]
+fn merges_that_are_found_and_do_not_pay_are_told() {
+    let sizes = |sizes: &[usize]| sizes.iter().copied().map(Dim::from).collect::<Vec<_>>();
+    let model = Model::new(17)
+        .input("x", DType::F32, &sizes(&[16, 96]))
+        .output("q", DType::F32, &sizes(&[16, 64]))
+        .output("k", DType::F32, &sizes(&[16, 80]))
+        .weight("wq", Tensor::random(DType::F32, &[96, 64], 1))
+        .weight("wk", Tensor::random(DType::F32, &[96, 80], 2))
+        .node(Node::new("MatMul", &["x", "wq"], &["q"]).named("queries"))
+        .node(Node::new("MatMul", &["x", "wk"], &["k"]).named("keys"));
+    let project = Project::with(&model);
+    let text = explained(&project, &[]);
+    assert!(text.starts_with("not taken: would "), "{text}");
+    let line = text.lines().find(|line| line.contains("merge-products")).expect("names the rule");
+    assert!(line.contains("queries") && line.contains("keys"), "{line}");
+    assert_eq!(explained(&project, &["--disable-rewrite", "merge-products"]), "no rewrites\n");
 }

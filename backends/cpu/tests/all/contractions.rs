@@ -6,8 +6,9 @@ use crate::{
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
+    expr::Expr,
     kernel::{Combine, Kernel},
-    nest::{LoopNest, Mapping, Node},
+    nest::{LoopNest, Mapping, Node, Space},
     scalar::BinaryOp,
 };
 
@@ -130,6 +131,16 @@ fn symbolic_convolutions() {
         assert!(has_tile(&nest));
         check(&conv(Conv { stride: 2, ..base }), &[1, 2], &sizes);
         check(&conv(Conv { kernel: 1, ..base }), &[1, 2], &sizes);
+    }
+}
+
+#[test]
+fn a_bound_that_is_far_from_the_size_takes_no_memory() {
+    let base = Conv { n: "1", groups: 1, m: 9, c: 5, size: ("7", "min(1000000000,w)"), kernel: 3, stride: 1 };
+    let (_, nest) = check(&conv(base), &[1, 2], &[("w", 11)]);
+    for buffer in nest.buffers.iter().filter(|b| b.space == Space::Scratch) {
+        let constant: i64 = buffer.dims.iter().filter_map(Expr::as_const).product();
+        assert!(constant < 1 << 20, "{}: {constant}", buffer.name);
     }
 }
 

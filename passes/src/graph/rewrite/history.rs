@@ -2,6 +2,7 @@
 
 use super::{
     extract::Choice, facts::Classes, import::Imported, report::Applied, saturate::Firing, term::Term,
+    transformations::MERGE_PRODUCTS,
 };
 use egg::{Id, Language};
 use mlcc_ir::{Name, graph::Location};
@@ -28,6 +29,22 @@ impl History<'_> {
             births.remove(&canonical(classes, term));
         }
         History { classes, firings, births }
+    }
+
+    /// Products that were merged in the search: the whole, and the classes of its parts, in order.
+    pub(super) fn merges(&self) -> BTreeMap<Id, Vec<Id>> {
+        let mut merges: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
+        for firing in self.firings.iter().filter(|f| *f.rule == *MERGE_PRODUCTS.name) {
+            let parts = firing.made.iter().filter(|t| &*t.head.op == "slice");
+            for whole in parts.filter_map(|t| t.operands.first()) {
+                let products = merges.entry(self.classes.find(*whole)).or_default();
+                let product = self.classes.find(firing.root);
+                if !products.contains(&product) {
+                    products.push(product);
+                }
+            }
+        }
+        merges
     }
 
     /// The rule that made a term; `None` if it is the block's own.

@@ -11,7 +11,7 @@ use super::{
     import,
     origins::Origins,
     price::Prices,
-    report::BlockReport,
+    report::{BlockReport, Declined},
     rule::Rule,
     saturate::{self, BuiltIn},
     template::{self, Template},
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::weight_growth;
 use egg::Id;
-use mlcc_ir::{Name, graph::Graph};
+use mlcc_ir::{
+    Name,
+    graph::{Graph, Location},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A block's result: what takes its place.
@@ -47,8 +50,22 @@ const GAIN: f64 = 0.01;
 /// What is computed when the model is compiled may take this many operations a block.
 const MAX_FOLDING: f64 = 20e9;
 
-/// Rewrites a block; `None` if nothing is gained.
-pub(super) fn optimise(graph: &Graph, block: &Block, means: &Means<'_>) -> Option<Rewritten> {
+/// What became of a block.
+#[derive(Default)]
+pub(super) struct Optimised {
+    /// `None` if nothing is gained.
+    pub(super) rewritten: Option<Rewritten>,
+    /// Merges that were found and do not pay.
+    pub(super) declined: Vec<Declined>,
+}
+
+/// Rewrites a block.
+pub(super) fn optimise(graph: &Graph, block: &Block, means: &Means<'_>) -> Optimised {
+    searched(graph, block, means).unwrap_or_default()
+}
+
+/// The same; `None` if the block cannot be searched.
+fn searched(graph: &Graph, block: &Block, means: &Means<'_>) -> Option<Optimised> {
     let Means { rules, settings, prices, .. } = means;
     let original = template::original(graph, block)?;
     let before = prices.of_template(&original, block)?;
@@ -77,21 +94,22 @@ pub(super) fn optimise(graph: &Graph, block: &Block, means: &Means<'_>) -> Optio
         original: &original,
     };
     let (best, saved) = search.best()?;
+    let location = |id| search.origins.location(graph, block, classes.find(id));
+    let declined = search.declined(&best, &location);
     let after = best.price;
     let simpler = best.template.operators() < original.operators() && after <= before;
     if !after.is_finite() || !simpler && after > before * (1.0 - GAIN) {
-        return None;
+        return Some(Optimised { rewritten: None, declined });
     }
-    let mut applied = search
-        .history
-        .applied(&best.extraction.choice, |id| search.origins.location(graph, block, classes.find(id)));
+    let mut applied = search.history.applied(&best.extraction.choice, location);
     for entry in &mut applied {
         entry.saved = saved.get(&entry.rule).map(|price| price - best.price).filter(|s| s.is_finite());
     }
     let verdict = check::check(&original, &best.template, block, settings.mode);
     let growth = best.template.weight_bytes(block) - original.weight_bytes(block);
     let report = BlockReport { blocks: 0, before, after, applied, unchecked: None };
-    Some(Rewritten { template: best.template, verdict, growth, report })
+    let rewritten = Some(Rewritten { template: best.template, verdict, growth, report });
+    Some(Optimised { rewritten, declined })
 }
 
 /// A saturated block from which terms are chosen.
@@ -142,6 +160,27 @@ impl Search<'_> {
             best = other;
         }
         Some((best, without))
+    }
+
+    /// What merging each group of products that is not merged would cost: the price of the block with the group's
+    /// products as parts of one.
+    fn declined(&self, best: &Attempt, location: &dyn Fn(Id) -> Location) -> Vec<Declined> {
+        let merges = self.history.merges();
+        let untaken = merges.into_iter().filter(|(whole, _)| !best.extraction.choice.contains_key(whole));
+        let forced = |(whole, products): (Id, Vec<Id>)| {
+            let is_part = |t: &Term| {
+                &*t.head.op == "slice" && t.operands.iter().any(|o| self.classes.find(*o) == whole)
+            };
+            let others: BTreeSet<&Term> =
+                products.iter().flat_map(|p| &self.classes[*p].nodes).filter(|t| !is_part(t)).collect();
+            let allowed = |term: &Term| !others.contains(term);
+            let extraction = extract::extract(self.rates(), self.classes, self.outputs, &allowed)?;
+            let merged = extraction.choice.contains_key(&whole);
+            let costs = self.attempt(extraction)?.price - best.price;
+            let places = products.into_iter().map(location).collect();
+            merged.then(|| Declined { blocks: 0, rule: MERGE_PRODUCTS.name.into(), places, costs })
+        };
+        untaken.filter_map(forced).collect()
     }
 
     /// The greedy choice without some rules.

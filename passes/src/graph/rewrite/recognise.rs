@@ -17,7 +17,7 @@ use super::{
     facts::Facts,
     history::History,
     import,
-    optimise::Rewritten,
+    optimise::{Optimised, Rewritten},
     origins::Origins,
     price::Prices,
     recognisers, rewrite_blocks,
@@ -43,7 +43,10 @@ pub const SPEC: PassSpec = PassSpec {
 pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
     let rules: Vec<&Rule> = recognisers()?.iter().filter(|r| !settings.leaves_out(r)).collect();
     // What is recognised adds no weights.
-    rewrite_blocks(graph, 0.0, &|graph, block, _| recognise(graph, block, &rules, settings))
+    rewrite_blocks(graph, 0.0, &|graph, block, _| Optimised {
+        rewritten: recognise(graph, block, &rules, settings),
+        declined: Vec::new(),
+    })
 }
 
 /// What a term that the block itself has is preferred by, where another one is no operator less.

@@ -39,6 +39,20 @@ pub struct Dropped {
     pub applied: Vec<Applied>,
 }
 
+/// Something that was found and left, because it does not pay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declined {
+    /// How many blocks of the graph it was found in.
+    pub blocks: usize,
+    /// The rule.
+    pub rule: Name,
+    /// Where it could be applied.
+    pub places: Vec<Location>,
+    /// Seconds by which it makes the block slower, by estimate (negative: faster, by too little); infinite where it exceeds a bound, such as the growth
+    /// of the weights.
+    pub costs: f64,
+}
+
 /// What was done to a graph.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -46,6 +60,8 @@ pub struct Report {
     pub blocks: Vec<BlockReport>,
     /// What was left as it was because the rewrite is wrong.
     pub dropped: Vec<Dropped>,
+    /// Products of one operand that could be merged, in equal blocks once.
+    pub declined: Vec<Declined>,
     /// Bytes by which weights have grown; negative where they shrank.
     pub weight_growth: i64,
 }
