@@ -82,8 +82,7 @@ fn rules(report: &Report) -> Result<(), Vec<Diagnostic>> {
             costs if costs > 0.0 => format!("would take {costs:.1} us more by estimate"),
             costs => format!("would save {:.1} us by estimate, too little to be sure of", -costs),
         };
-        output::line!("not taken{times}: {why}")?;
-        output::line!("  {:<32} {:>10}  at {}", declined.rule, "", places(&declined.places))?;
+        output::line!("not taken{times}: {} {why}, at {}", declined.rule, places(&declined.places))?;
     }
     for dropped in &report.dropped {
         output::line!("dropped: executed before and after, the results differ by {:.1e}", dropped.error)?;
