@@ -1,7 +1,7 @@
 """Times graphs compiled with rewriting against the same graphs without, in one run, in turn.
 
     python rewriting.py --mlcc target/release/mlcc [--only seed,merges,norm,chain,algebra,networks,...] [--threads 1]
-                        [--models DIR] [--rounds 3] [--seconds 0.3] [--write docs/benchmarks.md]
+                        [--models DIR] [--rounds 5] [--seconds 0.2] [--write docs/benchmarks.md]
 
     seed      A@B + A@C at 256, 1024 and 2048, all inputs; beside them ONNX Runtime's single product A@B
     merges    attention's three projections (BERT base) and a gated feed-forward part (LLaMA's proportions), with 1,
@@ -219,8 +219,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=names, default=list(GROUPS), help="groups or graphs; all by default")
     parser.add_argument("--threads", type=names, default=["1"])
     parser.add_argument("--models", type=pathlib.Path, help="folder of the zoo's graphs")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2)
     parser.add_argument("--write", type=pathlib.Path, help="Markdown file with the markers")
     return parser.parse_args()
 
