@@ -111,6 +111,7 @@ fn planted_wrong_rules_are_caught() {
         ("a difference that there is not", "reassociating tested (differs nan) (=> (neg (neg ?x)) ?x (float ?x))", "no instance shows"),
         ("a permutation", "exact tested (=> (transpose [perm ?p] (transpose [perm ?q] ?x)) (transpose [perm (compose ?q ?p)] ?x))", "rule"),
         ("an axis", "exact tested (=> (softmax [axis ?k] ?x) (softmax [axis 0] ?x))", "element"),
+        ("a sum of one operand, which no graph has", "exact tested (=> (abs (sum ?x)) (abs ?x))", "does not match what it describes"),
         ("an order of operands", "reassociating tested (=> (matmul ?a ?b) (matmul ?b ?a) (same-type ?a ?b))", "element"),
     ] {
         let found = failures(&format!("(rule wrong {text})"));
