@@ -30,20 +30,28 @@ pub(super) enum Verdict {
     Unchecked(&'static str),
 }
 
-/// Greatest relative error in norm: interpreters round to `f32` after each operator.
-const TOLERANCE: f64 = 2e-5;
-
-/// The same for graphs with elements of 16 bits: some steps between neighbouring numbers.
-fn tolerance(graphs: [&Graph; 2]) -> f64 {
-    let values = graphs.into_iter().flat_map(|g| &g.values);
-    values.fold(TOLERANCE, |most, value| match value.ty.dtype {
-        DType::F16 => most.max(8.0 * 0.5f64.powi(11)),
-        DType::BF16 => most.max(8.0 * 0.5f64.powi(8)),
-        _ => most,
-    })
+/// How far results may be apart.
+#[derive(Clone, Copy)]
+struct Bound {
+    /// Greatest relative error in norm.
+    error: f64,
+    /// Size of results below which errors are measured against it: what cancelling numbers of about 1 has left is
+    /// rounding.
+    small: f64,
 }
-/// Size of results below which errors are measured against it.
-const SMALL_RESULT: f64 = 1e-2;
+
+impl Bound {
+    /// Of the widest steps between neighbouring numbers: interpreters round to the type after each operator.
+    fn of(graphs: [&Graph; 2]) -> Bound {
+        let values = graphs.into_iter().flat_map(|g| &g.values);
+        let wider = |most: Bound, bits| Bound { error: most.error.max(8.0 * 0.5f64.powi(bits)), small: 1.0 };
+        values.fold(Bound { error: 2e-5, small: 1e-2 }, |most, value| match value.ty.dtype {
+            DType::F16 => wider(most, 11),
+            DType::BF16 => wider(most, 8),
+            _ => most,
+        })
+    }
+}
 /// Multiply-adds that an execution may take.
 const BUDGET: f64 = 5e7;
 
@@ -128,6 +136,7 @@ fn work(graph: &Graph) -> f64 {
 }
 
 fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict {
+    let bound = Bound::of([first, second]);
     let mut reason = "outputs that are not numbers";
     // Where most is not a number (a root of something negative), positive numbers may say more; where indices do not
     // fit, zeros do.
@@ -151,10 +160,10 @@ fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict 
             let (w, f) = (w.to_f64(), f.to_f64());
             all += w.len();
             numbers += w.iter().filter(|v| v.is_finite()).count();
-            worst = worst.max(difference(&w, &f));
+            worst = worst.max(difference(&w, &f, bound.small));
             same &= w.iter().zip(&f).all(|(w, f)| w.to_bits() == f.to_bits() || w.is_nan() && f.is_nan());
         }
-        if worst > tolerance([first, second]) || mode == Mode::Exact && !same {
+        if worst > bound.error || mode == Mode::Exact && !same {
             return Verdict::Differs(worst);
         }
         if numbers * 2 >= all {
@@ -164,8 +173,8 @@ fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict 
     Verdict::Unchecked(reason)
 }
 
-/// Relative error in norm; infinite where one is a number and the other is not.
-fn difference(wanted: &[f64], found: &[f64]) -> f64 {
+/// Relative error in norm, that of numbers of size `small` at least; infinite where one is a number and the other is not.
+fn difference(wanted: &[f64], found: &[f64], small: f64) -> f64 {
     let (mut error, mut norm) = (0.0, 0.0);
     for (w, f) in wanted.iter().zip(found) {
         if w.is_finite() && f.is_finite() {
@@ -175,8 +184,7 @@ fn difference(wanted: &[f64], found: &[f64]) -> f64 {
             return f64::INFINITY;
         }
     }
-    // Results that are next to nothing are what cancelling numbers of about 1 has left: rounding.
-    let least = SMALL_RESULT.powi(2) * wanted.len() as f64;
+    let least = small.powi(2) * wanted.len() as f64;
     (error / norm.max(least).max(f64::MIN_POSITIVE)).sqrt()
 }
 
