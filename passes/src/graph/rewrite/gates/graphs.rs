@@ -7,6 +7,7 @@ use super::{
 };
 use crate::graph::rewrite::{self, Mode, Settings, rule::Rule};
 use mlcc_ir::{
+    dtype::DType,
     graph::{Def, Graph},
     tensor::Tensor,
 };
@@ -60,7 +61,7 @@ pub struct Summary {
 pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary, String> {
     let mut summary = Summary::default();
     let values = if mode == Mode::Exact { Values::Extreme } else { Values::Reals };
-    for seed in 0.. {
+    'graphs: for seed in 0.. {
         if summary.compared == count {
             break;
         }
@@ -85,6 +86,9 @@ pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary,
             report.blocks.iter().flat_map(|b| b.applied.iter().map(|a| a.rule.to_string())).collect();
         let failed = |what: String| format!("seed {seed}, rules {}: {what}", applied.join(", "));
         if let Some(dropped) = report.dropped.first() {
+            if mode != Mode::Exact && jumps(&graph, &inputs, &wanted) {
+                continue;
+            }
             let rules: Vec<&str> = dropped.applied.iter().map(|a| &*a.rule).collect();
             return Err(format!("seed {seed}: dropped with error {}: {}", dropped.error, rules.join(", ")));
         }
@@ -93,11 +97,36 @@ pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary,
             if mode == Mode::Exact {
                 differing_bits(w, f).map_or(Ok(()), |what| Err(failed(what)))?;
             } else {
-                compare_in_norm(&w.to_f64(), &f.to_f64()).map_err(failed)?;
+                match compare_in_norm(&w.to_f64(), &f.to_f64()) {
+                    Err(_) if jumps(&graph, &inputs, &wanted) => continue 'graphs,
+                    compared => compared.map_err(failed)?,
+                }
             }
         }
         summary.compared += 1;
         summary.rewritten += usize::from(report.changes() > 0);
     }
     Ok(summary)
+}
+
+/// Whether the results of a graph differ from themselves where its inputs move by a few roundings: the floor of what
+/// cancelling numbers left, say. Such a graph cannot tell a wrong rewrite from rounding.
+fn jumps(graph: &Graph, inputs: &[Tensor], wanted: &[Tensor]) -> bool {
+    const ATTEMPTS: usize = 8;
+    (0..ATTEMPTS).any(|attempt| {
+        let moved = |tensor: &Tensor| {
+            if tensor.dtype != DType::F32 {
+                return tensor.clone();
+            }
+            let values = tensor.to_f64().into_iter().enumerate().map(|(at, v)| {
+                let step = ((at * 7 + attempt * 3) % 5) as f64 - 2.0;
+                (v * (1.0 + step * f64::from(f32::EPSILON))) as f32
+            });
+            Tensor::from_f32(&tensor.dims, &values.collect::<Vec<f32>>())
+        };
+        let inputs: Vec<Tensor> = inputs.iter().map(moved).collect();
+        mlcc_interpreter::graph::run(graph, &inputs).is_ok_and(|found| {
+            wanted.iter().zip(&found).any(|(w, f)| compare_in_norm(&w.to_f64(), &f.to_f64()).is_err())
+        })
+    })
 }
