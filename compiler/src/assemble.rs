@@ -389,6 +389,7 @@ impl Assembler<'_> {
             name: format!("k{i}_{}", k.kernel.name),
             nodes: k.nodes.iter().map(ToString::to_string).collect(),
             decision: k.decision.clone(),
+            refused: k.refused.clone(),
         });
         Ok(Manifest {
             compiler: env!("CARGO_PKG_VERSION").into(),

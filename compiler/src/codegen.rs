@@ -2,6 +2,7 @@
 //! cores.
 
 use mlcc_cpu::Machine;
+use mlcc_format::Refused;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
@@ -25,6 +26,8 @@ pub struct ScheduledKernel {
     pub kernel: Arc<Kernel>,
     /// Variant and schedule as text.
     pub decision: String,
+    /// The templates that left it, with the reason of each.
+    pub refused: Vec<Refused>,
     /// The steps that were applied to the naive nest.
     pub schedule: Schedule,
     /// How it computes it.
@@ -94,7 +97,13 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
 pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<ScheduledKernel>> {
     schedule_with(unique, |kernel, constants| {
         let (decision, nest) = mlcc_cpu::schedule(kernel, constants, machine)?;
-        Ok((format!("{}: {}", decision.variant, decision.schedule), decision.schedule, nest))
+        let refused = decision
+            .refused
+            .iter()
+            .map(|(template, why)| Refused { template: template.to_string(), reason: why.to_string() });
+        let refused = refused.collect();
+        let text = format!("{}: {}", decision.variant, decision.schedule);
+        Ok(Decided { text, schedule: decision.schedule, nest, refused })
     })
 }
 
@@ -104,25 +113,41 @@ pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<Schedul
 /// If a kernel has no nest.
 pub fn schedule_plainly(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> {
     schedule_with(unique, |kernel, _| {
-        Ok(("naive:".into(), Schedule { steps: Vec::new() }, mlcc_passes::schedule::naive(kernel)?))
+        let nest = mlcc_passes::schedule::naive(kernel)?;
+        Ok(Decided {
+            text: "naive:".into(),
+            schedule: Schedule { steps: Vec::new() },
+            nest,
+            refused: Vec::new(),
+        })
     })
+}
+
+/// What was decided for one kernel.
+struct Decided {
+    text: String,
+    schedule: Schedule,
+    nest: LoopNest,
+    refused: Vec<Refused>,
 }
 
 fn schedule_with(
     unique: &UniqueKernels,
-    decide: impl Fn(&Kernel, &[usize]) -> Result<(String, Schedule, LoopNest)>,
+    decide: impl Fn(&Kernel, &[usize]) -> Result<Decided>,
 ) -> Result<Vec<ScheduledKernel>> {
     let mut scheduled = Vec::with_capacity(unique.kernels.len());
     for ((kernel, constants), nodes) in unique.kernels.iter().zip(&unique.nodes) {
         let constant = |(t, is): (usize, &bool)| is.then_some(t);
         let constants: Vec<usize> = kernel.operands().zip(constants).filter_map(constant).collect();
-        let (decision, schedule, mut nest) = decide(kernel, &constants).map_err(|d| at_kernel(d, kernel))?;
+        let Decided { text, schedule, mut nest, refused } =
+            decide(kernel, &constants).map_err(|d| at_kernel(d, kernel))?;
         mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         nest.name = kernel.name.clone();
         nest.nodes = nodes.clone();
         scheduled.push(ScheduledKernel {
             kernel: kernel.clone(),
-            decision,
+            decision: text,
+            refused,
             schedule,
             nest,
             nodes: nodes.clone(),

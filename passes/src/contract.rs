@@ -247,7 +247,14 @@ fn check_nodes<'a>(
             }
             Node::Tile(t) => {
                 let exprs = [&t.k, &t.a.base, &t.a.stride, &t.a.k_stride, &t.b.base, &t.b.k_stride];
-                if !exprs.iter().all(|e| known(axes, e)) {
+                let mut gathered = true;
+                if let Some(rows) = &t.a_gather {
+                    let ends = rows.inside.iter().flat_map(|(a, b)| [a, b]);
+                    axes.push(&rows.axis);
+                    gathered = ends.chain([&rows.offset]).all(|e| known(axes, e));
+                    axes.pop();
+                }
+                if !gathered || !exprs.iter().all(|e| known(axes, e)) {
                     return Err("a contraction tile uses an unknown axis".into());
                 }
                 if nest.buffers.get(t.acc).is_none_or(|b| b.space != Space::Register) {

@@ -18,6 +18,7 @@ mod loops;
 mod operand;
 mod pipeline;
 mod plan;
+mod refusal;
 mod register_tile;
 mod stages;
 mod transform;
@@ -33,6 +34,8 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::{self, Schedule, Step};
 use plan::Plan;
+use refusal::Planned;
+pub use refusal::Refusal;
 
 /// What was decided for a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Decision {
     pub variant: Name,
     /// The steps.
     pub schedule: Schedule,
+    /// The templates that were tried before and why they left the kernel.
+    pub refused: Vec<(Name, Refusal)>,
 }
 
 /// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
@@ -49,8 +54,7 @@ pub struct Decision {
 /// # Errors
 /// If the kernel has no naive nest.
 pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<Decision> {
-    let (variant, plan) = plan_for(kernel, constants, machine)?;
-    Ok(Decision { variant, schedule: Schedule { steps: plan.steps } })
+    schedule(kernel, constants, machine).map(|(decision, _)| decision)
 }
 
 /// Decides for a kernel and applies the schedule.
@@ -58,34 +62,42 @@ pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result
 /// # Errors
 /// If the kernel has no naive nest.
 pub fn schedule(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Decision, LoopNest)> {
-    let (variant, plan) = plan_for(kernel, constants, machine)?;
-    Ok((Decision { variant, schedule: Schedule { steps: plan.steps } }, plan.nest))
-}
-
-fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Name, Plan)> {
     let naive = schedule::naive(kernel)?;
     // Buffers are operands first: where each constant tensor went.
     let constants: Vec<Name> =
         constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();
-    if let Some((variant, plan)) = windows::plan(kernel, &naive, &constants, machine) {
-        return Ok((variant.into(), plan));
-    }
-    if let Some(plan) = attention::plan(kernel, &naive, machine) {
-        return Ok(("attention".into(), plan));
-    }
-    if let Some((variant, plan)) = contraction::plan(kernel, &naive, &constants, machine) {
-        return Ok((variant.into(), plan));
-    }
-    if let Some(plan) = transform::plan(kernel, &naive, machine) {
-        return Ok(("transform".into(), plan));
-    }
-    if let Some(plan) = transposition::plan(kernel, &naive, machine) {
-        return Ok(("transposed".into(), plan));
+    let mut refused = Vec::new();
+    for (template, plan) in TEMPLATES {
+        match plan(kernel, &naive, &constants, machine) {
+            Ok((variant, plan)) => return Ok(decided(variant, plan, refused)),
+            Err(why) => {
+                tracing::debug!(kernel = %kernel.name, "no template '{template}': {why}");
+                refused.push(((*template).into(), why));
+            }
+        }
     }
     let (variant, mut plan) = loops::plan(kernel, naive, machine);
     stream_large(&mut plan, machine);
     pipeline::rows(&mut plan, machine);
-    Ok((variant.into(), plan))
+    Ok(decided(variant, plan, refused))
+}
+
+type Template = fn(&Kernel, &LoopNest, &[Name], &Machine) -> Planned<(&'static str, Plan)>;
+
+/// The templates with their names, in the order in which they are asked. What all of them leave is for `loops`.
+const TEMPLATES: &[(&str, Template)] = &[
+    ("windows", windows::plan),
+    ("attention", |kernel, naive, _, machine| Ok(("attention", attention::plan(kernel, naive, machine)?))),
+    ("contraction", contraction::plan),
+    ("transform", |kernel, naive, _, machine| Ok(("transform", transform::plan(kernel, naive, machine)?))),
+    ("transposition", |kernel, naive, _, machine| {
+        Ok(("transposed", transposition::plan(kernel, naive, machine)?))
+    }),
+];
+
+fn decided(variant: &str, plan: Plan, refused: Vec<(Name, Refusal)>) -> (Decision, LoopNest) {
+    let schedule = Schedule { steps: plan.steps };
+    (Decision { variant: variant.into(), schedule, refused }, plan.nest)
 }
 
 /// Writes outputs around the caches that do not fit them.

@@ -10,6 +10,7 @@ pub mod builder;
 pub mod cast;
 mod extremum;
 pub mod function;
+mod gather;
 mod index;
 mod loops;
 mod masked;
@@ -100,6 +101,8 @@ pub struct Emitter<'e, 'c> {
     memo: Vec<BTreeMap<Expr, Val<'c>>>,
     /// Values of the body that is being evaluated.
     values: Vec<(Val<'c>, DType)>,
+    /// A line of zeros, where a tile's rows may be out of bounds.
+    zeros: Option<Val<'c>>,
 }
 
 /// Emits a nest into the builder's open block.
@@ -124,8 +127,10 @@ pub fn emit<'c>(
         reductions: Vec::new(),
         memo: vec![BTreeMap::new()],
         values: Vec::new(),
+        zeros: None,
     };
     emitter.place_buffers(inputs)?;
+    emitter.place_zeros(nest)?;
     match inputs.range {
         Some(range) => emitter.tiles(range),
         None => emitter.nodes(&nest.body),

@@ -16,7 +16,8 @@ pub(super) struct Args {
     /// Print the manifest as JSON.
     #[arg(long)]
     json: bool,
-    /// Print the decisions: the schedule's steps of each kernel.
+    /// Print the decisions: for each kernel the templates that were tried and why they did not take it, and the
+    /// schedule's steps.
     #[arg(long)]
     decisions: bool,
     /// Print the plan's instructions.
@@ -77,6 +78,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         output::line!("  {}  [{variant}]", kernel.name)?;
         output::line!("      {}", kernel.nodes.join(", "))?;
         if args.decisions {
+            for refused in &kernel.refused {
+                output::line!("        not {}: {}", refused.template, refused.reason)?;
+            }
             for step in steps.lines() {
                 output::line!("        {}", step.trim())?;
             }

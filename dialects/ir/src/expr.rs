@@ -194,8 +194,8 @@ impl Expr {
         self.any_atom(&mut |a| matches!(a, Atom::Value(_)))
     }
 
-    /// Rebuilds the expression with each symbol, axis and value replaced by `replace(atom)`; where
-    /// that is `None` the atom stays.
+    /// Rebuilds the expression with each atom replaced by `replace(atom)`. Where that is `None` a symbol, axis or
+    /// value stays, and the parts of another atom are rebuilt.
     #[must_use]
     pub fn substitute(&self, replace: &dyn Fn(&Atom) -> Option<Expr>) -> Expr {
         let mut sum = Expr::from(self.constant);
@@ -203,9 +203,8 @@ impl Expr {
             let mut term = Expr::from(*coefficient);
             for atom in product {
                 let factor = match atom {
-                    Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => {
-                        replace(atom).unwrap_or_else(|| atom.clone().into())
-                    }
+                    _ if let Some(by) = replace(atom) => by,
+                    Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => atom.clone().into(),
                     Atom::FloorDiv(ab) => ab.0.substitute(replace).floor_div(&ab.1.substitute(replace)),
                     Atom::Mod(ab) => ab.0.substitute(replace).modulo(&ab.1.substitute(replace)),
                     Atom::Min(ab) => ab.0.substitute(replace).minimum(&ab.1.substitute(replace)),

@@ -105,6 +105,18 @@ pub struct TileOperand {
     pub k_stride: Expr,
 }
 
+/// Rows of a [`ContractionTile`]'s left operand that lie at no fixed distance, each with an address of its own: the
+/// pixels of an image that one tap of a window sees. Source: Dukhan, "The Indirect Convolution Algorithm".
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatheredRows {
+    /// The axis that counts rows in the expressions below.
+    pub axis: Name,
+    /// First element of a row, in elements behind the operand's base.
+    pub offset: Expr,
+    /// `(a, b)`: a row is read only where `a < b` for all pairs. Elsewhere all its elements are 0.
+    pub inside: Vec<(Expr, Expr)>,
+}
+
 /// `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of `rows` by `cols`, which may be the first
 /// ones of a larger accumulator: what `tensorize`
 /// leaves, emitted by a micro-kernel template.
@@ -120,7 +132,10 @@ pub struct ContractionTile {
     pub k: Expr,
     /// Left operand: scalars, broadcast.
     pub a: TileOperand,
-    /// Rows at and beyond this number repeat the last one (never read out of bounds); `None` if all exist.
+    /// Where the rows of the left operand are, if not at its stride, which is 0 then.
+    pub a_gather: Option<GatheredRows>,
+    /// Rows at and beyond this number are not read: they repeat the last one, or are 0 if they are gathered;
+    /// `None` if all exist.
     pub a_rows: Option<Expr>,
     /// Right operand: vectors.
     pub b: TileOperand,

@@ -87,14 +87,16 @@ def Loop_TileOp : Loop_Op<"tile"> {
   let description = [{
     `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of registers. An operand's element `(axis, k)` lies
     at `base + axis * stride + k * k_stride`, given as `[base, stride, k_stride]`. Rows beyond `a_rows` repeat the
-    last one; columns beyond `b_cols` are not read.
+    last one; columns beyond `b_cols` are not read. `gather [row, offset, a, b, ...]` gives each row of `a` an offset
+    of its own behind the base; where `a < b` does not hold for a pair, or beyond `a_rows`, the row is 0.
 
     Example: `loop.tile %acc 6 by 16 over 256 a %a["%i * 256", 256, 1] a_rows m b %b["%j * 16", 1, n]`
   }];
   let arguments = (ins Te_Tensor:$acc, I64Attr:$rows, I64Attr:$cols, StrAttr:$k, Te_Tensor:$a, ArrayAttr:$a_at,
-                       OptionalAttr<StrAttr>:$a_rows, Te_Tensor:$b, ArrayAttr:$b_at, OptionalAttr<StrAttr>:$b_cols);
+                       OptionalAttr<ArrayAttr>:$a_gather, OptionalAttr<StrAttr>:$a_rows, Te_Tensor:$b, ArrayAttr:$b_at, OptionalAttr<StrAttr>:$b_cols);
   let assemblyFormat = [{
-    $acc $rows `by` $cols `over` custom<Expr>($k) `a` $a `` custom<Index>($a_at) (`a_rows` custom<Expr>($a_rows)^)?
+    $acc $rows `by` $cols `over` custom<Expr>($k) `a` $a `` custom<Index>($a_at) (`gather` custom<Index>($a_gather)^)?
+    (`a_rows` custom<Expr>($a_rows)^)?
     `b` $b `` custom<Index>($b_at) (`b_cols` custom<Expr>($b_cols)^)? attr-dict
   }];
 }

@@ -11,10 +11,11 @@ use crate::{
 use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
-    expr::Expr,
+    expr::{Atom, Expr},
     kernel::Role,
     nest::{
-        Buffer, ContractionTile, Fetch, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand,
+        Buffer, ContractionTile, Fetch, GatheredRows, Loop, LoopNest, Mapping, Node, Packing, Space, Store,
+        TileOperand,
     },
 };
 use std::{collections::HashMap, fmt::Write};
@@ -149,7 +150,7 @@ impl Writer<'_> {
             e.as_ref().map_or(Ok(String::new()), |e| Ok(format!(", {name} = {}", quoted_expr(e)?)))
         };
         Ok(format!(
-            "\"loop.tile\"({}, {}, {}) <{{rows = {} : i64, cols = {} : i64, k = {}, a_at = [{}], b_at = [{}]{}{}}}> \
+            "\"loop.tile\"({}, {}, {}) <{{rows = {} : i64, cols = {} : i64, k = {}, a_at = [{}], b_at = [{}]{}{}{}}}> \
              : ({TENSOR}, {TENSOR}, {TENSOR}) -> ()\n",
             self.buffer(t.acc)?,
             self.buffer(t.a.buffer)?,
@@ -159,10 +160,18 @@ impl Writer<'_> {
             quoted_expr(&t.k)?,
             at(&t.a)?,
             at(&t.b)?,
+            t.a_gather.as_ref().map(gather).transpose()?.unwrap_or_default(),
             bound("a_rows", &t.a_rows)?,
             bound("b_cols", &t.b_cols)?,
         ))
     }
+}
+
+/// Gathered rows as the axis, the offset and the ends of each condition.
+fn gather(rows: &GatheredRows) -> Result<String> {
+    let head = [Expr::axis(&rows.axis), rows.offset.clone()];
+    let ends = rows.inside.iter().flat_map(|(a, b)| [a.clone(), b.clone()]);
+    Ok(format!(", a_gather = [{}]", text::exprs(&head.into_iter().chain(ends).collect::<Vec<_>>())?))
 }
 
 /// The case of TableGen's `Loop_Mapping`, and lanes or dimension.
@@ -289,7 +298,25 @@ impl Reader {
         Ok(Node::Store(Store { buffer, index, body, combine, guards, checked }))
     }
 
-    fn tile(&self, op: Op<'_>) -> Result<Node> {
+    /// The rows of a tile that are gathered, which have an axis of their own.
+    fn gather(&mut self, op: Op<'_>) -> Result<Option<GatheredRows>> {
+        let Some(listed) = optional(op, "a_gather", exprs)? else { return Ok(None) };
+        let wrong = || error(op, "gathered rows are an axis, an offset and pairs of expressions");
+        let [axis, offset, ends @ ..] = &listed[..] else { return Err(wrong()) };
+        let Some(Atom::Axis(axis)) = axis.as_atom() else { return Err(wrong()) };
+        if self.axes.contains(axis) || !ends.len().is_multiple_of(2) {
+            return Err(wrong());
+        }
+        self.axes.push(axis.clone());
+        let known = listed.iter().try_for_each(|e| self.scope().check(op, e, 0));
+        self.axes.pop();
+        known?;
+        let inside = ends.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        Ok(Some(GatheredRows { axis: axis.clone(), offset: offset.clone(), inside }))
+    }
+
+    fn tile(&mut self, op: Op<'_>) -> Result<Node> {
+        let a_gather = self.gather(op)?;
         let mut buffers = op.operands();
         let (acc, _) = self.scope().tensor(op, buffers.next())?;
         let mut operand = |at: &str| -> Result<TileOperand> {
@@ -308,6 +335,7 @@ impl Reader {
             cols: field(op, "cols", small)?,
             k: self.checked(op, field(op, "k", expr)?)?,
             a,
+            a_gather,
             a_rows: bound("a_rows")?,
             b,
             b_cols: bound("b_cols")?,

@@ -74,6 +74,21 @@ impl Ranges {
         self.of(e).high
     }
 
+    /// What must hold for an index to be within the dimensions, as pairs `(a, b)` of `a < b`; what is certain is
+    /// left out.
+    pub(crate) fn bounds(&self, index: &[Expr], dims: &[Expr]) -> Vec<(Expr, Expr)> {
+        let mut bounds = Vec::new();
+        for (e, dim) in index.iter().zip(dims).filter(|(e, dim)| !self.in_bounds(e, dim)) {
+            for (a, b) in [(Expr::from(-1), e.clone()), (e.clone(), dim.clone())] {
+                let room = self.of(&(b.clone() - a.clone() - Expr::from(1))).low;
+                if room < Some(0) && !bounds.contains(&(a.clone(), b.clone())) {
+                    bounds.push((a, b));
+                }
+            }
+        }
+        bounds
+    }
+
     /// Whether `0 <= e < dim` for all points, also where extents are symbolic: every axis is replaced
     /// by the end of its range at which the affine expression is largest.
     pub(crate) fn in_bounds(&self, e: &Expr, dim: &Expr) -> bool {

@@ -66,17 +66,9 @@ fn guard(nest: &LoopNest, s: &mut Store, id: usize, ranges: &Ranges) -> Result<(
             return Err(Diagnostic::user(format!("'{name}' is read at indices that are computed")));
         }
         *outside = None;
-        for (e, dim) in index.iter().zip(&nest.buffers[id].dims) {
-            if ranges.in_bounds(e, dim) {
-                continue;
-            }
-            let one = Expr::from(1);
-            let guards = [(Expr::from(-1), e.clone()), (e.clone(), dim.clone())];
-            for (a, b) in guards {
-                let certain = ranges.of(&(b.clone() - a.clone() - one.clone())).low >= Some(0);
-                if !certain && !s.guards.contains(&(a.clone(), b.clone())) {
-                    s.guards.push((a, b));
-                }
+        for bound in ranges.bounds(index, &nest.buffers[id].dims) {
+            if !s.guards.contains(&bound) {
+                s.guards.push(bound);
             }
         }
     }

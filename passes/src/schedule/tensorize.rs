@@ -9,6 +9,9 @@
 //! the other has stride 1 along `n` and does not depend on `m`. Where the extent of `m` or `n` varies,
 //! the tile has the bound's size: rows beyond the extent repeat the last one, columns that do not exist
 //! are not read.
+//!
+//! Rows of the operand without `n` may lie anywhere, and read as 0 outside of its bounds: the pixels that one tap of a
+//! window sees. They are gathered then, each by an address of its own.
 
 use super::{
     access::linear,
@@ -20,12 +23,14 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Combine,
-    nest::{ContractionTile, Loop, LoopNest, Node, Space, Store, TileOperand},
-    scalar::{BinaryOp, Body, Inst},
+    nest::{ContractionTile, GatheredRows, Loop, LoopNest, Node, Space, Store, TileOperand},
+    scalar::{BinaryOp, Body, Constant, Inst},
 };
 
 /// Most rows of a tile.
 pub const MAX_ROWS: i64 = 14;
+/// Most points of the reduction over gathered rows: a row that is 0 is read from a line of that many zeros.
+pub(super) const MAX_GATHERED: i64 = 4096;
 
 /// Replaces the loops over `m`, `n` and `k` by a tile.
 ///
@@ -118,20 +123,35 @@ impl Shape<'_> {
         let cols = bound(self.n)
             .map(|c| (c + lanes - 1) / lanes * lanes)
             .ok_or_else(|| refuse("the number of columns has no constant bound".into()))?;
-        let (a, b) = if self.depends(nest, x, self.n) { (y, x) } else { (x, y) };
-        for operand in [a, b] {
-            if nest.buffers[operand.0].dtype != acc.dtype {
+        let (a, b) = if self.depends(nest, &x, self.n) { (y, x) } else { (x, y) };
+        for operand in [&a, &b] {
+            if nest.buffers[operand.buffer].dtype != acc.dtype {
                 return Err(refuse(format!(
                     "'{}' is {} and '{}' is {}",
-                    nest.buffers[operand.0].name, nest.buffers[operand.0].dtype, acc.name, acc.dtype
+                    nest.buffers[operand.buffer].name,
+                    nest.buffers[operand.buffer].dtype,
+                    acc.name,
+                    acc.dtype
                 )));
             }
         }
-        let (left, right) = (self.operand(nest, a, self.m, self.n)?, self.operand(nest, b, self.n, self.m)?);
+        let (left, a_gather) = match self.operand(nest, &a, self.m, self.n) {
+            Ok(regular) if a.outside.is_none() => (regular, None),
+            Err(why) if a.outside.is_none() && !has_rows => return Err(why),
+            _ => {
+                let (left, rows) = self.gathered(nest, &a)?;
+                (left, Some(rows))
+            }
+        };
+        if b.outside.is_some() {
+            let name = &nest.buffers[b.buffer].name;
+            return Err(refuse(format!("columns of '{name}' are read outside of its bounds")));
+        }
+        let right = self.operand(nest, &b, self.n, self.m)?;
         if !right.stride.is(1) {
             return Err(refuse(format!(
                 "columns of '{}' lie {} elements apart",
-                nest.buffers[b.0].name, right.stride
+                nest.buffers[b.buffer].name, right.stride
             )));
         }
         let k = (self.extent)(self.k).ok_or_else(|| refuse("the tile is not reduced".into()))?;
@@ -140,22 +160,60 @@ impl Shape<'_> {
             rows: rows as u32,
             cols: cols as u32,
             k,
-            a_rows: if has_rows { self.limit(nest, a, self.m, rows) } else { None },
+            a_rows: match &a_gather {
+                _ if !has_rows => None,
+                Some(_) => (self.extent)(self.m).filter(|extent| !extent.is(rows)),
+                None => self.limit(nest, &a, self.m, rows),
+            },
             a: left,
-            b_cols: self.limit(nest, b, self.n, cols),
+            a_gather,
+            b_cols: self.limit(nest, &b, self.n, cols),
             b: right,
         })
     }
 
-    fn depends(&self, nest: &LoopNest, (buffer, index): (usize, &[Expr]), axis: &str) -> bool {
-        linear(&nest.buffers[buffer], index).uses_axis(axis)
+    fn depends(&self, nest: &LoopNest, read: &Read<'_>, axis: &str) -> bool {
+        linear(&nest.buffers[read.buffer], read.index).uses_axis(axis)
+    }
+
+    /// Rows that lie at no fixed distance, or are not all there.
+    fn gathered(&self, nest: &LoopNest, read: &Read<'_>) -> Result<(TileOperand, GatheredRows)> {
+        let b = &nest.buffers[read.buffer];
+        let refuse = |why: &str| Err(Diagnostic::user(format!("'{}' {why}", b.name)));
+        if self.m == "-" {
+            return refuse("is read outside of its bounds by a tile of one row");
+        }
+        if read.outside.is_some_and(|outside| outside.bits != 0) {
+            return refuse("gives something else than 0 outside of its bounds");
+        }
+        let address = linear(b, read.index);
+        if address.uses_axis(self.n) || address.uses_values() {
+            return refuse("depends on both sides of the tile");
+        }
+        let Some((k_stride, offset)) = address.split_axis(self.k) else {
+            return refuse("has elements at no fixed distances along the reduction");
+        };
+        let inside =
+            if read.outside.is_some() { self.inside.bounds(read.index, &b.dims) } else { Vec::new() };
+        if inside.iter().any(|(x, y)| [x, y].into_iter().any(|e| e.uses_axis(self.k))) {
+            return refuse("is read outside of its bounds along the reduction");
+        }
+        let depth = (self.extent)(self.k).and_then(|k| self.around.upper_bound(&k));
+        if !inside.is_empty() && !(k_stride.is(1) && depth.is_some_and(|k| k <= MAX_GATHERED)) {
+            return refuse("has no short contiguous rows, of which those out of bounds could be 0");
+        }
+        if k_stride.uses_axis(self.m) {
+            return refuse("has elements at no fixed distances along the reduction");
+        }
+        let operand = TileOperand { buffer: read.buffer, base: 0.into(), stride: 0.into(), k_stride };
+        Ok((operand, GatheredRows { axis: self.m.into(), offset, inside }))
     }
 
     /// Address of an operand as a function of `across` and the reduction, free of `other`.
     fn operand(
         &self,
         nest: &LoopNest,
-        (buffer, index): (usize, &[Expr]),
+        &Read { buffer, index, .. }: &Read<'_>,
         across: &str,
         other: &str,
     ) -> Result<TileOperand> {
@@ -181,7 +239,7 @@ impl Shape<'_> {
     fn limit(
         &self,
         nest: &LoopNest,
-        (buffer, index): (usize, &[Expr]),
+        &Read { buffer, index, .. }: &Read<'_>,
         axis: &str,
         size: i64,
     ) -> Option<Expr> {
@@ -198,10 +256,18 @@ impl Shape<'_> {
     }
 }
 
+/// A read of an operand.
+struct Read<'a> {
+    buffer: usize,
+    index: &'a [Expr],
+    /// What it gives out of bounds, where it may be.
+    outside: Option<Constant>,
+}
+
 /// The two reads whose product the body is.
-fn product(body: &Body) -> Option<((usize, &[Expr]), (usize, &[Expr]))> {
+fn product(body: &Body) -> Option<(Read<'_>, Read<'_>)> {
     let read = |v: u32| match &body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
+        Inst::Read { tensor, index, outside } => Some(Read { buffer: *tensor, index, outside: *outside }),
         _ => None,
     };
     match body.insts.get(body.result as usize)?.0 {

@@ -5,7 +5,7 @@ use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    nest::{ContractionTile, Loop, LoopNest, Node, Store, TileOperand},
+    nest::{ContractionTile, GatheredRows, Loop, LoopNest, Node, Store, TileOperand},
     scalar::{Body, Inst},
 };
 
@@ -166,6 +166,11 @@ pub(crate) fn map_exprs(node: &Node, f: &dyn Fn(&Expr) -> Expr) -> Node {
         Node::Tile(t) => Node::Tile(ContractionTile {
             k: f(&t.k),
             a: operand(&t.a),
+            a_gather: t.a_gather.as_ref().map(|rows| GatheredRows {
+                axis: rows.axis.clone(),
+                offset: f(&rows.offset),
+                inside: rows.inside.iter().map(|(a, b)| (f(a), f(b))).collect(),
+            }),
             a_rows: t.a_rows.as_ref().map(f),
             b: operand(&t.b),
             b_cols: t.b_cols.as_ref().map(f),

@@ -73,7 +73,12 @@ fn write(path: &Path) {
         },
         signature: Signature { inputs: vec![value("x")], outputs: vec![value("y")] },
         symbols,
-        kernels: vec![KernelInfo { name: "add".into(), nodes: vec![], decision: String::new() }],
+        kernels: vec![KernelInfo {
+            name: "add".into(),
+            nodes: vec![],
+            decision: String::new(),
+            refused: vec![],
+        }],
         counts: Counts::default(),
         flags: vec![],
         file_order_peak_bytes: None,

@@ -105,6 +105,18 @@ pub struct KernelInfo {
     pub nodes: Vec<String>,
     /// The decision (variant, layout, schedule) as text.
     pub decision: String,
+    /// What was tried before, in order.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+}
+
+/// A template that was tried for a kernel and left it to the next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its name.
+    pub template: String,
+    /// Why it did not take the kernel.
+    pub reason: String,
 }
 
 /// How many ops of each kind a plan has.

@@ -68,6 +68,8 @@ fn decisions_are_shown_when_asked() {
     let project = compiled(&models::mlp().model, &[]);
     let decisions = project.succeed(&["inspect", "model.mlcc", "--decisions"]);
     assert!(decisions.contains("\n        vectorize("), "{decisions}");
+    let refusal = "\n        not attention: it is not two products\n";
+    assert!(decisions.contains(refusal), "{decisions}");
     let listing = project.succeed(&["inspect", "model.mlcc"]);
     assert!(!listing.contains("vectorize("), "{listing}");
 }

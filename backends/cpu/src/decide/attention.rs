@@ -20,6 +20,7 @@
 use super::{
     operand::work,
     plan::{Plan, axis},
+    refusal::{OrRefuse, Planned, refuse},
     register_tile::{choose, rows_for},
     stages::{Stage, estimate, shared_axes, stage_names, stages, stride},
 };
@@ -40,11 +41,11 @@ const MAX_VECTORS: i64 = 4;
 /// Work of an epilogue per element up to which it is unrolled over a tile's rows.
 const LIGHT: i64 = 12;
 
-/// The plan; `None` if the kernel is no attention.
-pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
+/// The plan.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Planned<Plan> {
     let mut template = Attention::recognise(kernel, naive, machine)?;
     template.decide()?;
-    Some(template.plan)
+    Ok(template.plan)
 }
 
 struct Attention<'a> {
@@ -85,13 +86,13 @@ fn only(mut list: Vec<String>) -> Option<String> {
 }
 
 impl<'a> Attention<'a> {
-    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Attention<'a>> {
+    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Planned<Attention<'a>> {
         let mut names = stage_names(kernel);
         let mut plan = Plan::new(naive.clone());
         // Scores that nothing is done with are summed in a tile of their own and stored all the same.
         if names.get(2).is_some_and(|third| third.ends_with(".init")) {
             let target = kernel.tensors[kernel.computes[0].target].name.clone();
-            plan.step(Step::CacheWrite { buffer: target.clone() }).ok()?;
+            plan.step(Step::CacheWrite { buffer: target.clone() })?;
             names.insert(2, format!("{target}.store"));
         }
         let all = stages(&plan.nest, &names)?;
@@ -101,35 +102,38 @@ impl<'a> Attention<'a> {
                 && plan.nest.buffers[s.store.buffer].role == Role::Temporary
         };
         let products: Vec<usize> = (0..all.len()).filter(|&s| is_product(&all[s])).collect();
-        let &[scores, values] = &products[..] else { return None };
+        let &[scores, values] = &products[..] else { return refuse("it is not two products") };
         // The initialisation of the first product is the first stage, that of the second right before it.
         if scores != 1 || values < 3 {
-            return None;
+            return refuse("nothing stands between its two products");
         }
         let dtype = plan.nest.buffers[all[scores].store.buffer].dtype;
         let reduced = |s: &Stage| s.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
-        let (depth, key) = (only(reduced(&all[scores]))?, only(reduced(&all[values]))?);
+        let depth =
+            only(reduced(&all[scores])).or_refuse("its first product has several axes to sum over")?;
+        let key = only(reduced(&all[values])).or_refuse("its second product has several axes to sum over")?;
         let shared = shared_axes(&all);
         let own = |s: &Stage| -> Vec<String> {
             let free = s.axes.iter().filter(|a| !a.reduced && !shared.contains(&a.name));
             free.map(|a| a.name.clone()).collect()
         };
-        let feature = only(own(&all[values]))?;
-        if only(own(&all[scores]))? != key {
-            return None;
+        let feature = only(own(&all[values])).or_refuse("its results have several axes of features")?;
+        if only(own(&all[scores])).as_ref() != Some(&key) {
+            return refuse("its second product does not sum over the keys of the first");
         }
         // Queries do not depend on the key, keys do.
         let uses = |s: &Stage, index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&s.full(a)));
         let s = &all[scores];
-        let [x, y] = factors(&s.store.body)?;
+        let [x, y] = factors(&s.store.body).or_refuse("its first stage is no product")?;
         let (q, k) = match (uses(s, x.1, &key), uses(s, y.1, &key)) {
             (false, true) => (x, y),
             (true, false) => (y, x),
-            _ => return None,
+            _ => return refuse("keys and queries are not apart"),
         };
-        let query = shared.iter().rfind(|a| uses(s, q.1, a) && !uses(s, k.1, a))?.clone();
+        let query = shared.iter().rfind(|a| uses(s, q.1, a) && !uses(s, k.1, a));
+        let query = query.or_refuse("it has no axis of queries")?.clone();
         let v = &all[values];
-        let [x, y] = factors(&v.store.body)?;
+        let [x, y] = factors(&v.store.body).or_refuse("its last stage is no product")?;
         let (p, w) = if uses(v, x.1, &feature) { (y, x) } else { (x, y) };
         let fits = plan.nest.buffers[p.0].role == Role::Temporary
             && uses(v, p.1, &query)
@@ -139,13 +143,14 @@ impl<'a> Attention<'a> {
             && [k.0, w.0].iter().all(|&b| b != q.0)
             && [q.0, k.0, w.0, p.0].iter().all(|&b| plan.nest.buffers[b].dtype == dtype);
         if !fits {
-            return None;
+            return refuse("its operands are not those of attention");
         }
-        let scored = (scores + 1..all.len()).find(|&s| names[s].ends_with(".init"))?;
+        let scored = (scores + 1..all.len()).find(|&s| names[s].ends_with(".init"));
+        let scored = scored.or_refuse("nothing is summed over the scores")?;
         let batch = shared.iter().filter(|a| **a != query).cloned().collect();
         let queries = plan.nest.buffers[q.0].name.clone();
         let lanes = i64::from(machine.lanes(dtype.size()));
-        Some(Attention {
+        Ok(Attention {
             machine,
             plan,
             names,
@@ -162,7 +167,7 @@ impl<'a> Attention<'a> {
         })
     }
 
-    fn stages(&self) -> Option<Vec<Stage>> {
+    fn stages(&self) -> Planned<Vec<Stage>> {
         stages(&self.plan.nest, &self.names)
     }
 
@@ -175,8 +180,8 @@ impl<'a> Attention<'a> {
         extent.map_or((1, true), |e| (estimate(e), e.as_const().is_some()))
     }
 
-    fn step(&mut self, step: Step) -> Option<()> {
-        self.plan.step(step).map_err(|why| tracing::trace!("not taken: {why}")).ok()
+    fn step(&mut self, step: Step) -> Planned<()> {
+        Ok(self.plan.step(step)?)
     }
 
     /// Vectors of queries in a block: few lanes beyond the last query, and wide tiles.
@@ -191,7 +196,7 @@ impl<'a> Attention<'a> {
         (1..=MAX_VECTORS).min_by_key(|&v| (cost(v), -v)).unwrap_or(MAX_VECTORS)
     }
 
-    fn decide(&mut self) -> Option<()> {
+    fn decide(&mut self) -> Planned<()> {
         let all = self.stages()?;
         let (queries, fixed) = self.count(&all, self.scores, &self.query);
         let (keys, _) = self.count(&all, self.scores, &self.key);
@@ -212,11 +217,11 @@ impl<'a> Attention<'a> {
         let blocks = (queries + block - 1) / block;
         axes.push((self.full(self.scores, &format!("{}.o", self.query)), blocks));
         self.plan.parallelize(&axes, block * keys * (depth + features), self.machine.work_in(TILE_TIME));
-        Some(())
+        Ok(())
     }
 
     /// The last dimension of everything up to the weights is the query.
-    fn queries_innermost(&mut self, all: &[Stage]) -> Option<()> {
+    fn queries_innermost(&mut self, all: &[Stage]) -> Planned<()> {
         let values_sum = all[self.values].store.buffer;
         let mut done = vec![values_sum];
         for stage in &all[..self.values] {
@@ -226,7 +231,8 @@ impl<'a> Attention<'a> {
             }
             done.push(buffer);
             let query = stage.full(&self.query);
-            let at = stage.store.index.iter().position(|e| e.as_axis() == Some(&query))?;
+            let at = stage.store.index.iter().position(|e| e.as_axis() == Some(&query));
+            let at = at.or_refuse("a stage does not write along the queries")?;
             let rank = stage.store.index.len();
             if at + 1 < rank {
                 let order = (0..rank).filter(|d| *d != at).chain([at]).map(|d| d as u32).collect();
@@ -234,11 +240,11 @@ impl<'a> Attention<'a> {
                 self.step(Step::Permute { buffer, dims: order })?;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Blocks of queries outside of all stages.
-    fn block_queries(&mut self, block: i64) -> Option<()> {
+    fn block_queries(&mut self, block: i64) -> Planned<()> {
         for s in 0..self.names.len() {
             let step = Step::Split { axis: self.full(s, &self.query), factor: block };
             self.step(step)?;
@@ -269,20 +275,20 @@ impl<'a> Attention<'a> {
         for name in shared {
             self.merge(&name, 0, self.names.len(), self.scores)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Merges the stages' loops over an axis into that of the stage `into`.
-    fn merge(&mut self, name: &str, from: usize, to: usize, into: usize) -> Option<()> {
+    fn merge(&mut self, name: &str, from: usize, to: usize, into: usize) -> Planned<()> {
         for s in (from..into).rev().chain(into + 1..to) {
             let step = Step::Merge { into: self.full(into, name), from: self.full(s, name) };
             self.step(step)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Operands that lie across the lanes are copied into panels once a block.
-    fn panels(&mut self) -> Option<()> {
+    fn panels(&mut self) -> Planned<()> {
         let at = self.full(self.scores, &format!("{}.o", self.query));
         let inner = format!("{}.i", self.query);
         let axes = vec![self.full(self.scores, &self.depth), self.full(self.scores, &inner)];
@@ -308,25 +314,25 @@ impl<'a> Attention<'a> {
             // Where it is read in several ways it stays where it is.
             let mut trial = self.plan.clone();
             std::mem::swap(&mut trial, &mut self.plan);
-            if self.panel(buffer, at.clone(), axes).is_none() {
+            if self.panel(buffer, at.clone(), axes).is_err() {
                 self.plan = trial;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Copies an operand into a panel, neighbouring elements of it into neighbouring rows.
-    fn panel(&mut self, buffer: Name, at: Name, axes: Vec<Name>) -> Option<()> {
+    fn panel(&mut self, buffer: Name, at: Name, axes: Vec<Name>) -> Planned<()> {
         let [row, column] = [axes[0].clone(), axes[1].clone()];
         self.step(Step::CacheRead { buffer, at, axes })?;
-        let panel = self.plan.nest.buffers.last()?.name.clone();
+        let panel = self.plan.nest.buffers.last().or_refuse("there is no panel")?.name.clone();
         let [row, column] = [format!("{panel}:{row}"), format!("{panel}:{column}")].map(Name::from);
         self.step(Step::Reorder { axes: vec![column.clone(), row] })?;
         self.step(Step::Vectorize { axis: column, lanes: self.lanes as u32 })
     }
 
     /// Tiles of keys by queries, and what is done with the scores.
-    fn score_tiles(&mut self, vectors: i64, keys: i64) -> Option<()> {
+    fn score_tiles(&mut self, vectors: i64, keys: i64) -> Planned<()> {
         let rows = rows_for(self.machine, vectors, keys);
         for s in 0..self.scored {
             self.step(Step::Split { axis: self.full(s, &self.key), factor: rows })?;
@@ -343,9 +349,10 @@ impl<'a> Attention<'a> {
         product: usize,
         (m, n, k): (&str, &str, &str),
         (from, to): (usize, usize),
-    ) -> Option<()> {
+    ) -> Planned<()> {
         let stores = inner_stores(&self.plan.nest, &self.names);
-        let acc = stores.iter().find(|(s, _)| *s == self.names[product])?.1.buffer;
+        let store = stores.iter().find(|(s, _)| *s == self.names[product]);
+        let acc = store.or_refuse("a product is gone")?.1.buffer;
         let buffer = self.plan.nest.buffers[acc].name.clone();
         self.step(Step::Place { buffer, space: Space::Register })?;
         let [m_axis, n_axis, k_axis] = [m, n, k].map(|a| self.full(product, a));
@@ -366,11 +373,11 @@ impl<'a> Attention<'a> {
             self.step(Step::Predicate { axis: self.full(s, n), multiple })?;
             self.step(Step::Vectorize { axis: self.full(s, n), lanes })?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Maximum, exponentials, sum: vectors of queries, the weights in the place of the scores.
-    fn rows(&mut self) -> Option<()> {
+    fn rows(&mut self) -> Planned<()> {
         let lane = format!("{}.i", self.query);
         for s in self.scored..self.values - 1 {
             self.step(Step::Predicate { axis: self.full(s, &lane), multiple: self.lanes })?;
@@ -414,11 +421,11 @@ impl<'a> Attention<'a> {
         for (buffer, into) in aliases {
             self.plan.attempt(Step::Alias { buffer, into });
         }
-        Some(())
+        Ok(())
     }
 
     /// Tiles of queries by features.
-    fn value_tiles(&mut self, block: i64, features: i64) -> Option<()> {
+    fn value_tiles(&mut self, block: i64, features: i64) -> Planned<()> {
         let tile = choose(self.machine, self.lanes, (Some(block), Some(features)), 0);
         let columns = tile.vectors * self.lanes;
         let lane = format!("{}.i", self.query);

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `packed` | a constant operand, packed at compile time into panels as wide as the tile |
 //! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention), unless it is large and has many rows |
+//! | `gathered` | a constant operand, where each row has an address: pixels of many channels under a tap of a window |
+//! | `patches` | a constant operand, where the rows are copied: what windows of few channels see |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
 //! An operand that an elementwise compute in front makes (`fuse-operand`) is made panel by panel, see [`made`]:
@@ -19,11 +21,13 @@
 
 mod made;
 mod panel;
+mod patches;
 mod whole;
 
 use super::{
     operand::work,
     plan::{Plan, axis},
+    refusal::{OrRefuse, Planned, refuse},
     stages::{Stage, estimate, offset, reduction_behind, shared_axes, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
@@ -48,19 +52,23 @@ const MIN_ROWS_OF_COPY: i64 = 256;
 /// Second caches that a whole operand must exceed to be far: within them, rows whose distance is a power of
 /// two do not drive each other out often enough to matter.
 const FAR: i64 = 2;
+/// Fewest channels for which the addresses of a tile's pixels are computed: some ten instructions a row and tap.
+const MIN_CHANNELS_OF_GATHER: i64 = 8;
+/// A kernel without what makes a contraction.
+const NO_PRODUCT: &str = "it is no sum of products of two operands' elements";
 /// Work of an epilogue per element up to which it is unrolled over the tile's rows.
 const LIGHT_EPILOGUE: i64 = 10;
 
-/// The plan and the name of its variant; `None` if the kernel is no contraction for a micro-kernel.
+/// The plan and the name of its variant.
 pub(super) fn plan(
     kernel: &Kernel,
     naive: &LoopNest,
     constants: &[Name],
     machine: &Machine,
-) -> Option<(&'static str, Plan)> {
+) -> Planned<(&'static str, Plan)> {
     let mut template = Contraction::recognise(kernel, naive, machine)?;
     let variant = template.decide(constants)?;
-    Some((variant, template.plan))
+    Ok((variant, template.plan))
 }
 
 /// How columns come to the micro-kernel.
@@ -69,6 +77,17 @@ enum Columns {
     Packed,
     Direct,
     Panel,
+}
+
+/// How the rows of a tile lie in an image.
+#[derive(PartialEq)]
+enum Pixels {
+    /// At one distance.
+    Rows,
+    /// Each has an address of its own, over the ends of the image's rows.
+    Gathered,
+    /// What their windows see is copied from this buffer.
+    Patches(Name),
 }
 
 struct Contraction<'a> {
@@ -94,49 +113,56 @@ struct Contraction<'a> {
 }
 
 impl<'a> Contraction<'a> {
-    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Option<Contraction<'a>> {
+    fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Planned<Contraction<'a>> {
         let maker = kernel.computes.first().filter(|c| made::is_maker(kernel, c));
         let before = usize::from(maker.is_some());
-        let first = kernel.computes.get(before).filter(|c| c.combine == Some(Combine::Add))?;
+        let first = kernel.computes.get(before).filter(|c| c.combine == Some(Combine::Add));
+        let first = first.or_refuse("it sums nothing")?;
         let (plan, mut names) = reduction_behind(kernel, naive, before)?;
         let product = first.name.to_string();
         let mut all = stages(&plan.nest, &names)?;
         names.drain(..before);
         let made = all.drain(..before).next().map(|s| (s.name, s.store.buffer));
-        let stage = all.iter().find(|s| s.name == product)?;
+        let stage = all.iter().find(|s| s.name == product).or_refuse("it has no reduction")?;
         let nest = &plan.nest;
         let heavy = all.iter().filter(|s| s.name != product && work(s) > LIGHT_EPILOGUE);
         let heavy = heavy.map(|s| s.name.clone()).collect();
         let acc = stage.store.buffer;
         let dtype = nest.buffers[acc].dtype;
-        let ((x, x_index), (y, y_index)) = operands(&stage.store.body)?;
+        let ((x, x_index), (y, y_index)) = operands(&stage.store.body).or_refuse(NO_PRODUCT)?;
         let is_made = |b: usize| made.as_ref().is_some_and(|(_, m)| *m == b);
         let given = |b: usize| nest.buffers[b].role == Role::Input || is_made(b);
         let same = [x, y].into_iter().all(|b| nest.buffers[b].dtype == dtype && given(b));
         if made.is_some() && !is_made(x) && !is_made(y) {
-            return None;
+            return refuse("what stands in front of the product makes none of its operands");
         }
         if !same || !matches!(dtype, DType::F32 | DType::F64) || x == y {
-            return None;
+            let types = [x, y].map(|b| nest.buffers[b].dtype);
+            let [a, b] = types;
+            return refuse(match x == y {
+                true => "it is a product of a tensor with itself".to_owned(),
+                false => format!("the micro-kernel takes no product of {a} by {b} in {dtype}"),
+            });
         }
         let free: Vec<&str> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.as_str()).collect();
         let shared = shared_axes(&all);
         if shared.len() != free.len()
             || !all.iter().all(|s| s.axes.iter().filter(|a| !a.reduced).count() == free.len())
         {
-            return None;
+            return refuse("its stages have different axes");
         }
         // The axis along which results lie contiguous.
-        let last = all.last()?;
+        let last = all.last().or_refuse("it computes nothing")?;
         let contiguous = free.iter().find(|a| {
             stride(&nest.buffers[last.store.buffer], &last.store.index, &last.full(a))
                 .is_some_and(|s| s.is(1))
-        })?;
+        });
+        let contiguous = contiguous.or_refuse("its results are contiguous along no axis")?;
         let used = |index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&stage.full(a)));
         let (right, left_index, right_index) = match (used(x_index, contiguous), used(y_index, contiguous)) {
             (true, false) => (x, y_index, x_index),
             (false, true) => (y, x_index, y_index),
-            _ => return None,
+            _ => return refuse("the axis along which results are contiguous is in both operands or in none"),
         };
         let with = |left: bool, right: bool| -> Vec<String> {
             let of = |a: &&&str| used(left_index, a) == left && used(right_index, a) == right;
@@ -147,7 +173,7 @@ impl<'a> Contraction<'a> {
         let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
         let (m, n) = (with(true, false), with(false, true));
         let lanes = i64::from(machine.lanes(dtype.size()));
-        Some(Contraction { machine, plan, made, names, product, heavy, acc, right, batch, m, n, k, lanes })
+        Ok(Contraction { machine, plan, made, names, product, heavy, acc, right, batch, m, n, k, lanes })
     }
 
     fn full(&self, name: &str) -> Name {
@@ -155,17 +181,17 @@ impl<'a> Contraction<'a> {
     }
 
     /// All stages, while they stand beside each other, the one that makes an operand first.
-    fn all_stages(&self) -> Option<Vec<Stage>> {
+    fn all_stages(&self) -> Planned<Vec<Stage>> {
         let maker = self.made.iter().map(|(name, _)| name.clone());
         stages(&self.plan.nest, &maker.chain(self.names.iter().cloned()).collect::<Vec<_>>())
     }
 
-    fn stage(&self) -> Option<Stage> {
-        self.all_stages()?.into_iter().find(|s| s.name == self.product)
+    fn stage(&self) -> Planned<Stage> {
+        self.all_stages()?.into_iter().find(|s| s.name == self.product).or_refuse(NO_PRODUCT)
     }
 
     fn extent(&self, name: &str) -> Option<Expr> {
-        let stage = self.stage()?;
+        let stage = self.stage().ok()?;
         stage.axes.into_iter().find(|a| a.name == name).map(|a| a.extent)
     }
 
@@ -183,7 +209,7 @@ impl<'a> Contraction<'a> {
     }
 
     /// Brings all stages' axes into an order; reduction axes follow.
-    fn reorder(&mut self, order: &[&[String]]) -> Option<()> {
+    fn reorder(&mut self, order: &[&[String]]) -> Planned<()> {
         let order: Vec<String> = order.concat();
         for name in self.names.clone() {
             let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
@@ -191,10 +217,10 @@ impl<'a> Contraction<'a> {
                 axes.extend(self.k.iter().map(|a| axis(&name, a)));
             }
             if axes.len() > 1 {
-                self.plan.step(Step::Reorder { axes }).ok()?;
+                self.plan.step(Step::Reorder { axes })?;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Fuses neighbouring axes where that leaves index expressions affine.
@@ -214,30 +240,31 @@ impl<'a> Contraction<'a> {
         axes
     }
 
-    fn split(&mut self, name: &str, factor: i64) -> Option<()> {
+    fn split(&mut self, name: &str, factor: i64) -> Planned<()> {
         let steps = self.everywhere(|s| Step::Split { axis: axis(s, name), factor });
-        steps.into_iter().try_for_each(|s| self.plan.step(s)).ok()
+        steps.into_iter().try_for_each(|s| Ok(self.plan.step(s)?))
     }
 
     /// Merges all stages' loops over the axes, which are outermost.
-    fn merge(&mut self, axes: &[String]) -> Option<()> {
-        let at = self.names.iter().position(|n| *n == self.product)?;
+    fn merge(&mut self, axes: &[String]) -> Planned<()> {
+        let at = self.names.iter().position(|n| *n == self.product).or_refuse(NO_PRODUCT)?;
         for name in axes {
             for s in (0..at).rev().chain(at + 1..self.names.len()) {
                 let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
-                self.plan.step(step).ok()?;
+                self.plan.step(step)?;
             }
         }
-        Some(())
+        Ok(())
     }
 
-    fn decide(&mut self, constants: &[Name]) -> Option<&'static str> {
+    fn decide(&mut self, constants: &[Name]) -> Planned<&'static str> {
         let groups = [self.batch.clone(), self.m.clone(), self.n.clone()];
         self.reorder(&[&groups[0], &groups[1], &groups[2]])?;
         self.order_maker()?;
         self.m = self.fuse_all(self.m.clone(), false);
         self.n = self.fuse_all(self.n.clone(), false);
         self.k = self.fuse_all(self.k.clone(), true);
+        let pixels = self.gather_pixels();
         let columns = self.columns(constants)?;
         // One axis gives the tile's rows, the others are batches.
         while self.m.len() > 1 {
@@ -245,6 +272,10 @@ impl<'a> Contraction<'a> {
         }
         if let Some((_, buffer)) = self.made {
             return self.made_operand(buffer, columns);
+        }
+        if let Pixels::Patches(left) = pixels {
+            self.patched(&left, columns)?;
+            return Ok("patches");
         }
         match columns {
             Columns::Packed | Columns::Direct => {
@@ -256,25 +287,57 @@ impl<'a> Contraction<'a> {
             }
             Columns::Panel => self.panelled()?,
         }
-        Some(match columns {
+        Ok(match columns {
+            _ if pixels == Pixels::Gathered => "gathered",
             Columns::Packed => "packed",
             Columns::Direct => "direct",
             Columns::Panel => "panel",
         })
     }
 
+    /// Makes one axis of an image's rows and columns of pixels, so that a tile goes on into the next row, where an
+    /// image's size is not known or windows reach out of it: the micro-kernel gathers its rows then, each by an address
+    /// of its own for all channels. Where there are too few channels for that, patches of the image are copied.
+    fn gather_pixels(&mut self) -> Pixels {
+        self.joined_pixels().unwrap_or(Pixels::Rows)
+    }
+
+    fn joined_pixels(&mut self) -> Option<Pixels> {
+        let stage = self.stage().ok()?;
+        let (left, index) = left_of(&stage, self.right)?;
+        let (_, outside) = read_of(&stage.store.body, left)?;
+        let [.., h, w] = &self.m[..] else { return None };
+        let fixed = self.static_count(&[h.clone(), w.clone()]).is_some();
+        let channels = self.k.iter().filter(|k| {
+            stride(&self.plan.nest.buffers[left], index, &stage.full(k)).is_some_and(|s| s.is(1))
+        });
+        let deep = channels.map(|k| self.count(k)).any(|count| count >= MIN_CHANNELS_OF_GATHER);
+        if fixed && outside.is_none() || self.made.is_some() {
+            return None;
+        }
+        let image = self.plan.nest.buffers[left].name.clone();
+        let (h, w) = (h.clone(), w.clone());
+        let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &h), inner: axis(s, &w) });
+        if !self.plan.attempt_all(steps, &|_, _| true) {
+            return None;
+        }
+        let at = self.m.len() - 2;
+        self.m.splice(at.., [fused_name(&h, &w)]);
+        Some(if deep { Pixels::Gathered } else { Pixels::Patches(image) })
+    }
+
     /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.
     fn left_stride(&self, axis: &str) -> Option<i64> {
-        let stage = self.stage()?;
+        let stage = self.stage().ok()?;
         let (left, index) = left_of(&stage, self.right)?;
         stride(&self.plan.nest.buffers[left], index, &stage.full(axis))?.as_const()
     }
 
     /// Number of reads of a buffer in all stages.
-    fn reads(&self, buffer: usize) -> Option<usize> {
+    fn reads(&self, buffer: usize) -> Planned<usize> {
         let all = self.all_stages()?;
         let insts = all.iter().flat_map(|s| &s.store.body.insts);
-        Some(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
+        Ok(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
     }
 
     /// Bytes between rows of the operand that gives them; 0 if not static.
@@ -284,20 +347,20 @@ impl<'a> Contraction<'a> {
     }
 
     /// Puts the reduction axis along which rows lie contiguous last, where there are several.
-    fn order_reduction(&mut self) -> Option<()> {
+    fn order_reduction(&mut self) -> Planned<()> {
         // Longer loops first among equals.
         let distance = |k: &String| (self.left_stride(k).map_or(i64::MAX, i64::abs), -self.count(k));
-        let last = (0..self.k.len()).min_by_key(|&k| distance(&self.k[k]))?;
+        let last = (0..self.k.len()).min_by_key(|&k| distance(&self.k[k])).or_refuse("it sums nothing")?;
         let name = self.k.remove(last);
         self.k.push(name);
-        Some(())
+        Ok(())
     }
 
-    fn columns(&self, constants: &[Name]) -> Option<Columns> {
+    fn columns(&self, constants: &[Name]) -> Planned<Columns> {
         let stage = self.stage()?;
         let buffer = &self.plan.nest.buffers[self.right];
-        let (index, outside) = read_of(&stage.store.body, self.right)?;
-        let n = self.n.last()?;
+        let (index, outside) = read_of(&stage.store.body, self.right).or_refuse(NO_PRODUCT)?;
+        let n = self.n.last().or_refuse("it has no columns")?;
         let element = buffer.dtype.size() as i64;
         let static_size = buffer.dims.iter().all(|d| d.as_const().is_some());
         let bounded = [&self.batch, &self.n, &self.k].into_iter().all(|axes| {
@@ -306,7 +369,7 @@ impl<'a> Contraction<'a> {
         });
         let once = self.reads(self.right)? == 1;
         if constants.contains(&buffer.name) && static_size && bounded && outside.is_none() && once {
-            return Some(Columns::Packed);
+            return Ok(Columns::Packed);
         }
         let unit = stride(buffer, index, &stage.full(n)).is_some_and(|s| s.is(1));
         let address = offset(buffer, index);
@@ -317,10 +380,15 @@ impl<'a> Contraction<'a> {
         let far = bytes.is_some_and(|b| b > FAR * self.machine.l2_bytes as i64);
         let copied = far && rows.is_some_and(|r| r >= MIN_ROWS_OF_COPY);
         if unit && regular && outside.is_none() && !copied {
-            return Some(Columns::Direct);
+            return Ok(Columns::Direct);
         }
         let rows = rows.unwrap_or(i64::MAX);
-        (rows >= MIN_ROWS_OF_PANEL).then_some(Columns::Panel)
+        if rows < MIN_ROWS_OF_PANEL {
+            return refuse(format!(
+                "columns are not contiguous, and copying them for {rows} rows does not pay"
+            ));
+        }
+        Ok(Columns::Panel)
     }
 
     /// Rows or columns that are left over get a micro-kernel of their own: `inner` is the tile's axis, `outer`
@@ -330,42 +398,42 @@ impl<'a> Contraction<'a> {
     }
 
     /// Turns the loops inside a register tile into the micro-kernel, and the others into vectors.
-    fn micro_kernel(&mut self, m: Option<&str>, n: &str) -> Option<()> {
+    fn micro_kernel(&mut self, m: Option<&str>, n: &str) -> Planned<()> {
         let acc = self.plan.nest.buffers[self.acc].name.clone();
-        self.plan.step(Step::Place { buffer: acc, space: Space::Register }).ok()?;
+        self.plan.step(Step::Place { buffer: acc, space: Space::Register })?;
         let row = m.map(|m| format!("{m}.i"));
         let col = format!("{n}.i");
         // Loops of the reduction that could not be fused go around the tile.
         if self.k.len() > 1 {
-            let (last, rest) = self.k.split_last()?;
+            let (last, rest) = self.k.split_last().or_refuse("it sums nothing")?;
             let mut axes: Vec<Name> = rest.iter().map(|a| self.full(a)).collect();
             axes.extend(row.iter().map(|r| self.full(r)));
             axes.extend([self.full(&col), self.full(last)]);
-            self.plan.step(Step::Reorder { axes }).ok()?;
+            self.plan.step(Step::Reorder { axes })?;
         }
         let step = Step::Tensorize {
             m: row.as_ref().map_or("-".into(), |r| self.full(r)),
             n: self.full(&col),
-            k: self.full(self.k.last()?),
+            k: self.full(self.k.last().or_refuse("it sums nothing")?),
             lanes: self.lanes as u32,
         };
-        self.plan.step(step).ok()?;
+        self.plan.step(step)?;
         for name in self.names.clone() {
             if name == self.product {
                 continue;
             }
             if let Some(row) = &row {
-                self.plan.step(Step::Predicate { axis: axis(&name, row), multiple: 1 }).ok()?;
+                self.plan.step(Step::Predicate { axis: axis(&name, row), multiple: 1 })?;
                 if !self.heavy.contains(&name) {
                     self.plan.attempt(Step::Unroll { axis: axis(&name, row) });
                 }
             }
             // The micro-kernel adds to whole vectors, so they begin as the identity.
             let multiple = if name.ends_with(".init") { self.lanes } else { 1 };
-            self.plan.step(Step::Predicate { axis: axis(&name, &col), multiple }).ok()?;
-            self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 }).ok()?;
+            self.plan.step(Step::Predicate { axis: axis(&name, &col), multiple })?;
+            self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 })?;
         }
-        Some(())
+        Ok(())
     }
 }
 

@@ -33,7 +33,7 @@ const WINDOW_OPERATIONS: i64 = 200;
 pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'static str, Plan) {
     let mut names = stage_names(kernel);
     let mut plan = Plan::new(naive);
-    let Some(first) = stages(&plan.nest, &names) else { return ("serial", plan) };
+    let Ok(first) = stages(&plan.nest, &names) else { return ("serial", plan) };
     let Some(heavy) = heaviest(&first) else { return ("serial", plan) };
     let mut lanes = first.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
     let best = vector_axes(&plan.nest, &first[heavy], i64::from(lanes)).into_iter().next();
@@ -103,7 +103,7 @@ struct Loops {
 
 impl Loops {
     fn stages(&self) -> Option<Vec<Stage>> {
-        stages(&self.plan.nest, &self.names)
+        stages(&self.plan.nest, &self.names).ok()
     }
 
     fn in_heavy(&self, name: &str) -> Name {

@@ -1,7 +1,10 @@
 //! The stages of a nest that is not merged yet: perfect nests beside each other, and what their stores
 //! access.
 
-use super::plan::Plan;
+use super::{
+    plan::Plan,
+    refusal::{OrRefuse, Planned, refuse},
+};
 use mlcc_ir::{
     Name,
     expr::{Atom, Expr},
@@ -64,8 +67,8 @@ pub(super) fn stage_names(kernel: &Kernel) -> Vec<String> {
 }
 
 /// A plan for a kernel that is one reduction and elementwise computes behind it, with the names of its stages; the
-/// reduction accumulates in a temporary, which can then be in registers. `None` if the kernel is another.
-pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Option<(Plan, Vec<String>)> {
+/// reduction accumulates in a temporary, which can then be in registers.
+pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Planned<(Plan, Vec<String>)> {
     reduction_behind(kernel, naive, 0)
 }
 
@@ -74,26 +77,31 @@ pub(super) fn reduction_behind(
     kernel: &Kernel,
     naive: &LoopNest,
     before: usize,
-) -> Option<(Plan, Vec<String>)> {
-    let (first, rest) = kernel.computes.get(before..)?.split_first()?;
+) -> Planned<(Plan, Vec<String>)> {
+    let computes = kernel.computes.get(before..).and_then(<[_]>::split_first);
+    let (first, rest) = computes.or_refuse("it computes nothing")?;
     let fits = first.is_reduction()
         && first.combine.is_some()
         && rest.iter().all(|c| !c.is_reduction() && c.combine.is_none());
     if !fits {
-        return None;
+        return refuse("it is not one reduction with elementwise computes behind it");
     }
     let mut names = stage_names(kernel);
     let mut plan = Plan::new(naive.clone());
     let target = &kernel.tensors[first.target];
     if target.role == Role::Output {
-        plan.step(Step::CacheWrite { buffer: target.name.clone() }).ok()?;
+        plan.step(Step::CacheWrite { buffer: target.name.clone() })?;
         names.insert(before + 2, format!("{}.store", target.name));
     }
-    Some((plan, names))
+    Ok((plan, names))
 }
 
-/// The stages of an unmerged nest; `None` if it is not one of perfect nests.
-pub(super) fn stages(nest: &LoopNest, names: &[String]) -> Option<Vec<Stage>> {
+/// The stages of an unmerged nest, all of which are perfect nests.
+pub(super) fn stages(nest: &LoopNest, names: &[String]) -> Planned<Vec<Stage>> {
+    perfect_nests(nest, names).or_refuse("its stages are no perfect nests")
+}
+
+fn perfect_nests(nest: &LoopNest, names: &[String]) -> Option<Vec<Stage>> {
     if nest.body.len() != names.len() {
         return None;
     }

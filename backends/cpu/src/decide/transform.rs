@@ -8,6 +8,7 @@
 use super::{
     operand::work,
     plan::{Plan, axis},
+    refusal::{OrRefuse, Planned, refuse},
     stages::{Stage, StageAxis, estimate, shared_axes, stage_names, stages, stride},
 };
 use crate::machine::Machine;
@@ -27,11 +28,11 @@ const MIN_STAGES: usize = 3;
 /// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak.
 const TILE_TIME: u64 = 18_000;
 
-/// The plan; `None` if the kernel is no such chain.
-pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
+/// The plan.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Planned<Plan> {
     let elementwise = kernel.computes.iter().all(|c| !c.is_reduction() && c.combine.is_none());
     if !elementwise || kernel.computes.len() < MIN_STAGES {
-        return None;
+        return refuse("it is no chain of elementwise stages");
     }
     let names = stage_names(kernel);
     let mut plan = Plan::new(naive.clone());
@@ -39,23 +40,24 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     for (name, side) in tiled_axes(&plan.nest, &names)? {
         for stage in stages(&plan.nest, &names)? {
             if stage.axes.iter().any(|a| a.name == name) {
-                plan.step(Step::Split { axis: stage.full(&name), factor: side }).ok()?;
+                plan.step(Step::Split { axis: stage.full(&name), factor: side })?;
             }
         }
     }
     let all = stages(&plan.nest, &names)?;
     let shared = shared_axes(&all);
-    let last = all.last()?;
+    let last = all.last().or_refuse("it computes nothing")?;
     let lanes_axis = shared.iter().find(|a| {
         stride(&plan.nest.buffers[last.store.buffer], &last.store.index, &last.full(a))
             .is_some_and(|s| s.is(1))
-    })?;
+    });
+    let lanes_axis = lanes_axis.or_refuse("its stages share no contiguous axis")?;
     let short = |s: &Stage| {
         let own = s.axes.iter().filter(|a| !shared.contains(&a.name));
         own.clone().count() <= 2 && own.clone().all(|a| most(a) <= MAX_OWN)
     };
     if shared.len() < 2 || !all.iter().all(short) || !all.iter().any(|s| s.axes.len() > shared.len()) {
-        return None;
+        return refuse("its stages have no short axes of their own");
     }
     let lanes = i64::from(machine.lanes(plan.nest.buffers[last.store.buffer].dtype.size()));
     let vector = lanes_axis.clone();
@@ -63,12 +65,12 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
     let tile_work = machine.work_in(TILE_TIME);
     let mut template = Transform { plan, names, tiles, vector, lanes, tile_work };
     template.run()?;
-    Some(template.plan)
+    Ok(template.plan)
 }
 
 /// Axes along which a stage reads what others write in tiles, with the tile's side: `t[4 o + i]` is
 /// written and `t[h]` read.
-fn tiled_axes(nest: &LoopNest, names: &[String]) -> Option<Vec<(String, i64)>> {
+fn tiled_axes(nest: &LoopNest, names: &[String]) -> Planned<Vec<(String, i64)>> {
     let all = stages(nest, names)?;
     let mut found: Vec<(String, i64)> = Vec::new();
     for reader in &all {
@@ -94,7 +96,7 @@ fn tiled_axes(nest: &LoopNest, names: &[String]) -> Option<Vec<(String, i64)>> {
             }
         }
     }
-    Some(found)
+    Ok(found)
 }
 
 /// The most points that an axis has: those of the last tile may be fewer.
@@ -115,7 +117,7 @@ struct Transform {
 }
 
 impl Transform {
-    fn run(&mut self) -> Option<()> {
+    fn run(&mut self) -> Planned<()> {
         let all = stages(&self.plan.nest, &self.names)?;
         let extent =
             |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| estimate(&a.extent));
@@ -135,7 +137,7 @@ impl Transform {
         let mut inner = self.vector.clone();
         if channels > self.lanes {
             for name in &self.names {
-                self.plan.step(Step::Split { axis: axis(name, &self.vector), factor: self.lanes }).ok()?;
+                self.plan.step(Step::Split { axis: axis(name, &self.vector), factor: self.lanes })?;
             }
             outer.push(format!("{}.o", self.vector));
             inner = format!("{}.i", self.vector);
@@ -143,17 +145,17 @@ impl Transform {
         }
         for (name, own) in self.names.iter().zip(&own) {
             let order = outer.iter().chain(own).chain([&inner]);
-            self.plan.step(Step::Reorder { axes: order.map(|a| axis(name, a)).collect() }).ok()?;
+            self.plan.step(Step::Reorder { axes: order.map(|a| axis(name, a)).collect() })?;
         }
         let first = self.names[0].clone();
         for name in &outer {
             for other in &self.names[1..] {
-                self.plan.step(Step::Merge { into: axis(&first, name), from: axis(other, name) }).ok()?;
+                self.plan.step(Step::Merge { into: axis(&first, name), from: axis(other, name) })?;
             }
         }
         for (name, own) in self.names.iter().zip(&own) {
             for a in own.iter().chain([&inner]) {
-                self.plan.step(Step::Predicate { axis: axis(name, a), multiple: 1 }).ok()?;
+                self.plan.step(Step::Predicate { axis: axis(name, a), multiple: 1 })?;
             }
         }
         self.join_neighbours(&own);
@@ -162,13 +164,16 @@ impl Transform {
                 // Axes that joined another stage's are gone.
                 self.plan.attempt(Step::Unroll { axis: axis(name, a) });
             }
-            self.plan.step(Step::Vectorize { axis: axis(name, &inner), lanes: self.lanes as u32 }).ok()?;
+            self.plan.step(Step::Vectorize { axis: axis(name, &inner), lanes: self.lanes as u32 })?;
         }
         self.place();
         let tiles = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| axis(&first, a)).zip(counts).collect();
         self.plan.parallelize(&axes, (total / tiles).max(1), self.tile_work);
-        self.vectors_are_whole().then_some(())
+        if !self.vectors_are_whole() {
+            return refuse("what lies between its stages does not fit registers");
+        }
+        Ok(())
     }
 
     /// Joins the outermost own axis of neighbouring stages where one needs only what the other has just

@@ -11,6 +11,7 @@
 
 use super::{
     plan::Plan,
+    refusal::{OrRefuse, Planned, refuse},
     stages::{Stage, StageAxis, estimate, stage_names, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
@@ -34,29 +35,32 @@ const COLUMNS: i64 = 256;
 /// Nanoseconds of a parallel tile, in the units of the machine's work; a point counts as one.
 const TILE_TIME: u64 = 1_100;
 
-/// The plan; `None` if the kernel is something else.
-pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Option<Plan> {
-    let [name] = &stage_names(kernel)[..] else { return None };
+/// The plan.
+pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Planned<Plan> {
+    const NO_COPY: &str = "it is no plain copy of elements of four bytes";
+    const NOT_CONTIGUOUS: &str = "source or target is contiguous along no axis";
+    let [name] = &stage_names(kernel)[..] else { return refuse(NO_COPY) };
     let mut plan = Plan::new(naive.clone());
-    let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop();
-    read(&stage(&plan)?.store.body, &plan.nest)?;
+    let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop().or_refuse(NO_COPY);
+    read(&stage(&plan)?.store.body, &plan.nest).or_refuse(NO_COPY)?;
     let mut current = stage(&plan)?;
     while fuse_neighbours(&mut plan, &current) {
         current = stage(&plan)?;
     }
 
     let stage = current;
-    let (source, index) = read(&stage.store.body, &plan.nest)?;
+    let (source, index) = read(&stage.store.body, &plan.nest).or_refuse(NO_COPY)?;
     let contiguous = |buffer: usize, index: &[mlcc_ir::expr::Expr]| -> Option<&StageAxis> {
         let buffer = &plan.nest.buffers[buffer];
         stage.axes.iter().find(|a| stride(buffer, index, &stage.full(&a.name)).is_some_and(|s| s.is(1)))
     };
-    let v = contiguous(stage.store.buffer, &stage.store.index)?;
-    let u = contiguous(source, index)?;
-    let lanes = lanes(estimate(&v.extent), estimate(&u.extent), i64::from(machine.lanes(ELEMENT)))?;
+    let v = contiguous(stage.store.buffer, &stage.store.index).or_refuse(NOT_CONTIGUOUS)?;
+    let u = contiguous(source, index).or_refuse(NOT_CONTIGUOUS)?;
+    let lanes = lanes(estimate(&v.extent), estimate(&u.extent), i64::from(machine.lanes(ELEMENT)));
+    let lanes = lanes.or_refuse("its sides are too short for squares")?;
     let plain = stage.store.combine.is_none() && stage.store.guards.is_empty() && !stage.store.checked;
     if u == v || !plain || stage.axes.iter().any(|a| a.reduced) {
-        return None;
+        return refuse("it turns no rows into columns");
     }
 
     let mut outer: Vec<(String, i64)> = stage
@@ -73,19 +77,19 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Opti
             inner.push(a.name.clone());
             continue;
         }
-        plan.step(Step::Split { axis: stage.full(&a.name), factor: block }).ok()?;
+        plan.step(Step::Split { axis: stage.full(&a.name), factor: block })?;
         outer.push((format!("{}.o", a.name), (count + block - 1) / block));
         inner.push(format!("{}.i", a.name));
     }
     let order = outer.iter().map(|(a, _)| a).chain(&inner).map(|a| stage.full(a)).collect::<Vec<_>>();
     if order.len() > 1 {
-        plan.step(Step::Reorder { axes: order }).ok()?;
+        plan.step(Step::Reorder { axes: order })?;
     }
     let counts: i64 = outer.iter().fold(1, |n, (_, c)| n.saturating_mul(*c));
     let axes: Vec<_> = outer.iter().map(|(a, count)| (stage.full(a), *count)).collect();
     plan.parallelize(&axes, (stage.points() / counts.max(1)).max(1), 4 * machine.work_in(TILE_TIME));
-    plan.step(Step::Vectorize { axis: stage.full(&inner[0]), lanes }).ok()?;
-    Some(plan)
+    plan.step(Step::Vectorize { axis: stage.full(&inner[0]), lanes })?;
+    Ok(plan)
 }
 
 /// Makes one axis of the first two neighbours that lie contiguous in source and target.

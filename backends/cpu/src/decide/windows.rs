@@ -22,6 +22,7 @@ mod shape;
 use super::{
     operand::widest,
     plan::{Plan, axis},
+    refusal::{OrRefuse, Planned, Refusal, refuse},
     stages::{Stage, estimate, reduction_with_epilogue, shared_axes, stages},
 };
 use crate::machine::Machine;
@@ -46,16 +47,16 @@ const TILE_TIME: (u64, u64) = (550, 9_000);
 /// Parallel tiles of a kernel, about, where they are not too small.
 const TILES: i64 = 16;
 
-/// The plan and the name of its variant; `None` if the kernel is no window over contiguous channels.
+/// The plan and the name of its variant.
 pub(super) fn plan(
     kernel: &Kernel,
     naive: &LoopNest,
     constants: &[Name],
     machine: &Machine,
-) -> Option<(&'static str, Plan)> {
+) -> Planned<(&'static str, Plan)> {
     let mut template = Windows::recognise(kernel, naive, constants, machine)?;
     template.decide(constants)?;
-    Some(("sliding", template.plan))
+    Ok(("sliding", template.plan))
 }
 
 struct Windows<'a> {
@@ -82,21 +83,22 @@ impl<'a> Windows<'a> {
         naive: &LoopNest,
         constants: &[Name],
         machine: &'a Machine,
-    ) -> Option<Windows<'a>> {
+    ) -> Planned<Windows<'a>> {
         let (plan, names) = reduction_with_epilogue(kernel, naive)?;
-        let window = kernel.computes.first()?.name.to_string();
+        let window = kernel.computes.first().or_refuse("it computes nothing")?.name.to_string();
         let all = stages(&plan.nest, &names)?;
-        let stage = all.iter().find(|s| s.name == window)?;
+        let stage = all.iter().find(|s| s.name == window).or_refuse("it has no reduction")?;
         let free: Vec<String> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.clone()).collect();
         let shared = shared_axes(&all);
         if shared.len() != free.len()
             || all.iter().any(|s| s.axes.iter().filter(|a| !a.reduced).count() != free.len())
         {
-            return None;
+            return refuse("its stages have different axes");
         }
-        let channel = free.iter().find(|a| contiguous(&plan.nest, &all, constants, a))?.clone();
+        let channel = free.iter().find(|a| contiguous(&plan.nest, &all, constants, a));
+        let channel = channel.or_refuse("no axis is contiguous in all that it reads and writes")?.clone();
         let (pairs, deep) = pairs(&plan.nest, stage, &free)?;
-        let row = pairs.last()?.free.clone();
+        let row = pairs.last().or_refuse("it has no window")?.free.clone();
         // A window along the channels is another one.
         let meets = |e: &Expr| {
             let mut summed = stage.axes.iter().filter(|a| a.reduced);
@@ -109,7 +111,7 @@ impl<'a> Windows<'a> {
             .iter()
             .any(|(i, _)| matches!(i, Inst::Read { index, .. } if index.iter().any(meets)))
         {
-            return None;
+            return refuse("its window runs along the channels");
         }
         let outer = free.into_iter().filter(|a| *a != channel && *a != row).collect();
         let lanes = all.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
@@ -131,26 +133,33 @@ impl<'a> Windows<'a> {
         while this.lanes > MIN_LANES && channels <= this.lanes / 2 {
             this.lanes /= 2;
         }
-        (channels * 2 >= this.lanes).then_some(this)
+        if channels * 2 < this.lanes {
+            return refuse(format!("{channels} channels would leave most lanes of a vector empty"));
+        }
+        Ok(this)
     }
 
-    fn stage(&self) -> Option<Stage> {
-        stages(&self.plan.nest, &self.names)?.into_iter().find(|s| s.name == self.window)
+    fn stage(&self) -> Planned<Stage> {
+        let mut all = stages(&self.plan.nest, &self.names)?.into_iter();
+        all.find(|s| s.name == self.window).or_refuse("it has no reduction")
     }
 
     fn full(&self, name: &str) -> Name {
         axis(&self.window, name)
     }
 
-    fn count(&self, name: &str) -> Option<i64> {
-        self.stage()?.axes.into_iter().find(|a| a.name == name)?.extent.as_const()
+    fn count(&self, name: &str) -> Planned<i64> {
+        let extent = self.stage()?.axes.into_iter().find(|a| a.name == name).map(|a| a.extent);
+        extent
+            .and_then(|e| e.as_const())
+            .ok_or_else(|| Refusal::new(format!("'{name}' has no constant size")))
     }
 
-    fn everywhere(&mut self, step: impl Fn(&str) -> Step) -> Option<()> {
-        self.names.iter().map(|s| step(s)).try_for_each(|s| self.plan.step(s)).ok()
+    fn everywhere(&mut self, step: impl Fn(&str) -> Step) -> Planned<()> {
+        self.names.iter().map(|s| step(s)).try_for_each(|s| Ok(self.plan.step(s)?))
     }
 
-    fn reorder(&mut self, order: &[String]) -> Option<()> {
+    fn reorder(&mut self, order: &[String]) -> Planned<()> {
         for name in self.names.clone() {
             let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
             if name == self.window {
@@ -158,9 +167,9 @@ impl<'a> Windows<'a> {
                 let at = axes.len() - 2;
                 axes.splice(at..at, self.reduced());
             }
-            self.plan.step(Step::Reorder { axes }).ok()?;
+            self.plan.step(Step::Reorder { axes })?;
         }
-        Some(())
+        Ok(())
     }
 
     /// The axes that are summed: the window's rows, input channels, the window's columns.
@@ -171,15 +180,15 @@ impl<'a> Windows<'a> {
         axes
     }
 
-    fn decide(&mut self, constants: &[Name]) -> Option<()> {
-        let row = self.pairs.last()?.clone();
+    fn decide(&mut self, constants: &[Name]) -> Planned<()> {
+        let row = self.pairs.last().or_refuse("it has no window")?.clone();
         let (width, channels) = (self.count(&row.free)?, self.count(&self.channel)?);
-        let taps: Vec<i64> = self.pairs.iter().map(|p| self.count(&p.reduced)).collect::<Option<_>>()?;
-        let columns = *taps.last()?;
-        let depth: i64 = self.deep.iter().map(|a| self.count(a)).product::<Option<_>>()?;
+        let taps: Vec<i64> = self.pairs.iter().map(|p| self.count(&p.reduced)).collect::<Planned<_>>()?;
+        let columns = *taps.last().or_refuse("it has no window")?;
+        let depth: i64 = self.deep.iter().map(|a| self.count(a)).product::<Planned<_>>()?;
         let pixels = self.pixels(&row, width, columns);
         if columns > MAX_UNROLL || columns * pixels > MAX_CODE / 3 {
-            return None;
+            return refuse(format!("a window of {columns} columns is too wide to be unrolled"));
         }
         let padded = self.padded_reads();
         let (first, last) = self.edges(&row, width, columns, pixels);
@@ -201,34 +210,34 @@ impl<'a> Windows<'a> {
         self.merge(&blocks)?;
         self.lanes_last(&lane)?;
         let acc = self.plan.nest.buffers[self.acc].name.clone();
-        self.plan.step(Step::Place { buffer: acc, space: Space::Register }).ok()?;
+        self.plan.step(Step::Place { buffer: acc, space: Space::Register })?;
         if channels % lanes != 0 {
             for name in self.names.clone() {
-                self.plan.step(Step::Predicate { axis: axis(&name, &lane), multiple: 1 }).ok()?;
+                self.plan.step(Step::Predicate { axis: axis(&name, &lane), multiple: 1 })?;
             }
         }
         for buffer in padded {
             self.plan.attempt(Step::Skip { buffer });
         }
-        let (_, others) = self.pairs.split_last()?;
+        let (_, others) = self.pairs.split_last().or_refuse("it has no window")?;
         let rows: Vec<Name> = others.iter().map(|p| self.full(&p.reduced)).collect();
         for axis in rows {
             self.plan.attempt(Step::Clip { axis });
         }
         if first + last > 0 {
-            self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last }).ok()?;
+            self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last })?;
         }
         for name in self.names.clone() {
             if width % pixels != 0 && first + last == 0 {
-                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 }).ok()?;
+                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 })?;
             }
-            self.plan.step(Step::Unroll { axis: axis(&name, &pixel) }).ok()?;
-            self.plan.step(Step::Vectorize { axis: axis(&name, &lane), lanes: lanes as u32 }).ok()?;
+            self.plan.step(Step::Unroll { axis: axis(&name, &pixel) })?;
+            self.plan.step(Step::Vectorize { axis: axis(&name, &lane), lanes: lanes as u32 })?;
         }
-        self.plan.step(Step::Unroll { axis: self.full(&row.reduced) }).ok()?;
+        self.plan.step(Step::Unroll { axis: self.full(&row.reduced) })?;
         let vectors = if streams { (channels + lanes - 1) / lanes } else { 1 };
         self.parallelize(width * taps.iter().product::<i64>() * depth * vectors);
-        Some(())
+        Ok(())
     }
 
     /// Pixels of a block: as many as the registers hold with the vectors of the input that they see, and
@@ -245,7 +254,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Makes the vectors' axis the contiguous one of the accumulator.
-    fn lanes_last(&mut self, lane: &str) -> Option<()> {
+    fn lanes_last(&mut self, lane: &str) -> Planned<()> {
         let (lane, acc) = (self.full(lane), self.acc);
         let mut at = None;
         self.plan.nest.visit(&mut |node| {
@@ -257,17 +266,18 @@ impl<'a> Windows<'a> {
             }
         });
         let buffer = &self.plan.nest.buffers[acc];
-        let (at, count) = (at? as u32, buffer.dims.len() as u32);
+        let at = at.or_refuse("the accumulator has no channels")?;
+        let (at, count) = (at as u32, buffer.dims.len() as u32);
         if at + 1 == count {
-            return Some(());
+            return Ok(());
         }
         let dims = (0..count).filter(|d| *d != at).chain([at]).collect();
-        self.plan.step(Step::Permute { buffer: buffer.name.clone(), dims }).ok()
+        Ok(self.plan.step(Step::Permute { buffer: buffer.name.clone(), dims })?)
     }
 
     /// Buffers that the window reads out of bounds.
     fn padded_reads(&self) -> Vec<Name> {
-        let Some(stage) = self.stage() else { return Vec::new() };
+        let Ok(stage) = self.stage() else { return Vec::new() };
         let mut found: Vec<Name> = Vec::new();
         for (inst, _) in &stage.store.body.insts {
             if let Inst::Read { tensor, outside: Some(_), .. } = inst {
@@ -345,21 +355,21 @@ impl<'a> Windows<'a> {
         }
     }
 
-    fn merge(&mut self, axes: &[String]) -> Option<()> {
-        let at = self.names.iter().position(|n| *n == self.window)?;
+    fn merge(&mut self, axes: &[String]) -> Planned<()> {
+        let at = self.names.iter().position(|n| *n == self.window).or_refuse("it has no reduction")?;
         for name in axes {
             for s in (0..at).rev().chain(at + 1..self.names.len()) {
                 let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
-                self.plan.step(step).ok()?;
+                self.plan.step(step)?;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Whether all channels of a block of pixels come before the next block: memory is then read in one
     /// stream. With weights, those of one vector of channels are kept for a whole row instead.
     fn streams(&self) -> bool {
-        let Some(stage) = self.stage() else { return false };
+        let Ok(stage) = self.stage() else { return false };
         let reads = stage.store.body.insts.iter().filter(|(i, _)| matches!(i, Inst::Read { .. })).count();
         let rows = stage.axes.iter().filter(|a| self.outer.contains(&a.name));
         reads == 1 && rows.fold(1i64, |n, a| n.saturating_mul(estimate(&a.extent))) >= TILES

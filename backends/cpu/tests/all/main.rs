@@ -6,6 +6,7 @@
 mod attention;
 mod check;
 mod contractions;
+mod images;
 mod kernels;
 mod loops;
 mod made;

@@ -142,7 +142,7 @@ impl<'c> Emitter<'_, 'c> {
             .collect()
     }
 
-    fn operand_base(&mut self, operand: &TileOperand) -> Result<Val<'c>> {
+    pub(super) fn operand_base(&mut self, operand: &TileOperand) -> Result<Val<'c>> {
         let storage = &self.storage[operand.buffer];
         let (pointer, kind) = (storage.pointer, memory_kind(storage.dtype));
         let base = self.resolve(&operand.base);
@@ -150,6 +150,9 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     fn row_pointers(&mut self, t: &ContractionTile) -> Result<Rows<'c>> {
+        if let Some(rows) = &t.a_gather {
+            return self.gathered_rows(t, rows).map(Rows::Pointers);
+        }
         let base = self.operand_base(&t.a)?;
         let stride = self.resolve(&t.a.stride);
         let rows = t.a_rows.as_ref().map(|r| self.resolve(r));

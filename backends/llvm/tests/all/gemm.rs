@@ -5,7 +5,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::Role,
-    nest::{ContractionTile, LoopNest, Mapping, Node},
+    nest::{ContractionTile, GatheredRows, LoopNest, Mapping, Node},
     scalar::{Body, Constant, Inst},
     tensor::Tensor,
 };
@@ -80,6 +80,7 @@ fn one_tile([a, b, acc]: [DType; 3], transposed: [bool; 2], limits: bool) -> Loo
         cols,
         k: e("k"),
         a: tile_operand(0, "0", a_strides[0], a_strides[1]),
+        a_gather: None,
         a_rows: limits.then(|| e("rows")),
         b: tile_operand(1, "0", b_strides[0], b_strides[1]),
         b_cols: limits.then(|| e("cols")),
@@ -116,4 +117,32 @@ fn a_reduction_of_length_0_leaves_the_accumulators() {
         t.k = Expr::from(0);
     }
     agrees(&nest, &[32, 3, 5]);
+}
+
+/// A tile whose five rows are pixels `step * row + 2` of an image `h` by `w`, seen one line further up and one pixel to
+/// the right.
+fn gathered(step: i64, limited: bool) -> LoopNest {
+    let mut nest = one_tile([DType::F32; 3], [false, false], limited);
+    nest.symbols = ["cols", "h", "k", "rows", "w"].map(Into::into).to_vec();
+    nest.buffers[0].dims = vec![e("h"), e("w"), e("min(k, 9)")];
+    let pixel = e(&format!("%row * {step} + 2"));
+    let (h, w) = (pixel.floor_div(&e("w")) - Expr::from(1), pixel.modulo(&e("w")) + Expr::from(1));
+    let inside = vec![(Expr::from(-1), h.clone()), (h.clone(), e("h")), (w.clone(), e("w"))];
+    if let Node::Tile(t) = &mut nest.body[2] {
+        t.k = e("min(k, 9)");
+        t.a = tile_operand(0, "0", "0", "1");
+        let offset = (h * e("w") + w) * e("min(k, 9)");
+        t.a_gather = Some(GatheredRows { axis: "row".into(), offset, inside });
+    }
+    nest
+}
+
+#[test]
+fn gathered_rows_are_read_where_they_are_and_0_elsewhere() {
+    for step in [1, 2] {
+        for [h, w] in [[1, 1], [2, 2], [3, 3], [2, 5], [4, 7], [1, 30]] {
+            agrees(&gathered(step, false), &[32, h, 9, 5, w]);
+            agrees(&gathered(step, true), &[17, h, 4, 3, w]);
+        }
+    }
 }

@@ -92,6 +92,7 @@ pub fn gemm(dtype: DType, [m, n, k]: [i64; 3], rows: u32, cols: u32) -> LoopNest
         cols,
         k: Expr::from(k),
         a: tile_operand(0, &a_base, &k.to_string(), "1"),
+        a_gather: None,
         a_rows: (m % i64::from(rows) != 0).then_some(left),
         b: tile_operand(1, &b_base, "1", &cols.to_string()),
         b_cols: None,

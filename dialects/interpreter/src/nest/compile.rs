@@ -10,7 +10,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     kernel::{Combine, Role},
-    nest::{ContractionTile, Loop, LoopNest, Mapping, Node, Space, Store, TileOperand},
+    nest::{ContractionTile, GatheredRows, Loop, LoopNest, Mapping, Node, Space, Store, TileOperand},
 };
 
 /// A compiled nest.
@@ -50,6 +50,7 @@ pub(super) struct TileCode {
     pub(super) cols: i64,
     pub(super) k: Index,
     pub(super) a: Operand,
+    pub(super) a_gather: Option<Gather>,
     pub(super) a_rows: Option<Index>,
     pub(super) b: Operand,
     pub(super) b_cols: Option<Index>,
@@ -61,6 +62,14 @@ pub(super) struct Operand {
     pub(super) base: Index,
     pub(super) stride: Index,
     pub(super) k_stride: Index,
+}
+
+/// Compiled rows of their own addresses.
+pub(super) struct Gather {
+    /// Where the axis that counts rows lies among the axes.
+    pub(super) slot: usize,
+    pub(super) offset: Index,
+    pub(super) inside: Vec<(Index, Index)>,
 }
 
 struct Compiler<'a> {
@@ -184,7 +193,20 @@ impl Compiler<'_> {
         })))
     }
 
-    fn tile(&self, tile: &ContractionTile) -> Result<Code> {
+    fn gather(&mut self, rows: &GatheredRows) -> Result<Gather> {
+        let slot = self.axes.len();
+        self.axes.push(rows.axis.clone());
+        self.slots = self.slots.max(self.axes.len());
+        let compiled = (|| {
+            let inside = rows.inside.iter().map(|(a, b)| Ok((self.index(a, 0)?, self.index(b, 0)?)));
+            Ok(Gather { slot, offset: self.index(&rows.offset, 0)?, inside: inside.collect::<Result<_>>()? })
+        })();
+        self.axes.pop();
+        compiled
+    }
+
+    fn tile(&mut self, tile: &ContractionTile) -> Result<Code> {
+        let a_gather = tile.a_gather.as_ref().map(|rows| self.gather(rows)).transpose()?;
         let operand = |o: &TileOperand| -> Result<Operand> {
             if o.buffer >= self.nest.buffers.len() {
                 return Err(Diagnostic::internal("a tile of a buffer that is not there"));
@@ -207,6 +229,7 @@ impl Compiler<'_> {
             cols: i64::from(tile.cols),
             k: self.index(&tile.k, 0)?,
             a: operand(&tile.a)?,
+            a_gather,
             a_rows: optional(&tile.a_rows)?,
             b: operand(&tile.b)?,
             b_cols: optional(&tile.b_cols)?,

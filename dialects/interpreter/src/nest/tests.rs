@@ -97,6 +97,7 @@ fn tiled_product() -> LoopNest {
         cols: 8,
         k: expr("5"),
         a: operand(0, "%i * 20", "5", "1"),
+        a_gather: None,
         a_rows: Some(expr("7 - %i * 4")),
         b: operand(1, "%j * 40", "1", "8"),
         b_cols: None,

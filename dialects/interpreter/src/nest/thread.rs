@@ -167,6 +167,7 @@ impl State {
         let (a_rows, b_cols) = (limit(&tile.a_rows, tile.rows)?, limit(&tile.b_cols, tile.cols)?);
         let depth = tile.k.evaluate(&self.axes, &[])?;
         let (from_a, from_b) = (at(&tile.a, &self.axes)?, at(&tile.b, &self.axes)?);
+        let gathered = self.gathered_rows(tile, a_rows)?;
         let mut access = Access::new(self, machine, tile.acc);
         let dtype = access.memory(tile.acc).dtype;
         // A tile may be smaller than the accumulator.
@@ -174,7 +175,14 @@ impl State {
         let wide = if dtype.is_float() { DType::F64 } else { dtype };
         let undefined = || Diagnostic::internal(format!("a contraction is not defined on {dtype}"));
         for r in 0..tile.rows {
-            let row = r.min(a_rows - 1).max(0);
+            let (from_a, row) = match gathered.as_deref() {
+                None => (from_a, r.min(a_rows - 1).max(0)),
+                // Rows that do not exist are 0 and change nothing.
+                Some(rows) => match rows[r as usize] {
+                    Some(offset) => ([from_a[0] + offset, 0, from_a[2]], 0),
+                    None => continue,
+                },
+            };
             for c in 0..tile.cols {
                 let offset = r * row_stride + c;
                 access.undefined = false;
@@ -194,6 +202,17 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Offsets of the tile's rows, where they are gathered; `None` for rows that are 0.
+    fn gathered_rows(&mut self, tile: &TileCode, count: i64) -> Result<Option<Vec<Option<i64>>>> {
+        let Some(gather) = &tile.a_gather else { return Ok(None) };
+        let row = |r: i64| {
+            self.axes[gather.slot] = r;
+            let exists = r < count && self.guarded(&gather.inside)?;
+            exists.then(|| gather.offset.evaluate(&self.axes, &[])).transpose()
+        };
+        (0..tile.rows).map(row).collect::<Result<_>>().map(Some)
     }
 }
 

@@ -10,7 +10,8 @@ use mlcc_ir::{
     expr::Expr,
     kernel::{Combine, Role},
     nest::{
-        Buffer, ContractionTile, Fetch, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand,
+        Buffer, ContractionTile, Fetch, GatheredRows, Loop, LoopNest, Mapping, Node, Packing, Space, Store,
+        TileOperand,
     },
     scalar::{BinaryOp, Body, Constant},
 };
@@ -66,6 +67,7 @@ fn random_nodes(random: &mut Random, ranks: &[usize], axes: &mut Vec<Name>, dept
                     cols: 64,
                     k: random.expr(1),
                     a: operand(random),
+                    a_gather: random.chance().then(|| gathered(random)),
                     a_rows: random.chance().then(|| random.expr(1)),
                     b: operand(random),
                     b_cols: random.chance().then(|| random.expr(1)),
@@ -83,6 +85,13 @@ fn random_nodes(random: &mut Random, ranks: &[usize], axes: &mut Vec<Name>, dept
             }
         })
         .collect()
+}
+
+fn gathered(random: &mut Random) -> GatheredRows {
+    let axis: Name = "row".into();
+    let end = (random.expr(1) * Expr::axis(&axis), random.expr(1));
+    let inside = if random.chance() { vec![end] } else { Vec::new() };
+    GatheredRows { offset: random.expr(1) + Expr::axis(&axis).floor_div(&3.into()), axis, inside }
 }
 
 fn random_nest(random: &mut Random) -> LoopNest {
@@ -179,6 +188,7 @@ fn a_nest_reads_well() {
         cols: 16,
         k: 256.into(),
         a: TileOperand { buffer: 0, base: i.clone() * 1536.into(), stride: 256.into(), k_stride: 1.into() },
+        a_gather: None,
         a_rows: Some(m.clone() - i * 6.into()),
         b: TileOperand { buffer: 1, base: j.clone() * 4096.into(), stride: 1.into(), k_stride: 16.into() },
         b_cols: None,

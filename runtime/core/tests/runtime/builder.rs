@@ -95,7 +95,7 @@ impl Builder {
     pub(crate) fn kernel(&mut self, name: &str, function: KernelFn) -> u32 {
         self.kernels.push(function);
         self.plan.kernels.push(KernelEntry { offset: 0 });
-        let info = KernelInfo { name: name.into(), nodes: vec![], decision: String::new() };
+        let info = KernelInfo { name: name.into(), nodes: vec![], decision: String::new(), refused: vec![] };
         self.manifest.kernels.push(info);
         self.kernels.len() as u32 - 1
     }

@@ -67,6 +67,7 @@ pub(crate) fn plan(weight: Blob) -> (Manifest, Plan) {
             name: "add".into(),
             nodes: vec!["Add_0".into()],
             decision: "direct".into(),
+            refused: vec![],
         }],
         counts: Counts { kernels: 3, views: 1, runtime_calls: 0 },
         flags: vec!["-O2".into()],

@@ -16,10 +16,11 @@
 //! Where that leaves too few blocks for the threads, parts of the other side make the panel each for themselves,
 //! parts so long that this is a small part of their work.
 
-use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, TILE_TIME};
+use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
     operand::{vector_axes, widest},
     plan::axis,
+    refusal::{OrRefuse, Planned, refuse},
     register_tile::{RegisterTile, choose},
 };
 use mlcc_ir::{
@@ -61,57 +62,58 @@ impl Contraction<'_> {
     /// The maker's stage, if it walks along the axis.
     pub(super) fn maker_with(&self, name: &str) -> Option<&str> {
         let (maker, _) = self.made.as_ref()?;
-        let stage = self.all_stages()?.into_iter().next()?;
+        let stage = self.all_stages().ok()?.into_iter().next()?;
         stage.axes.iter().any(|a| a.name == name).then_some(maker.as_str())
     }
 
     /// Brings the maker's loops into the order of the product's.
-    pub(super) fn order_maker(&mut self) -> Option<()> {
+    pub(super) fn order_maker(&mut self) -> Planned<()> {
         let order = [&self.batch[..], &self.m, &self.n, &self.k].concat();
         self.reorder_maker(&order)
     }
 
-    fn reorder_maker(&mut self, order: &[String]) -> Option<()> {
-        let Some((maker, _)) = self.made.clone() else { return Some(()) };
+    fn reorder_maker(&mut self, order: &[String]) -> Planned<()> {
+        let Some((maker, _)) = self.made.clone() else { return Ok(()) };
         let axes: Vec<Name> =
             order.iter().filter(|a| self.maker_with(a).is_some()).map(|a| axis(&maker, a)).collect();
         if axes.len() > 1 {
-            self.plan.step(Step::Reorder { axes }).ok()?;
+            self.plan.step(Step::Reorder { axes })?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Tiles over an operand that is made in front of them.
-    pub(super) fn made_operand(&mut self, buffer: usize, columns: Columns) -> Option<&'static str> {
+    pub(super) fn made_operand(&mut self, buffer: usize, columns: Columns) -> Planned<&'static str> {
         self.order_reduction()?;
         if buffer == self.right {
             let rows = self.static_count(&self.m).unwrap_or(i64::MAX);
             // Turning columns over for a few rows costs more than rows of dot products.
             if columns == Columns::Panel && rows < MIN_ROWS_OF_PANEL {
-                return None;
+                return refuse(format!("turning columns over for {rows} rows does not pay"));
             }
             self.made_columns(buffer)?;
-            return Some("made-columns");
+            return Ok("made-columns");
         }
         if columns == Columns::Panel {
-            return None;
+            return refuse("its rows are computed and its columns would have to be copied");
         }
         self.made_rows(buffer, columns)?;
-        Some("made-rows")
+        Ok("made-rows")
     }
 
     /// The axis of rows, the one of columns, whose others become a batch's, the number of columns where it is known,
     /// and the tile.
-    fn tile_over_made(&mut self) -> Option<(Option<String>, String, Option<i64>, RegisterTile)> {
+    pub(super) fn tile_over_made(&mut self) -> Planned<(Option<String>, String, Option<i64>, RegisterTile)> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
         let sizes = (self.static_count(&self.m), self.static_count(&self.n));
         let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
-        Some((self.m.first().cloned(), self.n.first()?.clone(), sizes.1, tile))
+        let n = self.n.first().or_refuse("it has no columns")?.clone();
+        Ok((self.m.first().cloned(), n, sizes.1, tile))
     }
 
-    fn made_columns(&mut self, buffer: usize) -> Option<()> {
+    fn made_columns(&mut self, buffer: usize) -> Planned<()> {
         let (m, n, width, tile) = self.tile_over_made()?;
         let cols = tile.vectors * self.lanes;
         let rows = m.as_ref().map_or(1, |m| self.count(m));
@@ -145,7 +147,7 @@ impl Contraction<'_> {
         inner.push(columns.clone());
         self.reorder(&[&outer, &middle, &inner])?;
         self.merge(&outer)?;
-        self.make_at(&made, outer.last()?)?;
+        self.make_at(&made, outer.last().or_refuse("nothing is around its tiles")?)?;
 
         let mut innermost = Vec::new();
         let mut peeled = Vec::new();
@@ -174,7 +176,7 @@ impl Contraction<'_> {
         self.micro_kernel(m_inner.as_deref(), &columns)
     }
 
-    fn made_rows(&mut self, buffer: usize, columns: Columns) -> Option<()> {
+    fn made_rows(&mut self, buffer: usize, columns: Columns) -> Planned<()> {
         let (m, n, known_width, tile) = self.tile_over_made()?;
         let cols = tile.vectors * self.lanes;
         let (mut outer, rest) = self.batches();
@@ -187,7 +189,7 @@ impl Contraction<'_> {
         self.split(&n, cols)?;
         if columns == Columns::Packed {
             let buffer = self.plan.nest.buffers[self.right].name.clone();
-            self.plan.step(Step::Pack { buffer, axes }).ok()?;
+            self.plan.step(Step::Pack { buffer, axes })?;
         }
         let mut tiles_inner = None;
         let mut rows_inside = rows;
@@ -250,7 +252,7 @@ impl Contraction<'_> {
         self.batch.iter().cloned().partition(|b| self.maker_with(b).is_some())
     }
 
-    fn depth(&self) -> i64 {
+    pub(super) fn depth(&self) -> i64 {
         self.k.iter().map(|k| self.count(k)).product::<i64>().max(1)
     }
 
@@ -269,15 +271,15 @@ impl Contraction<'_> {
 
     /// Brings dimensions and loops of the made operand into the order in which a panel is read: its own axis last
     /// for columns, the reduction last for rows.
-    fn pack_order(&mut self, buffer: usize, own: Option<&str>) -> Option<Panel> {
-        let (maker, _) = self.made.clone()?;
+    fn pack_order(&mut self, buffer: usize, own: Option<&str>) -> Planned<Panel> {
+        let (maker, _) = self.made.clone().or_refuse(NO_PRODUCT)?;
         let (batches, _) = self.batches();
         let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
         let of_panel =
             if buffer == self.right { [&self.k[..], &own].concat() } else { [&own[..], &self.k].concat() };
         let order = [&batches[..], &of_panel].concat();
         self.reorder_maker(&order)?;
-        let stage = self.all_stages()?.into_iter().next()?;
+        let stage = self.all_stages()?.into_iter().next().or_refuse(NO_PRODUCT)?;
         let place = |d: &u32| {
             let written = stage.store.index[*d as usize].as_axis()?;
             order.iter().position(|a| axis(&maker, a) == *written)
@@ -287,19 +289,19 @@ impl Contraction<'_> {
         dims.sort_by_key(place);
         let name = self.plan.nest.buffers[buffer].name.clone();
         if dims != before {
-            self.plan.step(Step::Permute { buffer: name.clone(), dims }).ok()?;
+            self.plan.step(Step::Permute { buffer: name.clone(), dims })?;
         }
-        let stage = self.all_stages()?.into_iter().next()?;
+        let stage = self.all_stages()?.into_iter().next().or_refuse(NO_PRODUCT)?;
         let lanes = self.machine.lanes(widest(&self.plan.nest, &stage));
         let vectors = vector_axes(&self.plan.nest, &stage, i64::from(lanes));
         let vector = vectors.into_iter().find(|a| of_panel.contains(a));
-        Some(Panel { buffer: name, own: own.into_iter().next(), vector, lanes })
+        Ok(Panel { buffer: name, own: own.into_iter().next(), vector, lanes })
     }
 
     /// Makes the panel inside the loop over `at`, in vectors.
-    fn make_at(&mut self, panel: &Panel, at: &str) -> Option<()> {
-        let (maker, _) = self.made.clone()?;
-        self.plan.step(Step::ComputeAt { buffer: panel.buffer.clone(), at: self.full(at) }).ok()?;
+    fn make_at(&mut self, panel: &Panel, at: &str) -> Planned<()> {
+        let (maker, _) = self.made.clone().or_refuse(NO_PRODUCT)?;
+        self.plan.step(Step::ComputeAt { buffer: panel.buffer.clone(), at: self.full(at) })?;
         if let Some(own) = &panel.own {
             // The last block may be shorter.
             self.plan.attempt(Step::Clip { axis: axis(&maker, own) });
@@ -307,11 +309,11 @@ impl Contraction<'_> {
         if let Some(vector) = &panel.vector {
             self.plan.attempt(Step::Vectorize { axis: axis(&maker, vector), lanes: panel.lanes });
         }
-        Some(())
+        Ok(())
     }
 
     /// Divides the outer loops among threads.
-    fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
+    pub(super) fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside, self.machine.work_in(TILE_TIME));
     }

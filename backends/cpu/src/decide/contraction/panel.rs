@@ -1,7 +1,12 @@
 //! Contractions whose columns are copied into a panel at run time.
 
-use super::{Contraction, TILE_TIME, read_of};
-use crate::decide::{plan::axis, register_tile::choose, stages::stride};
+use super::{Contraction, NO_PRODUCT, TILE_TIME, read_of};
+use crate::decide::{
+    plan::axis,
+    refusal::{OrRefuse, Planned},
+    register_tile::choose,
+    stages::stride,
+};
 use mlcc_ir::Name;
 use mlcc_passes::schedule::{Step, fused_name};
 
@@ -26,7 +31,7 @@ struct Block {
 }
 
 impl Contraction<'_> {
-    pub(super) fn panelled(&mut self) -> Option<()> {
+    pub(super) fn panelled(&mut self) -> Planned<()> {
         let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
         let element = self.plan.nest.buffers[self.acc].dtype.size() as i64;
         let budget = (self.machine.l2_bytes as i64 / 2 / element / depth).max(1);
@@ -66,7 +71,7 @@ impl Contraction<'_> {
         if let Some(row) = &block.row {
             let outer_axis = n.clone();
             let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &outer_axis), inner: axis(s, row) });
-            steps.into_iter().try_for_each(|s| self.plan.step(s)).ok()?;
+            steps.into_iter().try_for_each(|s| self.plan.step(s))?;
             n = fused_name(&outer_axis, row);
         }
         self.k = self.fuse_all(self.k.clone(), true);
@@ -88,15 +93,15 @@ impl Contraction<'_> {
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside / parts, self.machine.work_in(TILE_TIME));
         for axis in &middle {
-            self.peel(axis, &format!("{}.i", axis.strip_suffix(".o")?));
+            self.peel(axis, &format!("{}.i", axis.strip_suffix(".o").unwrap_or(axis)));
         }
         self.micro_kernel(m_inner.as_deref(), &n)?;
-        Some(())
+        Ok(())
     }
 
     /// The axis of the reduction along which the operand that gives the columns is contiguous, if all of it exists.
     fn contiguous_reduction(&self) -> Option<usize> {
-        let stage = self.stage()?;
+        let stage = self.stage().ok()?;
         let (index, outside) = read_of(&stage.store.body, self.right)?;
         let buffer = &self.plan.nest.buffers[self.right];
         let unit = |k: &String| stride(buffer, index, &stage.full(k)).is_some_and(|s| s.is(1));
@@ -104,9 +109,9 @@ impl Contraction<'_> {
     }
 
     /// Chooses the block: whole rows of an image if the columns are pixels, else a range of columns.
-    fn block(&mut self, budget: i64) -> Option<Block> {
-        let last = self.n.last()?.clone();
-        let width = self.extent(&last)?.as_const();
+    fn block(&mut self, budget: i64) -> Planned<Block> {
+        let last = self.n.last().or_refuse("it has no columns")?.clone();
+        let width = self.extent(&last).or_refuse(NO_PRODUCT)?.as_const();
         while self.n.len() > 2 || self.n.len() == 2 && !self.rows_are_contiguous()? {
             self.batch.push(self.n.remove(0));
         }
@@ -114,10 +119,10 @@ impl Contraction<'_> {
             let count = self.count(&last);
             let step = 4 * self.lanes;
             let most = (budget / step * step).clamp(step, MAX_COLUMNS);
-            let size = if width.is_some_and(|w| w <= most) { width? } else { most };
+            let size = width.filter(|w| *w <= most).unwrap_or(most);
             let blocks = (count + size - 1) / size;
             let columns = Some(width.map_or(size, |w| w.min(size)));
-            return Some(Block { axis: last, size, row: None, columns, count: blocks });
+            return Ok(Block { axis: last, size, row: None, columns, count: blocks });
         }
         let batches: i64 = self.batch.iter().map(|b| self.count(b)).product();
         let rows_axis = self.n[self.n.len() - 2].clone();
@@ -142,7 +147,7 @@ impl Contraction<'_> {
             }
         }
         let size = best.map_or(1, |(_, size)| size);
-        Some(Block {
+        Ok(Block {
             axis: rows_axis,
             size,
             row: Some(last),
@@ -152,24 +157,26 @@ impl Contraction<'_> {
     }
 
     /// Whether rows of columns follow each other in the accumulator, so that several are one range.
-    fn rows_are_contiguous(&self) -> Option<bool> {
+    fn rows_are_contiguous(&self) -> Planned<bool> {
         let stage = self.stage()?;
-        let (row, column) = (self.n.first()?, self.n.last()?);
+        let (row, column) = (&self.n[0], &self.n[self.n.len() - 1]);
         let along = |a: &str| stride(&self.plan.nest.buffers[self.acc], &stage.store.index, &stage.full(a));
-        Some(along(row)? == along(column)? * self.extent(column)?)
+        let whole = along(column).zip(self.extent(column)).map(|(step, extent)| step * extent);
+        let (row, whole) = along(row).zip(whole).or_refuse("its rows of columns lie at no fixed distance")?;
+        Ok(row == whole)
     }
 
     /// Copies the block's columns into a panel, in vectors along the columns. `along` is the axis of the reduction
     /// along which the operand is contiguous.
-    fn copy_panel(&mut self, outer: &[String], block: &Block, along: Option<usize>) -> Option<()> {
+    fn copy_panel(&mut self, outer: &[String], block: &Block, along: Option<usize>) -> Planned<()> {
         let buffer = self.plan.nest.buffers[self.right].name.clone();
         let mut axes: Vec<Name> = self.k.iter().map(|a| self.full(a)).collect();
         axes.push(self.full(&format!("{}.i", block.axis)));
         axes.extend(block.row.iter().map(|r| self.full(r)));
-        let last = axes.last()?.clone();
-        let at = self.full(outer.last()?);
-        self.plan.step(Step::CacheRead { buffer, at, axes: axes.clone() }).ok()?;
-        let panel = self.plan.nest.buffers.last()?.name.clone();
+        let last = axes.last().or_refuse("it sums nothing")?.clone();
+        let at = self.full(outer.last().or_refuse("nothing is around its tiles")?);
+        self.plan.step(Step::CacheRead { buffer, at, axes: axes.clone() })?;
+        let panel = self.plan.nest.buffers.last().or_refuse("there is no panel")?.name.clone();
         let copied = |axis: &Name| -> Name { format!("{panel}:{axis}").into() };
         let mut steps = Vec::new();
         // Vectors are loaded along the reduction and transposed: the loop over its points runs inside of the
@@ -181,6 +188,6 @@ impl Contraction<'_> {
         }
         steps.push(Step::Vectorize { axis: copied(&last), lanes: self.lanes as u32 });
         self.plan.attempt_all(steps, &|_, _| true);
-        Some(())
+        Ok(())
     }
 }

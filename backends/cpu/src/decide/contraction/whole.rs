@@ -1,8 +1,9 @@
 //! Contractions whose columns come from the operand itself, or packed at compile time.
 
-use super::{Columns, Contraction, TILE_TIME, read_of};
+use super::{Columns, Contraction, NO_PRODUCT, TILE_TIME, read_of};
 use crate::decide::{
     plan::divisions,
+    refusal::{OrRefuse, Planned},
     register_tile::{RegisterTile, choose},
 };
 use mlcc_ir::Name;
@@ -21,8 +22,8 @@ struct Outer {
 
 impl Contraction<'_> {
     /// Tiles over the operand itself, or packed at compile time.
-    pub(super) fn whole_operand(&mut self, columns: Columns) -> Option<()> {
-        let n = self.n.first()?.clone();
+    pub(super) fn whole_operand(&mut self, columns: Columns) -> Planned<()> {
+        let n = self.n.first().or_refuse("it has no columns")?.clone();
         let m = self.m.first().cloned();
         let sizes = (self.static_count(&self.m), self.static_count(&self.n));
         let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
@@ -66,7 +67,7 @@ impl Contraction<'_> {
         self.reorder(&[&order, &inner])?;
         if columns == Columns::Packed {
             let buffer = self.plan.nest.buffers[self.right].name.clone();
-            self.plan.step(Step::Pack { buffer, axes: packed_axes }).ok()?;
+            self.plan.step(Step::Pack { buffer, axes: packed_axes })?;
         }
         let block = rows_inner.as_ref().map_or(1, |r| r.count);
         let (parallel, serial) =
@@ -77,19 +78,20 @@ impl Contraction<'_> {
         }
         for (axis, inner) in outer.iter().chain(&rows_inner).filter_map(|o| Some((&o.name, o.peel.as_ref()?)))
         {
-            let outer = serial.iter().find(|s| *s == axis || **s == format!("{axis}.i"))?;
+            let outer = serial.iter().find(|s| *s == axis || **s == format!("{axis}.i"));
+            let outer = outer.or_refuse("a block has no serial loop")?;
             self.peel(outer, inner);
         }
         self.micro_kernel(m.as_deref(), &n)?;
-        Some(())
+        Ok(())
     }
 
     /// Splits an axis into blocks.
-    fn blocks(&mut self, name: &str, size: i64) -> Option<Outer> {
+    fn blocks(&mut self, name: &str, size: i64) -> Planned<Outer> {
         let count = self.count(name);
-        let exact = self.extent(name)?.as_const().is_some_and(|e| e % size == 0);
+        let exact = self.extent(name).and_then(|e| e.as_const()).is_some_and(|e| e % size == 0);
         self.split(name, size)?;
-        Some(Outer {
+        Ok(Outer {
             name: format!("{name}.o"),
             count: (count + size - 1) / size,
             peel: (!exact).then(|| format!("{name}.i")),
@@ -120,13 +122,13 @@ impl Contraction<'_> {
         rows: Option<&Outer>,
         inner: &[String],
         inside: i64,
-    ) -> Option<(Vec<String>, Vec<String>)> {
+    ) -> Planned<(Vec<String>, Vec<String>)> {
         let counts: Vec<i64> = outer.iter().map(|o| o.count.max(1)).collect();
         let target = self.machine.work_in(TILE_TIME);
         let divisions = divisions(&counts, inside, target);
         let best = divisions.iter().find(|d| d.work <= target);
         let best = best.or_else(|| divisions.iter().min_by_key(|d| d.work));
-        let best = *best?;
+        let best = *best.or_refuse("nothing is around its tiles")?;
         let (mut parallel, mut serial) = (Vec::new(), Vec::new());
         for (at, o) in outer.iter().enumerate() {
             let factor = if at == best.at { best.chunk } else { 1 };
@@ -142,18 +144,18 @@ impl Contraction<'_> {
         }
         serial.extend(rows.map(|r| r.name.clone()));
         self.reorder(&[&parallel, &serial, inner])?;
-        Some((parallel, serial))
+        Ok((parallel, serial))
     }
 
     /// Dimensions of the packed operand: batches, panels, the reduction, the panel's columns.
-    pub(super) fn packed_axes(&self, n: &str) -> Option<Vec<Name>> {
+    pub(super) fn packed_axes(&self, n: &str) -> Planned<Vec<Name>> {
         let stage = self.stage()?;
-        let (index, _) = read_of(&stage.store.body, self.right)?;
+        let (index, _) = read_of(&stage.store.body, self.right).or_refuse(NO_PRODUCT)?;
         let used = |a: &&String| index.iter().any(|e| e.uses_axis(&stage.full(a)));
         let mut axes: Vec<Name> = self.batch.iter().filter(used).map(|a| self.full(a)).collect();
         axes.push(self.full(&format!("{n}.o")));
         axes.extend(self.k.iter().map(|a| self.full(a)));
         axes.push(self.full(&format!("{n}.i")));
-        Some(axes)
+        Ok(axes)
     }
 }

@@ -1,6 +1,9 @@
 //! What a kernel's window looks like: which axes slide along which, and along which axis vectors run.
 
-use super::super::stages::{Stage, stride};
+use super::super::{
+    refusal::{Planned, Refusal, refuse},
+    stages::{Stage, stride},
+};
 use mlcc_ir::{Name, expr::Expr, kernel::Role, nest::LoopNest, scalar::Inst};
 
 /// A spatial axis and the axis of the window that moves with it.
@@ -48,11 +51,12 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
 }
 
 /// The window's axes with the spatial axes that they move with, the one along rows last, and the other
-/// axes that are summed; `None` if some axis has no constant extent or there is no window.
-pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(Vec<Pair>, Vec<String>)> {
+/// axes that are summed.
+pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<(Vec<Pair>, Vec<String>)> {
     let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
-        let extent = reduced.extent.as_const()?;
+        let symbolic = || Refusal::new(format!("'{}' has no constant size", reduced.name));
+        let extent = reduced.extent.as_const().ok_or_else(symbolic)?;
         let full = stage.full(&reduced.name);
         let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
             let Inst::Read { tensor, index, .. } = inst else { return None };
@@ -78,5 +82,8 @@ pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Option<(
     // Rows are what lies closest in memory.
     found.sort_by_key(|(distance, pair)| (-distance, pair.reduced.clone()));
     let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
-    (distinct && !found.is_empty()).then(|| (found.into_iter().map(|(_, p)| p).collect(), deep))
+    if !distinct || found.is_empty() {
+        return refuse("it has no window");
+    }
+    Ok((found.into_iter().map(|(_, p)| p).collect(), deep))
 }

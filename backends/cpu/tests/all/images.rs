@@ -1,0 +1,152 @@
+//! Convolutions over images whose size is not known, or of which windows see the outside: rows of a product that are
+//! gathered, and patches that are copied.
+
+use crate::{
+    check::{check, check_on},
+    kernels::{binary, kernel, read, read_or},
+};
+use mlcc_cpu::Machine;
+use mlcc_ir::{
+    dtype::DType,
+    expr::Expr,
+    kernel::{Combine, Kernel},
+    nest::{ContractionTile, LoopNest, Node},
+    scalar::{BinaryOp, Body, Constant},
+};
+
+/// A convolution of images `[n, h, w, c]`, or with channels first, with bias and an image that is added.
+#[derive(Clone, Copy)]
+struct Image {
+    n: &'static str,
+    size: (&'static str, &'static str),
+    c: i64,
+    m: i64,
+    kernel: i64,
+    stride: i64,
+    dilation: i64,
+    pad: i64,
+    channels_first: bool,
+}
+
+const BASE: Image = Image {
+    n: "n",
+    size: ("h", "w"),
+    c: 21,
+    m: 37,
+    kernel: 3,
+    stride: 1,
+    dilation: 1,
+    pad: 1,
+    channels_first: false,
+};
+
+fn convolution(i: Image) -> Kernel {
+    let Image { n, size: (h, w), c, m, kernel: k, stride, dilation, pad, channels_first } = i;
+    let out = |side: &str| {
+        let room = side.parse::<Expr>().unwrap() + Expr::from(2 * pad - dilation * (k - 1) - 1);
+        (room.floor_div(&Expr::from(stride)) + Expr::from(1)).to_string().replace(' ', "")
+    };
+    let (oh, ow) = (out(h), out(w));
+    let at = |a: &str| format!("%{a} * {stride} + %k{a} * {dilation} - {pad}");
+    let (dims, under) = if channels_first {
+        (format!("{n};{c};{h};{w}"), format!("%n;%c;{};{}", at("h"), at("w")))
+    } else {
+        (format!("{n};{h};{w};{c}"), format!("%n;{};{};%c", at("h"), at("w")))
+    };
+    let point = "%n;%h;%w;%m";
+    let all = format!("{n};{oh};{ow};{m}");
+    let free = format!("n={n} h={oh} w={ow} m={m}");
+    let window =
+        if channels_first { format!("+c={c} +kh={k} +kw={k}") } else { format!("+kh={k} +kw={k} +c={c}") };
+    let x = if pad > 0 { read_or(0, &under, 0.0) } else { read(0, &under) };
+    let mut zero = Body::default();
+    zero.constant(Constant::float(DType::F32, 0.0));
+    let sum = binary(BinaryOp::Add, read(5, point), read(2, "%m"));
+    let sum = binary(BinaryOp::Add, sum, read(3, point));
+    kernel("conv")
+        .input("x", &dims)
+        .input("w", &format!("{m};{c};{k};{k}"))
+        .input("bias", &format!("{m}"))
+        .input("b", &all)
+        .output("y", &all)
+        .temporary("acc", &all)
+        .compute(
+            "conv",
+            &format!("{free} {window}"),
+            ("acc", point),
+            binary(BinaryOp::Mul, x, read(1, "%m;%c;%kh;%kw")),
+            Some(Combine::Add),
+        )
+        .compute("relu", &free, ("y", point), binary(BinaryOp::Max, sum, zero), None)
+        .done()
+}
+
+fn tiles(nest: &LoopNest) -> Vec<ContractionTile> {
+    let mut tiles = Vec::new();
+    nest.visit(&mut |node| {
+        if let Node::Tile(t) = node {
+            tiles.push(t.clone());
+        }
+    });
+    tiles
+}
+
+const SIZES: [[(&str, i64); 3]; 4] = [
+    [("n", 1), ("h", 7), ("w", 9)],
+    [("n", 2), ("h", 1), ("w", 1)],
+    [("n", 3), ("h", 16), ("w", 33)],
+    [("n", 1), ("h", 29), ("w", 2)],
+];
+
+#[test]
+fn pixels_of_many_channels_are_gathered() {
+    for image in [
+        BASE,
+        Image { stride: 2, ..BASE },
+        Image { dilation: 2, pad: 2, ..BASE },
+        Image { kernel: 5, pad: 1, stride: 3, ..BASE },
+        Image { kernel: 1, pad: 0, stride: 2, ..BASE },
+    ] {
+        for sizes in SIZES {
+            if image.kernel == 5 && sizes.iter().any(|(_, size)| (0..3).contains(size)) && sizes[1].1 < 3 {
+                continue;
+            }
+            let (decision, nest) = check(&convolution(image), &[1, 2], &sizes);
+            assert_eq!(&*decision.variant, "gathered", "{:?}", decision.refused);
+            let tiles = tiles(&nest);
+            assert!(!tiles.is_empty() && tiles.iter().all(|t| t.a_gather.is_some()));
+        }
+    }
+}
+
+#[test]
+fn patches_of_few_channels_are_copied() {
+    let first = Image { c: 3, channels_first: true, kernel: 7, stride: 2, pad: 3, m: 64, ..BASE };
+    for image in
+        [first, Image { channels_first: false, ..first }, Image { kernel: 3, pad: 1, m: 19, ..first }]
+    {
+        for sizes in SIZES {
+            let (decision, nest) = check(&convolution(image), &[1, 2], &sizes);
+            assert_eq!(&*decision.variant, "patches", "{:?}", decision.refused);
+            assert!(tiles(&nest).iter().all(|t| t.a_gather.is_none()));
+        }
+    }
+}
+
+#[test]
+fn rows_are_gathered_on_narrower_vectors() {
+    let machine = Machine::named("x86-64-v3").unwrap();
+    let (decision, _) = check_on(&machine, &convolution(BASE), &[1, 2], &SIZES[2]);
+    assert_eq!(&*decision.variant, "gathered");
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let (decision, _) = check(&convolution(BASE), &[1, 2], &SIZES[0]);
+    let of = |template: &str| {
+        let (_, why) = decision.refused.iter().find(|(name, _)| **name == *template).unwrap();
+        why.to_string()
+    };
+    assert_eq!(of("windows"), "'w' has no constant size");
+    assert_eq!(of("attention"), "it is not two products");
+}

@@ -1,0 +1,201 @@
+//! Rows of a contraction tile that lie at no fixed distance: an address for each, computed once for all points of the
+//! reduction.
+//!
+//! ```text
+//! row r of a tile, pixel p = p0 + r of an image `width` wide, under the tap (i, j):
+//!   x + ((floordiv(p, width) + i - 1) * width + mod(p, width) + j - 1) * channels     inside of the image
+//!   a line of zeros                                                                   elsewhere
+//! ```
+//!
+//! Rows follow each other, so that a quotient and a remainder are divided out for the first row alone. Every further row
+//! adds one to the remainder, and to the quotient where that comes full circle.
+
+use super::{
+    AxisInScope, Binding, Emitter,
+    builder::{Cmp, Kind, Val},
+    memory::memory_kind,
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::Result,
+    expr::{Atom, Expr, Interval},
+    nest::{ContractionTile, GatheredRows, LoopNest, Node},
+};
+use std::collections::BTreeMap;
+
+/// A quotient and a remainder that each row of a tile takes further.
+struct Count<'c> {
+    /// `floordiv(x, divisor)` and `mod(x, divisor)`.
+    of: (Expr, Expr),
+    ranges: [Interval; 2],
+    divisor: Val<'c>,
+    /// Names under which expressions find the values of a row.
+    names: [Name; 2],
+    /// Quotient and remainder of the row at hand.
+    values: [Val<'c>; 2],
+}
+
+impl<'c> Emitter<'_, 'c> {
+    /// The addresses of a tile's gathered rows.
+    pub(super) fn gathered_rows(&mut self, t: &ContractionTile, rows: &GatheredRows) -> Result<Vec<Val<'c>>> {
+        let base = self.operand_base(&t.a)?;
+        let kind = memory_kind(self.storage[t.a.buffer].dtype);
+        let limit = t.a_rows.as_ref().map(|r| self.resolve(r));
+        // Rows that surely exist need no comparison.
+        let limit = limit.filter(|r| self.interval(r).low.unwrap_or(0) < i64::from(t.rows));
+        let zero = self.b.int(Kind::I64, 1, 0);
+        let range = Interval { low: Some(0), high: Some(i64::from(t.rows) - 1) };
+        let (offset, inside) = self.with_axis((&rows.axis, Binding::Scalar(zero), range), |e| {
+            let inside = rows.inside.iter().map(|(a, b)| (e.resolve(a), e.resolve(b))).collect::<Vec<_>>();
+            Ok((e.resolve(&rows.offset), inside))
+        })?;
+        let ends = inside.iter().flat_map(|(a, b)| [a, b]);
+        let mut counts = self.counts(&rows.axis, range, ends.chain([&offset]))?;
+        (0..i64::from(t.rows))
+            .map(|row| {
+                if row > 0 {
+                    self.advance(&mut counts);
+                }
+                self.memo.push(BTreeMap::new());
+                let scope = self.axes.len();
+                for count in &counts {
+                    for at in 0..2 {
+                        let (name, binding) = (count.names[at].clone(), Binding::Scalar(count.values[at]));
+                        self.axes.push(AxisInScope { name, binding, range: count.ranges[at] });
+                    }
+                }
+                let address =
+                    self.gathered_row((base, kind), &rows.axis, row, (&offset, &inside, &limit), &counts);
+                self.axes.truncate(scope);
+                self.memo.pop();
+                address
+            })
+            .collect()
+    }
+
+    /// The address of one row.
+    fn gathered_row(
+        &mut self,
+        (base, kind): (Val<'c>, Kind),
+        axis: &Name,
+        row: i64,
+        (offset, inside, limit): (&Expr, &[(Expr, Expr)], &Option<Expr>),
+        counts: &[Count<'c>],
+    ) -> Result<Val<'c>> {
+        let at = |e: &Self, expr: &Expr| {
+            let counted = expr.substitute(&|atom| match atom {
+                Atom::FloorDiv(of) | Atom::Mod(of) => {
+                    let count = counts.iter().find(|c| c.of == **of)?;
+                    Some(Expr::axis(&count.names[usize::from(matches!(atom, Atom::Mod(_)))]))
+                }
+                _ => None,
+            });
+            e.resolve(&counted.replace_axis(axis, &Expr::from(row)))
+        };
+        let place = at(self, offset);
+        let address = self.element(base, kind, &place, false)?;
+        let mut exists: Option<Val<'c>> = None;
+        let below_limit = limit.iter().map(|limit| (Expr::from(row), limit.clone()));
+        let pairs: Vec<(Expr, Expr)> =
+            inside.iter().map(|(a, b)| (at(self, a), at(self, b))).chain(below_limit).collect();
+        for (a, b) in pairs {
+            if self.interval(&(b.clone() - a.clone() - Expr::from(1))).low >= Some(0) {
+                continue;
+            }
+            let (a, b) = (self.scalar(&a)?, self.scalar(&b)?);
+            let holds = self.b.compare(Cmp::Lt, a, b);
+            exists = Some(exists.map_or(holds, |e| self.b.and(e, holds)));
+        }
+        Ok(match (exists, self.zeros) {
+            (Some(exists), Some(zeros)) => self.b.select(exists, address, zeros),
+            (Some(_), None) => return Err(self.wrong("gathered rows without a line of zeros")),
+            (None, _) => address,
+        })
+    }
+
+    /// The quotients and remainders in the expressions that count rows one by one, for the first row.
+    fn counts<'x>(
+        &mut self,
+        axis: &Name,
+        rows: Interval,
+        exprs: impl Iterator<Item = &'x Expr>,
+    ) -> Result<Vec<Count<'c>>> {
+        let mut divisions: Vec<(Expr, Expr)> = Vec::new();
+        for expr in exprs {
+            expr.any_atom(&mut |atom| {
+                if let Atom::FloorDiv(of) | Atom::Mod(of) = atom
+                    && of.0.split_axis(axis).is_some_and(|(step, rest)| step.is(1) && !rest.uses_axis(axis))
+                    && !of.1.uses_axis(axis)
+                    && !divisions.contains(of)
+                {
+                    divisions.push((**of).clone());
+                }
+                false
+            });
+        }
+        let one = self.b.int(Kind::I64, 1, 1);
+        divisions
+            .into_iter()
+            .enumerate()
+            .map(|(at, of)| {
+                let (x, d) = &of;
+                let parts = [x.floor_div(d), x.modulo(d)];
+                let zero = self.b.int(Kind::I64, 1, 0);
+                let ranges = self.with_axis((axis, Binding::Scalar(zero), rows), |e| {
+                    Ok([e.interval(&parts[0]), e.interval(&parts[1])])
+                })?;
+                let first = parts.map(|part| self.resolve(&part.replace_axis(axis, &Expr::from(0))));
+                let values = [self.scalar(&first[0])?, self.scalar(&first[1])?];
+                // As in a division, a hostile size counts as one.
+                let divisor = self.scalar(d)?;
+                let divisor = self.b.int_op("arith.maxsi", divisor, one);
+                let names = ["quotient", "remainder"].map(|part| format!("{axis}.{part}{at}").into());
+                Ok(Count { of, ranges, divisor, names, values })
+            })
+            .collect()
+    }
+
+    /// Takes quotients and remainders to the next row.
+    fn advance(&self, counts: &mut [Count<'c>]) {
+        let (zero, one) = (self.b.int(Kind::I64, 1, 0), self.b.int(Kind::I64, 1, 1));
+        for count in counts {
+            let [quotient, remainder] = count.values;
+            let next = self.b.add(remainder, one);
+            let full = self.b.compare(Cmp::Ge, next, count.divisor);
+            let carry = self.b.add(quotient, one);
+            count.values = [self.b.select(full, carry, quotient), self.b.select(full, zero, next)];
+        }
+    }
+
+    /// A line of zeros as long as the longest gathered row that may be out of bounds.
+    pub(super) fn place_zeros(&mut self, nest: &LoopNest) -> Result<()> {
+        let mut longest: Option<(Kind, Expr)> = None;
+        nest.visit(&mut |node| {
+            if let Node::Tile(t) = node
+                && t.a_gather.is_some()
+                && (t.a_rows.is_some() || t.a_gather.as_ref().is_some_and(|rows| !rows.inside.is_empty()))
+            {
+                let kind = memory_kind(nest.buffers[t.a.buffer].dtype);
+                let bytes = t.k.clone() * Expr::from(i64::from(kind.bits() / 8));
+                longest = Some((kind, longest.take().map_or(bytes.clone(), |(_, l)| l.maximum(&bytes))));
+            }
+        });
+        let Some((_, bytes)) = longest else { return Ok(()) };
+        let bytes = self.interval(&bytes).high.filter(|b| (0..1 << 16).contains(b));
+        let bytes = bytes.ok_or_else(|| self.wrong("gathered rows have no small constant length"))?;
+        const VECTOR: i64 = 16;
+        let vectors = (bytes + VECTOR - 1) / VECTOR;
+        let line = self.b.frame(Kind::I8, vectors * VECTOR);
+        let nothing = self.b.int(Kind::I8, VECTOR as u32, 0);
+        let bounds = [0, vectors * VECTOR, VECTOR].map(|bound| self.b.int(Kind::I64, 1, bound));
+        let arguments = self.b.open(&[self.b.ty(Kind::I64, 1)]);
+        let at = Val { raw: arguments[0], kind: Kind::I64, lanes: 1 };
+        let place = self.b.address(line, at, Kind::I8, false);
+        self.b.store(nothing, place);
+        self.b.yields(&[]);
+        let region = self.b.close();
+        self.b.for_loop(bounds, &[], region);
+        self.zeros = Some(line);
+        Ok(())
+    }
+}
