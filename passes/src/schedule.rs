@@ -27,6 +27,7 @@
 //! | [`skip()`] | guards in place of reads out of bounds, where these change nothing |
 //! | [`clip()`] | a loop's range in place of guards |
 //! | [`peel()`] | first and last iterations as code of their own |
+//! | [`partition()`] | the iterations without conditions as a loop of their own |
 //! | [`permute()`] | the dimensions of a temporary in another order |
 
 mod access;
@@ -41,6 +42,7 @@ mod merge;
 mod naive;
 mod pack;
 mod panel;
+mod partition;
 mod peel;
 mod permute;
 mod pipeline;
@@ -72,6 +74,7 @@ pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
 pub use merge::merge;
 pub use naive::{identity, naive};
 pub use pack::pack;
+pub use partition::partition;
 pub use peel::{MAX_PEEL, peel};
 pub use permute::permute;
 pub use pipeline::pipeline;

@@ -10,6 +10,7 @@ use super::{
     map_axis::{bind, parallel, unroll, vectorize},
     merge::merge,
     pack::pack,
+    partition::partition,
     peel::peel,
     permute::permute,
     pipeline::{keeps_loops, pipeline},
@@ -84,6 +85,8 @@ pub enum Step {
     Clip { axis: Name },
     /// The first and last iterations as code of their own; `peel(conv.w.o, 1, 1)`.
     Peel { axis: Name, first: i64, last: i64 },
+    /// The iterations without conditions apart; `partition(conv.w.o)`.
+    Partition { axis: Name },
     /// The dimensions of a temporary in another order; `permute(acc, 1, 0)`.
     Permute { buffer: Name, dims: Vec<u32> },
 }
@@ -119,6 +122,7 @@ impl Step {
             Step::Skip { buffer } => skip(nest, buffer),
             Step::Clip { axis } => clip(nest, axis),
             Step::Peel { axis, first, last } => peel(nest, axis, *first, *last),
+            Step::Partition { axis } => partition(nest, axis),
             Step::Permute { buffer, dims } => permute(nest, buffer, dims),
         };
         let result = result.and_then(|nest| keeps_loops(&nest).map(|()| nest));
@@ -160,6 +164,7 @@ impl fmt::Display for Step {
             Step::Skip { buffer } => write!(f, "skip({buffer})"),
             Step::Clip { axis } => write!(f, "clip({axis})"),
             Step::Peel { axis, first, last } => write!(f, "peel({axis}, {first}, {last})"),
+            Step::Partition { axis } => write!(f, "partition({axis})"),
             Step::Permute { buffer, dims } => {
                 let dims: Vec<String> = dims.iter().map(u32::to_string).collect();
                 write!(f, "permute({buffer}, {})", dims.join(", "))
@@ -264,12 +269,13 @@ impl FromStr for Step {
                 count(3)?;
                 Ok(Step::Peel { axis: word(0), first: i64::from(number(1)?), last: i64::from(number(2)?) })
             }
+            "partition" => count(1).map(|()| Step::Partition { axis: word(0) }),
             "permute" => {
                 at_least(2)?;
                 Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, reorder, fuse, merge, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_write, pack, place, tensorize, skip, clip, peel, permute, alias, stream and pipeline")),
+                .hint("the primitives are split, tile, reorder, fuse, merge, compute_at, rfactor, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_write, pack, alias, stream, pipeline, place, tensorize, skip, clip, peel, partition and permute")),
         }
     }
 }

@@ -229,10 +229,10 @@ fn schedules_are_read_back_and_observed() {
                 predicate(x, 4)\ncache_read(b, mm.m.o, mm.k, mm.n)\ncache_write(y)\npack(b, mm.n, mm.k)\n\
                 place(acc, register)\ntensorize(-, n, k, 16)\nskip(x)\nclip(conv.kh)\n\
                 peel(conv.w.o, 1, 2)\npermute(acc, 1, 0)\ntile(mm.m, mm.n, 6, 16)\ncompute_at(t, c.i)\n\
-                rfactor(mm.k.i)\n";
+                rfactor(mm.k.i)\npartition(conv.w.o)\n";
     let schedule: Schedule = text.parse().unwrap();
     assert_eq!(schedule.to_string(), text);
-    assert_eq!(schedule.steps.len(), 22);
+    assert_eq!(schedule.steps.len(), 23);
     let mut seen = Vec::new();
     let two: Schedule = "# a comment\nsplit(mm.m, 6)\n\nsplit(mm.n, 4)".parse().unwrap();
     apply(&product(), &two, &mut |step, nest| seen.push((step.to_string(), nest.clone()))).unwrap();
@@ -345,6 +345,49 @@ fn peeled_iterations_leave_a_middle_without_guards() {
         .map(|s| s.body.insts.iter().any(|(i, _)| matches!(i, Inst::Read { outside: Some(_), .. })))
         .collect();
     assert_eq!(checked, [true, false, true]);
+}
+
+#[test]
+fn partitions_need_no_conditions_in_the_middle_whatever_the_size() {
+    let n: Expr = "n".parse().unwrap();
+    let resize = |mut nest: LoopNest| {
+        for buffer in [0, 2] {
+            nest.buffers[buffer].dims = vec![n.clone()];
+        }
+        nest.body = nest
+            .body
+            .iter()
+            .map(|node| tree::map_exprs(node, &|e| if e.is(20) { n.clone() } else { e.clone() }))
+            .collect();
+        nest.symbols = vec!["n".into()];
+        nest
+    };
+    // Guards, and checks of reads.
+    for (combine, steps) in [(Combine::Add, "skip(x); partition(sum.w)"), (Combine::Max, "partition(sum.w)")]
+    {
+        let nest = after(&resize(window(0.0, combine)), steps);
+        assert_eq!(find(&nest, "sum.w.first").extent, "min(n, 1)".parse::<Expr>().unwrap());
+        let conditions: Vec<bool> = sums(&nest.body)
+            .iter()
+            .map(|s| {
+                let checked = |(i, _): &(Inst, DType)| matches!(i, Inst::Read { outside: Some(_), .. });
+                !s.guards.is_empty() || s.body.insts.iter().any(checked)
+            })
+            .collect();
+        assert_eq!(conditions, [true, false, true]);
+    }
+    // Every point is computed once, for images shorter than the window, too.
+    let nest = after(&resize(window(0.0, Combine::Add)), "skip(x); partition(sum.w)");
+    for size in 1..6 {
+        let at =
+            |e: &Expr| e.evaluate(&|a| matches!(a, mlcc_ir::expr::Atom::Symbol(_)).then_some(size)).unwrap();
+        let parts = ["sum.w.first", "sum.w", "sum.w.last"].map(|axis| at(&find(&nest, axis).extent));
+        assert!(
+            parts.iter().all(|part| *part >= 0) && parts.iter().sum::<i64>() == size,
+            "{size}: {parts:?}"
+        );
+    }
+    assert!(refusal("partition(mm.m)").contains("no condition inside bounds 'mm.m'"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ const MIN_ROWS_OF_COPY: i64 = 256;
 /// two do not drive each other out often enough to matter.
 const FAR: i64 = 2;
 /// Fewest channels for which the addresses of a tile's pixels are computed: some ten instructions a row and tap.
-const MIN_CHANNELS_OF_GATHER: i64 = 8;
+pub(super) const MIN_CHANNELS_OF_GATHER: i64 = 8;
 /// A kernel without what makes a contraction.
 const NO_PRODUCT: &str = "it is no sum of products of two operands' elements";
 /// Work of an epilogue per element up to which it is unrolled over the tile's rows.

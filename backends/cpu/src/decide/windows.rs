@@ -20,6 +20,7 @@
 mod shape;
 
 use super::{
+    contraction::MIN_CHANNELS_OF_GATHER,
     operand::widest,
     plan::{Plan, axis},
     refusal::{OrRefuse, Planned, Refusal, refuse},
@@ -44,6 +45,10 @@ const MAX_CODE: i64 = 1200;
 const MIN_LANES: i64 = 8;
 /// Nanoseconds of a parallel tile at the multiply-add peak, at least and at most.
 const TILE_TIME: (u64, u64) = (550, 9_000);
+/// Channels of a group up to which they are left to vectors of their own: a gathered row serves too few of them.
+const MAX_CHANNELS_OF_GROUP: i64 = 8;
+/// Pixels of a row where their number is not known, to reckon with.
+const SYMBOLIC_WIDTH: i64 = 64;
 /// Parallel tiles of a kernel, about, where they are not too small.
 const TILES: i64 = 16;
 
@@ -182,16 +187,19 @@ impl<'a> Windows<'a> {
 
     fn decide(&mut self, constants: &[Name]) -> Planned<()> {
         let row = self.pairs.last().or_refuse("it has no window")?.clone();
-        let (width, channels) = (self.count(&row.free)?, self.count(&self.channel)?);
+        let (width, channels) = (self.count(&row.free).ok(), self.count(&self.channel)?);
         let taps: Vec<i64> = self.pairs.iter().map(|p| self.count(&p.reduced)).collect::<Planned<_>>()?;
         let columns = *taps.last().or_refuse("it has no window")?;
         let depth: i64 = self.deep.iter().map(|a| self.count(a)).product::<Planned<_>>()?;
+        if width.is_none() && depth >= MIN_CHANNELS_OF_GATHER && channels > MAX_CHANNELS_OF_GROUP {
+            return refuse("rows of many channels are gathered for images whose width is not known");
+        }
         let pixels = self.pixels(&row, width, columns);
         if columns > MAX_UNROLL || columns * pixels > MAX_CODE / 3 {
             return refuse(format!("a window of {columns} columns is too wide to be unrolled"));
         }
         let padded = self.padded_reads();
-        let (first, last) = self.edges(&row, width, columns, pixels);
+        let (first, last) = width.map_or((0, 0), |width| self.edges(&row, width, columns, pixels));
         let (w, c) = (row.free.clone(), self.channel.clone());
         let (lanes, streams) = (self.lanes, self.streams());
         // The outer axes are merged before the others are split: ranges of split axes are less exact.
@@ -224,31 +232,38 @@ impl<'a> Windows<'a> {
         for axis in rows {
             self.plan.attempt(Step::Clip { axis });
         }
+        // Blocks that may be shorter, if they are not apart.
+        if width.is_none_or(|width| width % pixels != 0) && first + last == 0 {
+            for name in self.names.clone() {
+                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 })?;
+            }
+        }
+        if width.is_none() {
+            self.plan.attempt(Step::Partition { axis: self.full(&format!("{w}.o")) });
+        }
         if first + last > 0 {
             self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last })?;
         }
         for name in self.names.clone() {
-            if width % pixels != 0 && first + last == 0 {
-                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 })?;
-            }
             self.plan.step(Step::Unroll { axis: axis(&name, &pixel) })?;
             self.plan.step(Step::Vectorize { axis: axis(&name, &lane), lanes: lanes as u32 })?;
         }
         self.plan.step(Step::Unroll { axis: self.full(&row.reduced) })?;
         let vectors = if streams { (channels + lanes - 1) / lanes } else { 1 };
-        self.parallelize(width * taps.iter().product::<i64>() * depth * vectors);
+        self.parallelize(width.unwrap_or(SYMBOLIC_WIDTH) * taps.iter().product::<i64>() * depth * vectors);
         Ok(())
     }
 
     /// Pixels of a block: as many as the registers hold with the vectors of the input that they see, and
     /// equal blocks.
-    fn pixels(&self, row: &Pair, width: i64, columns: i64) -> i64 {
+    fn pixels(&self, row: &Pair, width: Option<i64>, columns: i64) -> i64 {
         let registers = i64::from(self.machine.vector_registers);
         let fits = |p: &i64| {
             let seen = ((p - 1) * row.step + (columns - 1) * row.dilation + 1).min(p * columns);
             p + seen + 2 <= registers
         };
-        let most = (1..=MAX_PIXELS.min(width)).rev().find(fits).unwrap_or(1);
+        let most = (1..=width.map_or(MAX_PIXELS, |w| w.min(MAX_PIXELS))).rev().find(fits).unwrap_or(1);
+        let Some(width) = width else { return most };
         let blocks = (width + most - 1) / most;
         (width + blocks - 1) / blocks
     }

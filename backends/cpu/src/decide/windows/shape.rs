@@ -53,7 +53,7 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
 /// The window's axes with the spatial axes that they move with, the one along rows last, and the other
 /// axes that are summed.
 pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<(Vec<Pair>, Vec<String>)> {
-    let (mut found, mut deep): (Vec<(i64, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut found, mut deep): (Vec<(usize, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
         let symbolic = || Refusal::new(format!("'{}' has no constant size", reduced.name));
         let extent = reduced.extent.as_const().ok_or_else(symbolic)?;
@@ -70,8 +70,9 @@ pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<
                 if contiguous && extent * dilation <= step {
                     return None;
                 }
-                let distance = stride(&nest.buffers[*tensor], index, &at)?.as_const()?;
-                Some((distance, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
+                // Dimensions lie the closer the later they come.
+                let dim = index.iter().position(|e| e.uses_axis(&at))?;
+                Some((dim, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
             })
         });
         match moving {
@@ -80,7 +81,7 @@ pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<
         }
     }
     // Rows are what lies closest in memory.
-    found.sort_by_key(|(distance, pair)| (-distance, pair.reduced.clone()));
+    found.sort_by_key(|(dim, pair)| (*dim, pair.reduced.clone()));
     let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
     if !distinct || found.is_empty() {
         return refuse("it has no window");

@@ -1,0 +1,172 @@
+//! `partition(axis)`: the iterations in which every guard and every read inside is certain to hold become a loop of their
+//! own, without these conditions; those before and after keep them.
+//!
+//! ```text
+//! for x in 0..n                               for x.first in 0..min(1, n): ..
+//!   if x > 0: y[x] += w[x - 1]           =>   for x in 0..max(0, n - 2): y[x + 1] += w[x] + w[x + 2]
+//!   if x + 1 < n: y[x] += w[x + 1]            for x.last in ..: ..
+//! ```
+//!
+//! What `peel` does for a constant number of iterations, for any number of them. A condition counts if it grows or falls
+//! with the axis by a constant and is bounded over the loops inside; others stay. The order of iterations does not
+//! change, so partitioning is always legal.
+
+use super::{
+    ranges::Ranges,
+    tree::{rewrite_loops, simplify, substitute},
+};
+use mlcc_ir::{
+    Name,
+    diagnostic::{Diagnostic, Result},
+    expr::Expr,
+    nest::{Buffer, Loop, LoopNest, Mapping, Node, Store},
+    scalar::Inst,
+};
+
+type Condition = (Expr, Expr);
+
+/// Takes the iterations that need no conditions out of every loop over `axis`.
+///
+/// # Errors
+/// If no condition inside depends on the axis in a way that bounds it.
+pub fn partition(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
+    rewrite_loops(nest, axis, &mut |l, ranges| {
+        if !matches!(l.mapping, Mapping::Serial | Mapping::Reduction) {
+            let mapping = super::map_axis::describe(l.mapping);
+            return Err(Diagnostic::user(format!("axis '{axis}' is {mapping} already")));
+        }
+        let mut certain =
+            Certain { axis, buffers: &nest.buffers, low: 0.into(), high: None, taken: Vec::new() };
+        let mut inside = ranges.clone();
+        inside.push(&l);
+        certain.collect(&l.body, &mut Vec::new(), &mut inside);
+        if certain.taken.is_empty() {
+            return Err(Diagnostic::user(format!("no condition inside bounds '{axis}'")));
+        }
+        let within = |e: &Expr, low: &Expr| ranges.simplify(&e.maximum(low).minimum(&l.extent));
+        let low = within(&certain.low, &Expr::from(0));
+        let high = certain.high.as_ref().map_or_else(|| l.extent.clone(), |high| within(high, &low));
+        let part = |name: &str, first: &Expr, end: &Expr, free: bool| {
+            let extent = ranges.simplify(&(end.clone() - first.clone()).maximum(&Expr::from(0)));
+            let mut body = l.body.clone();
+            if free {
+                certain.drop_from(&mut body, &mut inside.clone());
+            }
+            let body = substitute(&body, axis, &(Expr::axis(name) + first.clone()));
+            (!extent.is(0)).then(|| Node::Loop(Loop { axis: name.into(), extent, body, ..l.clone() }))
+        };
+        let [before, after] = ["first", "last"].map(|part| format!("{axis}.{part}"));
+        let nodes: Vec<Node> = [
+            part(&before, &Expr::from(0), &low, false),
+            part(axis, &low, &high, true),
+            part(&after, &high, &l.extent, false),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        Ok(simplify(&nodes, &mut ranges.clone()))
+    })
+}
+
+/// The iterations in which conditions are certain.
+struct Certain<'a> {
+    axis: &'a str,
+    buffers: &'a [Buffer],
+    /// They begin here.
+    low: Expr,
+    /// They end here; `None` where no condition says so.
+    high: Option<Expr>,
+    /// The conditions that hold there.
+    taken: Vec<Condition>,
+}
+
+impl Certain<'_> {
+    /// Looks at all conditions in the nodes, with the loops between the axis and them.
+    fn collect(&mut self, nodes: &[Node], between: &mut Vec<(Name, Expr)>, ranges: &mut Ranges) {
+        for node in nodes {
+            match node {
+                Node::Loop(l) => {
+                    between.push((l.axis.clone(), l.extent.clone()));
+                    ranges.push(l);
+                    self.collect(&l.body, between, ranges);
+                    ranges.pop();
+                    between.pop();
+                }
+                Node::Store(s) => {
+                    let reads = checked_reads(s)
+                        .flat_map(|(tensor, index)| ranges.bounds(index, &self.buffers[tensor].dims));
+                    let conditions: Vec<Condition> = s.guards.iter().cloned().chain(reads).collect();
+                    conditions.into_iter().for_each(|c| self.take(c, between));
+                }
+                Node::Tile(_) | Node::Barrier => {}
+            }
+        }
+    }
+
+    /// Narrows the iterations to those in which a condition is certain, if it is one that can be.
+    fn take(&mut self, condition: Condition, between: &[(Name, Expr)]) {
+        if self.taken.contains(&condition)
+            || [&condition.0, &condition.1].into_iter().any(|e| e.uses_values())
+        {
+            return;
+        }
+        // `a < b` is `0 <= b - a - 1`, which is least where each axis inside is at one of its ends.
+        let mut least = condition.1.clone() - condition.0.clone() - Expr::from(1);
+        for (inner, extent) in between.iter().rev() {
+            let Some((step, rest)) = least.split_axis(inner) else { return };
+            let Some(step) = step.as_const() else { return };
+            let end = if step < 0 { extent.clone() - Expr::from(1) } else { Expr::from(0) };
+            least = rest + end * Expr::from(step);
+        }
+        let Some((factor, rest)) = least.split_axis(self.axis) else { return };
+        let Some(factor) = factor.as_const() else { return };
+        let by = Expr::from(factor.abs());
+        match factor {
+            0 => return,
+            f if f > 0 => self.low = self.low.maximum(&(Expr::from(0) - rest).ceil_div(&by)),
+            _ => {
+                let end = rest.floor_div(&by) + Expr::from(1);
+                self.high = Some(self.high.as_ref().map_or(end.clone(), |high| high.minimum(&end)));
+            }
+        }
+        self.taken.push(condition);
+    }
+
+    /// Leaves out the conditions that hold.
+    fn drop_from(&self, nodes: &mut [Node], ranges: &mut Ranges) {
+        for node in nodes {
+            match node {
+                Node::Loop(l) => {
+                    ranges.push(l);
+                    self.drop_from(&mut l.body, ranges);
+                    ranges.pop();
+                }
+                Node::Store(s) => self.free(s, ranges),
+                Node::Tile(_) | Node::Barrier => {}
+            }
+        }
+    }
+
+    fn free(&self, s: &mut Store, ranges: &Ranges) {
+        s.guards.retain(|guard| !self.taken.contains(guard));
+        for (inst, _) in &mut s.body.insts {
+            if let Inst::Read { tensor, index, outside } = inst
+                && outside.is_some()
+                && !index.iter().any(Expr::uses_values)
+                && ranges.bounds(index, &self.buffers[*tensor].dims).iter().all(|c| self.taken.contains(c))
+            {
+                *outside = None;
+            }
+        }
+    }
+}
+
+/// The reads that may be out of bounds, at indices that are no values.
+fn checked_reads(s: &Store) -> impl Iterator<Item = (usize, &[Expr])> {
+    s.body.insts.iter().filter_map(|(inst, _)| match inst {
+        Inst::Read { tensor, index, outside: Some(_) } if !index.iter().any(Expr::uses_values) => {
+            Some((*tensor, index.as_slice()))
+        }
+        _ => None,
+    })
+}
