@@ -11,7 +11,7 @@ use crate::{
 use clap::ValueEnum;
 use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
-use mlcc_passes::{graph::rewrite, registry::Config};
+use mlcc_passes::graph::rewrite;
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -228,10 +228,9 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     };
     let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
-    // What is known of CPUs says nothing about a GPU.
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => Config { rates: mlcc_cuda::price_rates(&args.arch), ..Config::default() },
+        TargetKind::Cuda => mlcc_cuda::config_for(&args.arch),
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
