@@ -28,7 +28,9 @@ mod write;
 pub use dtype::DType;
 pub use error::FormatError;
 pub use expr::{BinaryOp, EvalError, Expr, ExprDisplay, MAX_EXPR_DEPTH};
-pub use header::{FORMAT_VERSION, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT};
+pub use header::{
+    FORMAT_VERSION, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT, begins_artifact,
+};
 pub use manifest::{Counts, Dim, KernelInfo, Manifest, Signature, Target, TargetKind, ValueInfo};
 pub use memory::MemoryUse;
 pub use plan::{

@@ -231,7 +231,7 @@ fn places_that_cannot_be_written() {
 }
 
 /// Runs a line of shell in which `$MLCC` is the program.
-fn shell(project: &Project, line: &str) -> Outcome {
+pub(crate) fn shell(project: &Project, line: &str) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("MLCC", program::binary());
     program::run(&project.path(""), command)
