@@ -192,49 +192,20 @@ fn a_grouped_convolution_has_a_point_for_each_filter() {
     assert_eq!(check(&grouped_convolution(["g", "m", "c"], ["h", "w"]), &sizes), points);
 }
 
-/// Differences of neighbours in patches that overlap, by two temporaries: no temporary is one value a point, and none
-/// is computed by one compute. The last of a patch's values is a sum of all, by a reduction or written out.
-fn patches(lines: &str, channels: &str, reduces: bool) -> Kernel {
-    let mut s = Sample::new("patches");
-    let x = s.tensor("x", Role::Input, &format!("2 * {lines} + 2;{channels}"));
-    let patch = s.tensor("patch", Role::Temporary, &format!("{lines};4;{channels}"));
-    let half = s.tensor("half", Role::Temporary, &format!("{lines};3;{channels}"));
-    let y = s.tensor("y", Role::Output, &format!("3;{lines};{channels}"));
-    let axes = |i: &str| format!("l={lines};{i};c={channels}");
-    s.compute(("patch", &axes("i=4")), (patch, "%l;%i;%c"), None, |b| read(b, x, "%l * 2 + %i;%c"));
-    s.compute(("first", &axes("i=2")), (half, "%l;%i;%c"), None, |b| {
-        let (v, next) = (read(b, patch, "%l;%i;%c"), read(b, patch, "%l;%i + 1;%c"));
-        b.binary(BinaryOp::Sub, v, next)
-    });
-    let sum = if reduces { ("+i=4", Some(Combine::Add)) } else { ("", None) };
-    s.compute(("last", &format!("l={lines};c={channels};{}", sum.0)), (half, "%l;2;%c"), sum.1, |b| {
-        if reduces {
-            return read(b, patch, "%l;%i;%c");
-        }
-        let values: Vec<_> = (0..4).map(|i| read(b, patch, &format!("%l;{i};%c"))).collect();
-        values[1..].iter().fold(values[0], |sum, v| b.binary(BinaryOp::Add, sum, *v))
-    });
-    s.compute(("y", &axes("i=3")), (y, "%i;%l;%c"), None, |b| {
-        let (v, other) = (read(b, half, "%l;%i;%c"), read(b, half, "%l;2 - %i;%c"));
-        b.binary(BinaryOp::Mul, v, other)
-    });
-    s.kernel
-}
-
 #[test]
 fn threads_keep_what_their_stages_exchange() {
-    assert_eq!(check(&patches("23", "13", false), &[]), "plain threads=256");
-    assert_eq!(check(&patches("l", "c", false), &[("l", 7), ("c", 41)]), "plain threads=256");
-    let (_, nest) = schedule(&patches("23", "13", false)).unwrap();
+    assert_eq!(check(&samples::patches("23", "13", false), &[]), "plain threads=256");
+    assert_eq!(check(&samples::patches("l", "c", false), &[("l", 7), ("c", 41)]), "plain threads=256");
+    let (_, nest) = schedule(&samples::patches("23", "13", false)).unwrap();
     assert_eq!(crate::launch::Launch::of(&nest).unwrap().grid[0].as_const(), Some(2));
     // Too few points for a block, whose threads then share the whole.
-    assert_eq!(check(&patches("5", "3", false), &[]), "rows threads=64");
+    assert_eq!(check(&samples::patches("5", "3", false), &[]), "rows threads=64");
 }
 
 #[test]
 fn a_sum_of_a_row_beside_other_values_leaves_them_alone() {
-    assert_eq!(check(&patches("5", "3", true), &[]), "rows threads=32");
-    assert_eq!(check(&patches("l", "3", true), &[("l", 3)]), "rows threads=32");
+    assert_eq!(check(&samples::patches("5", "3", true), &[]), "rows threads=32");
+    assert_eq!(check(&samples::patches("l", "3", true), &[("l", 3)]), "rows threads=32");
 }
 
 #[test]
