@@ -212,7 +212,10 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
 
 fn compile_cuda(args: &Args, program: &Program) -> Outcome {
     if args.emit != Some(Emit::Ptx) {
-        let message = "artifacts for GPUs cannot be written yet";
+        let message = match args.emit.is_some() || args.to.is_some() {
+            true => "the loops and the code of GPU kernels can be written as PTX only",
+            false => "artifacts for GPUs cannot be written yet",
+        };
         return Err(one(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code")));
     }
     let unique = codegen::unique_kernels(program);
