@@ -5,10 +5,12 @@
 
 mod bench;
 mod compile;
+mod compiling;
 mod docs;
 mod dumped;
 mod explain;
 mod inspect;
+mod kind;
 mod load;
 mod machine;
 mod opt;
@@ -18,7 +20,7 @@ mod test;
 
 use clap::{Parser, Subcommand};
 use mlcc_ir::diagnostic::{Diagnostic, Fault};
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 /// Compiles neural networks: an ONNX model in, one file that a small runtime executes out.
 #[derive(Debug, Parser)]
@@ -98,7 +100,12 @@ fn start_logging(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("MLCC_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // https://no-color.org: set and not empty.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color);
     // A second subscriber can only come from an embedding program, whose own then stays.
     let _ = subscriber.try_init();
 }

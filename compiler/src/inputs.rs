@@ -2,11 +2,11 @@
 
 use crate::{npy, plan_expr::plan_dtype};
 use mlcc_ir::{
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     tensor::{Element, Tensor, element_count, push_element, read_element},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An input as given on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,38 +15,74 @@ pub struct Given {
     pub name: Option<String>,
     /// Its value.
     pub value: Tensor,
+    /// Where the value comes from.
+    pub source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The command line.
+    Literal,
+    /// A file.
+    File(PathBuf),
+}
+
+/// Why a text is no input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unread {
+    /// It gives a value to this name, which no input has.
+    Name(String),
+    /// It has no value that can be read.
+    Value(Diagnostic),
 }
 
 /// Reads `text`; `names` are the model's inputs.
 ///
 /// # Errors
-/// If it is neither a file nor a literal.
-pub fn parse(text: &str, names: &[&str]) -> Result<Given> {
+/// If it is neither a file nor a literal, or gives one to a name that is none.
+pub fn parse(text: &str, names: &[&str]) -> std::result::Result<Given, Unread> {
     for name in names {
         if let Some(rest) = text.strip_prefix(name).and_then(|r| r.strip_prefix('=')) {
-            return Ok(Given { name: Some((*name).to_owned()), value: value(rest)? });
+            let (value, source) = value(rest).map_err(Unread::Value)?;
+            return Ok(Given { name: Some((*name).to_owned()), value, source });
         }
     }
-    let value = value(text).map_err(|mut diagnostic| {
+    let is_value = |text: &str| is_file_name(text) || literal(text).is_ok_and(|l| l.is_some());
+    if let Some((name, rest)) = text.split_once('=')
+        && is_value(rest)
+        && !Path::new(text).exists()
+    {
+        return Err(Unread::Name(name.to_owned()));
+    }
+    let (value, source) = value(text).map_err(|mut diagnostic| {
         // It may have been meant as NAME=VALUE.
         if let Some(hint) = &mut diagnostic.hint
             && text.contains('=')
+            && !names.is_empty()
         {
-            *hint = format!("{hint}; the inputs' names are '{}'", names.join("', '"));
+            let are = if names.len() == 1 { "input's name is" } else { "inputs' names are" };
+            *hint = format!("{hint}; the {are} '{}'", names.join("', '"));
         }
-        diagnostic
+        Unread::Value(diagnostic)
     })?;
-    Ok(Given { name: None, value })
+    Ok(Given { name: None, value, source })
 }
 
-fn value(text: &str) -> Result<Tensor> {
+/// Whether a text names a file of a kind that is read.
+fn is_file_name(text: &str) -> bool {
+    matches!(Path::new(text).extension().and_then(|e| e.to_str()), Some("npy" | "pb"))
+}
+
+fn value(text: &str) -> Result<(Tensor, Source)> {
     if let Some(tensor) = literal(text)? {
-        return Ok(tensor);
+        return Ok((tensor, Source::Literal));
     }
     let path = Path::new(text);
+    let file = |tensor| (tensor, Source::File(path.to_path_buf()));
     match path.extension().and_then(|e| e.to_str()) {
-        Some("npy") => npy::read(path),
-        Some("pb") => mlcc_onnx::read_tensor_file(path),
+        Some("npy") => npy::read(path).map(file),
+        Some("pb") => mlcc_onnx::read_tensor_file(path).map(file),
         _ => Err(Diagnostic::user(format!("'{text}' is not an input"))
             .hint("give a .npy or .pb file, or a literal such as 2x2xf32=1,2,3,4")),
     }
@@ -69,7 +105,8 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
         element_count(&dims).filter(|&n| n <= 1 << 28).ok_or_else(|| bad("too many elements".into()))?;
     let values: Vec<&str> = values.split(',').map(str::trim).filter(|v| !v.is_empty()).collect();
     if values.len() != elements && values.len() != 1 {
-        return Err(bad(format!("{} values for {elements} elements", values.len())));
+        let (given, wanted) = (count(values.len(), "value"), count(elements, "element"));
+        return Err(bad(format!("{given} for {wanted}")));
     }
     let mut data = Vec::with_capacity(elements * dtype.size());
     for i in 0..elements {
@@ -96,6 +133,26 @@ fn literal(text: &str) -> Result<Option<Tensor>> {
 mod tests {
     use super::*;
 
+    fn unread(text: &str) -> Diagnostic {
+        match parse(text, &[]) {
+            Err(Unread::Value(diagnostic)) => diagnostic,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_that_are_none() {
+        for text in ["y=a.npy", "y=a.pb", "y=2xf32=1", "2xf32=3xf32=1"] {
+            let name = text.split('=').next().unwrap().to_owned();
+            assert_eq!(parse(text, &["x"]), Err(Unread::Name(name)), "{text}");
+        }
+        assert!(unread("2xf33=1").message.contains("is not an input"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("y=1.npy");
+        npy::write(&path, DType::U8, &[2], &[3, 4]).unwrap();
+        assert_eq!(parse(path.to_str().unwrap(), &["x"]).unwrap().value.to_i64(), [3, 4]);
+    }
+
     #[test]
     fn literals_and_names() {
         let given = parse("x=2x2xf32=1,2,3,4.5", &["y", "x"]).unwrap();
@@ -105,9 +162,9 @@ mod tests {
         assert_eq!(parse("xf32=", &[]).map(|g| g.value.dims).ok(), None);
         assert_eq!(parse("2xi8=-128,127", &[]).unwrap().value.to_i64(), [-128, 127]);
         for text in ["i8=128", "u8=-1", "ui8=256", "bool=2", "i1=2", "i64=1.5"] {
-            assert!(parse(text, &[]).unwrap_err().message.contains("is not of type"), "{text}");
+            assert!(unread(text).message.contains("is not of type"), "{text}");
         }
-        assert!(parse("2xf32=1,2,3", &[]).unwrap_err().message.contains("3 values for 2 elements"));
-        assert!(parse("nonsense", &[]).unwrap_err().hint.is_some());
+        assert!(unread("2xf32=1,2,3").message.contains("3 values for 2 elements"));
+        assert!(unread("nonsense").hint.is_some());
     }
 }

@@ -2,13 +2,14 @@
 //! Format: NEP 1, "A Simple File Format for NumPy Arrays".
 
 use mlcc_ir::{
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     tensor::Tensor,
 };
 use std::path::Path;
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+/// How a file begins.
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Reads an array.
 ///
@@ -17,11 +18,18 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 pub fn read(path: &Path) -> Result<Tensor> {
     let bytes = std::fs::read(path)
         .map_err(|e| Diagnostic::user(format!("cannot read '{}': {e}", path.display())))?;
-    parse(bytes).map_err(|what| Diagnostic::user(format!("'{}' {what}", path.display())))
+    parse(bytes).map_err(|mut diagnostic| {
+        diagnostic.message = format!("'{}' {}", path.display(), diagnostic.message);
+        diagnostic
+    })
 }
 
-fn parse(bytes: Vec<u8>) -> std::result::Result<Tensor, String> {
-    let bad = || "is not a .npy file, or is damaged".to_owned();
+/// Messages have the file's name in front.
+fn parse(bytes: Vec<u8>) -> Result<Tensor> {
+    let bad = || {
+        Diagnostic::user("is not a .npy file, or is damaged")
+            .hint("numpy.save(FILE, array) writes such files; archives (.npz) hold several and are not read")
+    };
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(bad)?;
     let (&major, rest) = rest.split_first().ok_or_else(bad)?;
     let rest = rest.get(1..).ok_or_else(bad)?;
@@ -35,10 +43,16 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<Tensor, String> {
     let header = std::str::from_utf8(rest.get(..length).ok_or_else(bad)?).map_err(|_| bad())?;
     let data = bytes.len() - rest.len() + length;
     let descr = quoted(header, "descr").ok_or_else(bad)?;
-    let dtype =
-        dtype_of(descr).ok_or_else(|| format!("has elements of type '{descr}', which mlcc does not read"))?;
+    let dtype = dtype_of(descr).ok_or_else(|| {
+        Diagnostic::user(format!("has elements of type '{descr}', which mlcc does not read")).hint(
+            "convert the array, such as by array.astype('<f4'): little-endian floats of 16, 32 and 64 bits, integers \
+             of 8 to 64 bits and bool are read",
+        )
+    })?;
     if field(header, "fortran_order").ok_or_else(bad)?.starts_with("True") {
-        return Err("is in Fortran order; save numpy.ascontiguousarray(x) instead".into());
+        return Err(
+            Diagnostic::user("is in Fortran order").hint("save numpy.ascontiguousarray(array) instead")
+        );
     }
     let shape = field(header, "shape").and_then(|s| s.strip_prefix('(')).ok_or_else(bad)?;
     let shape = &shape[..shape.find(')').ok_or_else(bad)?];
@@ -47,11 +61,13 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<Tensor, String> {
         .map(str::trim)
         .filter(|d| !d.is_empty())
         .map(|d| d.parse().map_err(|_| bad()))
-        .collect::<std::result::Result<_, _>>()?;
+        .collect::<Result<_>>()?;
     let data = bytes::Bytes::from(bytes).slice(data..);
     let length = data.len();
-    Tensor::new(dtype, dims.clone(), data)
-        .ok_or_else(|| format!("holds {length} bytes, which is not what shape {dims:?} needs"))
+    Tensor::new(dtype, dims.clone(), data).ok_or_else(|| {
+        Diagnostic::user(format!("holds {}, which is not what shape {dims:?} needs", count(length, "byte")))
+            .hint("the file is damaged; write it again")
+    })
 }
 
 fn field<'a>(header: &'a str, name: &str) -> Option<&'a str> {

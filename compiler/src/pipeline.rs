@@ -24,7 +24,7 @@ use mlcc_passes::{
         rewrite::{self, recognise, transformations::STRASSEN_PRODUCTS},
     },
     plan::{self, ArenaPlan},
-    registry::{Config, Level, PASSES, PassSpec, Run},
+    registry::{Config, Level, PASSES, PassSpec, Run, VARIANTS},
     strassen::strassen_products,
     winograd::winograd_convolution,
 };
@@ -193,9 +193,16 @@ fn import_options<'a>(
     Ok(import_options)
 }
 
-fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'static PassSpec> + 'a {
-    let disabled = |p: &&PassSpec| {
-        options.disabled_passes.iter().any(|d| d == p.name)
+/// The passes of a level that run: the target takes them, and no option leaves them out.
+fn enabled<'a>(
+    options: &'a Options,
+    config: &Config,
+    level: Level,
+) -> impl Iterator<Item = &'static PassSpec> + 'a {
+    let config = *config;
+    let disabled = move |p: &&PassSpec| {
+        !config.runs(p)
+            || options.disabled_passes.iter().any(|d| d == p.name)
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
             // That equal terms are one is where rewriting starts.
             || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
@@ -215,12 +222,12 @@ pub fn run_graph(
     observer: &mut dyn Observer,
 ) -> Result<(), Diagnostic> {
     let start = Instant::now();
-    let runs: Vec<&str> = enabled(options, Level::Tensor).map(|p| p.name).collect();
+    let runs: Vec<&str> = enabled(options, config, Level::Tensor).map(|p| p.name).collect();
     let left_out = PASSES.iter().map(|p| p.name).filter(|name| !runs.contains(name));
     let target =
         rewrite::Target { config: *config, disabled_passes: left_out.map(ToOwned::to_owned).collect() };
     let settings = rewrite::Settings { target, ..options.rewrites.clone() };
-    for pass in enabled(options, Level::Graph) {
+    for pass in enabled(options, config, Level::Graph) {
         let Run::Graph(run) = pass.run else { continue };
         let rules: Option<fn(&mut Graph, &rewrite::Settings) -> _> = match pass.name {
             name if name == rewrite::SPEC.name => Some(rewrite::run),
@@ -273,7 +280,7 @@ pub fn run_tensor_passes(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<(), Diagnostic> {
-    for pass in enabled(options, Level::Tensor) {
+    for pass in enabled(options, config, Level::Tensor) {
         let Run::Tensor(run) = pass.run else { continue };
         let changes = if pass.name == strassen_products::SPEC.name {
             let changed =
@@ -408,6 +415,7 @@ pub fn machine_for(target: &mlcc_llvm::Target, options: &Options) -> Result<Mach
 #[must_use]
 pub fn config_for(machine: &Machine, options: &Options) -> Config {
     Config {
+        variants: VARIANTS,
         winograd: machine.winograd_rates(),
         strassen: strassen_products::Settings {
             rates: machine.strassen_rates(),

@@ -206,7 +206,7 @@ fn lower_node(op: &mut Lowering<'_, '_>) -> Result<()> {
     FAMILIES.iter().find_map(|lower| lower(op)).unwrap_or_else(|| {
         let node: &Node = op.node;
         Err(Diagnostic::unsupported(format!("operator 'graph.{}' cannot be compiled yet", node.op))
-            .hint("`mlcc check` lists every node of the model that cannot be compiled"))
+            .hint("export the model without it, or replace it by other operators"))
     })
 }
 

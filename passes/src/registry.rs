@@ -13,16 +13,18 @@ pub enum Level {
 }
 
 /// What a pass does to the value of its level; returns the number of changes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Run {
     Graph(fn(&mut Graph) -> Result<usize>),
     Tensor(fn(&mut Program, &Config) -> Result<usize>),
 }
 
-/// What passes are told besides the program: numbers, no device.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What a target says to the passes: which of [`VARIANTS`] it takes, and numbers; no device.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
+    /// The passes among [`VARIANTS`] that run for the target.
+    pub variants: &'static [PassSpec],
     /// What the choice of Winograd's algorithm knows about the machine.
     pub winograd: winograd::cost::Rates,
     /// What the choice of Strassen's algorithm knows about it, and by how much weights may grow.
@@ -33,8 +35,29 @@ pub struct Config {
     pub threads: fusion::split_reductions::Threads,
 }
 
+impl Default for Config {
+    /// What the CPU backend takes, with the numbers of a usual machine.
+    fn default() -> Config {
+        Config {
+            variants: VARIANTS,
+            winograd: Default::default(),
+            strassen: Default::default(),
+            rates: Default::default(),
+            threads: Default::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether a pass runs for the target.
+    #[must_use]
+    pub fn runs(&self, pass: &PassSpec) -> bool {
+        self.variants.contains(pass) || !VARIANTS.contains(pass)
+    }
+}
+
 /// A pass.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct PassSpec {
     /// Its flag, file and test: `fold-constants`, `graph/fold_constants.rs`.
     pub name: &'static str,
@@ -42,6 +65,12 @@ pub struct PassSpec {
     pub summary: &'static str,
     /// The function.
     pub run: Run,
+}
+
+impl PartialEq for PassSpec {
+    fn eq(&self, other: &PassSpec) -> bool {
+        self.name == other.name
+    }
 }
 
 impl PassSpec {
@@ -75,6 +104,16 @@ pub const PASSES: &[PassSpec] = &[
     fusion::split_reductions::SPEC,
     fusion::fuse_operand::SPEC,
     layout::place_concatenations::SPEC,
+];
+
+/// Passes that compute something in another form, which pays only on a target whose schedules expect that form. A
+/// target names those that it takes; all the others of [`PASSES`] run for every target.
+pub const VARIANTS: &[PassSpec] = &[
+    fusion::fuse_attention::SPEC,
+    winograd::winograd_convolution::SPEC,
+    strassen::strassen_products::SPEC,
+    fusion::split_reductions::SPEC,
+    fusion::fuse_operand::SPEC,
 ];
 
 /// The pass with that name.

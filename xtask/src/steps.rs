@@ -138,34 +138,53 @@ fn zoo(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Has mlcc write PTX for one kernel of each kind, and NVIDIA's assembler accept it.
+/// Has mlcc write PTX for one kernel of each kind and for all kernels of whole networks, and NVIDIA's assembler accept
+/// it. All are tried, so that one run names every bad one.
 fn ptx(session: &Session) -> Result<()> {
     let workspace = session.workspace;
     let assembler = ptxas::fetch(workspace)?;
     let mlcc = workspace.build_mlcc()?;
-    let folder = workspace.root.join("testdata/cuda");
     let out = workspace.build().join("ptx");
     std::fs::create_dir_all(&out)?;
-    let mut count = 0;
-    for model in onnx_files(&folder)? {
+    let folder = workspace.root.join("testdata/cuda");
+    let kernels = onnx_files(&folder)?;
+    if kernels.is_empty() {
+        bail!("{} holds no models", folder.display());
+    }
+    let networks = zoo::Set::Main.names(workspace)?;
+    let zoo = zoo::cached(workspace, zoo::Set::Main, &networks)?;
+    let networks = networks.iter().map(|name| zoo.join(format!("{name}.onnx")));
+    let mut wrong = Vec::new();
+    for model in kernels.into_iter().chain(networks) {
         for architecture in ARCHITECTURES {
             let stem = model.file_stem().unwrap_or_default().to_string_lossy();
             let file = out.join(format!("{stem}.{architecture}.ptx"));
-            let mut compile = Command::new(&mlcc);
-            compile.arg("compile").arg(&model).args(["--target", "cuda", "--arch", architecture]);
-            process::run(compile.args(["--emit", "ptx", "-o"]).arg(&file))?;
-            let mut assemble = Command::new(&assembler);
-            assemble.args(["--gpu-name", architecture, "--warning-as-error"]).arg(&file);
-            process::run(
-                assemble.arg("--output-file").arg(file.with_extension("cubin")).stdin(Stdio::null()),
-            )?;
-            count += 1;
+            if let Err(error) = emit_and_assemble(&mlcc, &assembler, &model, architecture, &file) {
+                eprintln!("error: {}", process::describe(&error));
+                wrong.push(format!("{stem} for {architecture}"));
+            }
         }
     }
-    if count == 0 {
-        bail!("{} holds no models", folder.display());
+    if !wrong.is_empty() {
+        bail!("no PTX, or PTX that does not assemble: {}", wrong.join(", "));
     }
     Ok(())
+}
+
+/// Writes a model's PTX to a file and assembles it, without warnings.
+fn emit_and_assemble(
+    mlcc: &Path,
+    assembler: &Path,
+    model: &Path,
+    architecture: &str,
+    file: &Path,
+) -> Result<()> {
+    let mut compile = Command::new(mlcc);
+    compile.arg("compile").arg(model).args(["--target", "cuda", "--arch", architecture]);
+    process::run(compile.args(["--emit", "ptx", "-o"]).arg(file))?;
+    let mut assemble = Command::new(assembler);
+    assemble.args(["--gpu-name", architecture, "--warning-as-error"]).arg(file);
+    process::run(assemble.arg("--output-file").arg(file.with_extension("cubin")).stdin(Stdio::null()))
 }
 
 fn onnx_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {

@@ -13,6 +13,6 @@ mod samples;
 mod schedule;
 
 pub use launch::Launch;
-pub use machine::price_rates;
+pub use machine::config_for;
 pub use ptx::{Entry, PtxModule, compile_program_to_ptx, compile_to_ptx};
 pub use schedule::schedule;

@@ -1,6 +1,6 @@
 //! What decisions know about a GPU.
 
-use mlcc_passes::graph::rewrite::Rates;
+use mlcc_passes::{graph::rewrite::Rates, registry::Config};
 
 /// A GPU of an architecture, by its vendor's data sheet.
 struct Row {
@@ -29,10 +29,17 @@ const CACHE_SPEED: f64 = 3.0;
 /// Seconds from a kernel's end to the work of the next one in its stream.
 const KERNEL: f64 = 3e-6;
 
+/// What passes are told of a GPU of that architecture. It takes no variants: their forms (transforms of a few elements
+/// a thread, parts of a reduction, stages in front of a product) are made for caches and few threads, and no mapping of
+/// this backend expects them.
+#[must_use]
+pub fn config_for(arch: &str) -> Config {
+    Config { variants: &[], rates: price_rates(arch), ..Config::default() }
+}
+
 /// What prices of kernels want to know of a GPU of that architecture (`sm_90`, `sm_90a`); of the first one that the
 /// table has, if it lacks the name.
-#[must_use]
-pub fn price_rates(arch: &str) -> Rates {
+fn price_rates(arch: &str) -> Rates {
     let name = arch.trim_end_matches('a');
     let row = TABLE.iter().find(|row| row.arch == name).unwrap_or(&TABLE[0]);
     let (memory, l2) = (row.memory * 1e9, row.l2 * f64::from(1 << 20));
@@ -50,6 +57,15 @@ pub fn price_rates(arch: &str) -> Rates {
 mod tests {
     use super::*;
     use crate::ptx;
+    use mlcc_passes::registry::{PASSES, VARIANTS};
+
+    #[test]
+    fn what_is_made_for_a_cpu_is_left_out() {
+        let (gpu, cpu) = (config_for("sm_80"), Config::default());
+        let left_out: Vec<&str> = PASSES.iter().filter(|p| !gpu.runs(p)).map(|p| p.name).collect();
+        assert_eq!(left_out.len(), VARIANTS.len(), "{left_out:?}");
+        assert!(VARIANTS.iter().all(|p| left_out.contains(&p.name)) && PASSES.iter().all(|p| cpu.runs(p)));
+    }
 
     #[test]
     fn every_architecture_has_a_row() {

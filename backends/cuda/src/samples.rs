@@ -186,3 +186,32 @@ pub(crate) fn matmul([batch, m, n, k]: [&str; 4]) -> Kernel {
     });
     s.kernel
 }
+
+/// Differences of neighbours in patches that overlap, by two temporaries: no temporary is one value a point, and none
+/// is computed by one compute. The last of a patch's values is a sum of all, by a reduction or written out.
+pub(crate) fn patches(lines: &str, channels: &str, reduces: bool) -> Kernel {
+    let mut s = Sample::new("patches");
+    let x = s.tensor("x", Role::Input, &format!("2 * {lines} + 2;{channels}"));
+    let patch = s.tensor("patch", Role::Temporary, &format!("{lines};4;{channels}"));
+    let half = s.tensor("half", Role::Temporary, &format!("{lines};3;{channels}"));
+    let y = s.tensor("y", Role::Output, &format!("3;{lines};{channels}"));
+    let axes = |i: &str| format!("l={lines};{i};c={channels}");
+    s.compute(("patch", &axes("i=4")), (patch, "%l;%i;%c"), None, |b| read(b, x, "%l * 2 + %i;%c"));
+    s.compute(("first", &axes("i=2")), (half, "%l;%i;%c"), None, |b| {
+        let (v, next) = (read(b, patch, "%l;%i;%c"), read(b, patch, "%l;%i + 1;%c"));
+        b.binary(BinaryOp::Sub, v, next)
+    });
+    let sum = if reduces { ("+i=4", Some(Combine::Add)) } else { ("", None) };
+    s.compute(("last", &format!("l={lines};c={channels};{}", sum.0)), (half, "%l;2;%c"), sum.1, |b| {
+        if reduces {
+            return read(b, patch, "%l;%i;%c");
+        }
+        let values: Vec<_> = (0..4).map(|i| read(b, patch, &format!("%l;{i};%c"))).collect();
+        values[1..].iter().fold(values[0], |sum, v| b.binary(BinaryOp::Add, sum, *v))
+    });
+    s.compute(("y", &axes("i=3")), (y, "%i;%l;%c"), None, |b| {
+        let (v, other) = (read(b, half, "%l;%i;%c"), read(b, half, "%l;2 - %i;%c"));
+        b.binary(BinaryOp::Mul, v, other)
+    });
+    s.kernel
+}

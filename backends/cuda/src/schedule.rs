@@ -1,19 +1,22 @@
 //! From kernels to loop nests whose axes are bound to the blocks and threads of a GPU.
 //!
-//! Three mappings, tried in this order:
+//! Four mappings, tried in this order:
 //!
 //! | Mapping | Kernels | Blocks and threads |
 //! |---|---|---|
 //! | [`matmul`] | sums of products with rows and columns, and what is computed from them | a tile a block, a register tile a thread |
 //! | [`rows`] | reductions along rows, of one or more stages | a row a block, whose threads share its elements |
 //! | [`points`] | everything whose points are independent | a point a thread |
+//! | [`plain`] | what is left | a point of the independent axes a thread, which computes all stages there |
 //!
-//! Where even points depend on each other (a scatter), the second mapping has one row: the whole kernel
+//! Where too few axes are independent for the last one (a scatter), the second mapping has one row: the whole kernel
 //! in one block. Every nest is `block axes > thread axes > everything else`, so that barriers lie where
 //! all threads of a block come by.
 
 mod build;
+mod flatten;
 mod matmul;
+mod plain;
 mod points;
 mod rows;
 mod stages;
@@ -43,20 +46,40 @@ pub fn schedule(kernel: &Kernel) -> Result<(String, LoopNest)> {
     if let Some(found) = matmul::schedule(kernel)? {
         return Ok(found);
     }
+    let kernel = &flatten::flatten(kernel);
     let along_rows = kernel.computes.iter().any(|c| reduces_contiguously(kernel, c));
-    if along_rows && let Some(found) = rows::schedule(kernel)? {
-        return Ok(found);
-    }
-    if let Some(found) = points::schedule(kernel)? {
-        return Ok(found);
-    }
-    if !along_rows && let Some(found) = rows::schedule(kernel)? {
-        return Ok(found);
+    type Mapping = fn(&Kernel) -> Result<Option<(String, LoopNest)>>;
+    let mappings: &[Mapping] = match along_rows {
+        true => &[rows::schedule, rest, points::schedule],
+        false => &[points::schedule, rows::schedule, rest],
+    };
+    for mapping in mappings {
+        if let Some(found) = mapping(kernel)? {
+            return Ok(found);
+        }
     }
     let what = format!("kernel '{}' cannot be mapped to the threads of a GPU", kernel.name);
     let nodes = kernel.nodes.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
     Err(Diagnostic::unsupported(what)
         .hint(format!("it computes {nodes}; compile the model for the CPU (--target cpu)")))
+}
+
+/// What has neither rows in common nor points that are independent throughout: the threads of one block, or of many
+/// where enough of the kernel is independent.
+fn rest(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+    let plain = plain::Plain::of(kernel);
+    let whole = || rows::schedule_whole(kernel);
+    match plain {
+        Some(plain) if plain.is_small() => match whole()? {
+            Some(found) => Ok(Some(found)),
+            None => plain.schedule(),
+        },
+        Some(plain) => match plain.schedule()? {
+            Some(found) => Ok(Some(found)),
+            None => whole(),
+        },
+        None => whole(),
+    }
 }
 
 /// Whether a compute reduces many elements that lie side by side: threads that share a row then read

@@ -3,10 +3,10 @@
 mod profile;
 mod trace;
 
-use super::{Outcome, load, one, output, runtime_error};
+use super::{Outcome, compiling::Compiling, kind::FileKind, load, one, output, runtime_error};
 use crate::{machine_profile::Profile, measure::Roofline};
 use mlcc_ir::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, count},
     tensor::{Element, push_element},
 };
 use mlcc_runtime::{Context, Model, Tensor, TensorMut};
@@ -37,23 +37,28 @@ pub(super) struct Args {
     /// Print one JSON object with `median_ms` and more.
     #[arg(long)]
     json: bool,
-    /// Show each kernel's time, and its rates beside what the machine is measured to do.
+    /// Show each kernel's time, and its rates beside what the machine is measured to do, or is said to do by the profile
+    /// that `--machine` names.
     #[arg(long)]
     profile: bool,
-    /// With `--profile` or `--export-profile`: compare with this machine's profile instead of measuring.
-    #[arg(long, value_name = "FILE")]
-    machine: Option<PathBuf>,
     /// Write what each thread did in one run as a Chrome trace, for Perfetto.
     #[arg(long, value_name = "FILE")]
     export_profile: Option<PathBuf>,
+    #[command(flatten)]
+    compiling: Compiling,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
     if !(args.seconds.is_finite() && args.seconds >= 0.0 && args.seconds <= 86_400.0) {
         return Err(one(Diagnostic::user("--seconds must be between 0 and 86400")));
     }
-    let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
-    let model = load::model(&args.file, args.threads)?;
+    let machine = args.compiling.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
+    let mut compiling = args.compiling.clone();
+    if FileKind::of(&args.file) != FileKind::Model {
+        // It is for the comparison only.
+        compiling.machine = None;
+    }
+    let model = load::model(&args.file, args.threads, &compiling)?;
     let given = given_or_random(&model, &args.input)?;
     let inputs = load::refs(&given);
     let mut context = model.context().map_err(|e| runtime_error(&e))?;
@@ -74,14 +79,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         output::line!("{json}")?;
     } else {
         output::line!(
-            "median {:.3} ms, mean {:.3}, min {:.3}, p90 {:.3}, max {:.3} ({} runs, {} threads; first run {:.3} ms)",
+            "median {:.3} ms, mean {:.3}, min {:.3}, p90 {:.3}, max {:.3} ({}, {}; first run {:.3} ms)",
             ms(0.5),
             mean,
             ms(0.0),
             ms(0.9),
             ms(1.0),
-            times.len(),
-            model.pool().threads(),
+            count(times.len(), "run"),
+            count(model.pool().threads(), "thread"),
             first.as_secs_f64() * 1e3
         )?;
     }
@@ -116,7 +121,8 @@ fn given_or_random(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<D
         .map(|info| {
             let dims: Option<Vec<i64>> = info.dims.iter().map(|d| d.expr.as_const()).collect();
             let message = format!("input '{}' has the symbolic shape {}", info.name, info.shape_text());
-            let dims = dims.ok_or_else(|| one(Diagnostic::user(message).hint("give it with --input")))?;
+            let hint = "give it with --input; or, where a model is compiled here, its sizes with --shape";
+            let dims = dims.ok_or_else(|| one(Diagnostic::user(message).hint(hint)))?;
             let mut tensor = Tensor::zeros(info.dtype, &dims).map_err(|e| runtime_error(&e))?;
             let dtype = load::ir_dtype(info.dtype);
             if dtype.is_float() {

@@ -1,17 +1,20 @@
 //! `mlcc compile MODEL`: a model to an artifact, or to the IR of a level.
 
-use super::{Outcome, dumped::Dump, one, write_error};
+use super::{
+    Outcome, compiling::Compiling, dumped::Dump, kind::FileKind, load::Temporary, one, output, write_error,
+};
 use crate::{
     codegen,
     dump::Recorder,
-    machine_profile::Profile,
     phase::Phase,
     pipeline::{self, Options},
 };
 use clap::ValueEnum;
-use mlcc_ir::{diagnostic::Diagnostic, program::Program};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, count},
+    program::Program,
+};
 use mlcc_mlir::MlirContext;
-use mlcc_passes::{graph::rewrite, registry::Config};
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
@@ -27,15 +30,9 @@ pub(super) struct Args {
     /// Kind of device.
     #[arg(long, value_enum, default_value_t = TargetKind::Cpu)]
     target: TargetKind,
-    /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3 or neoverse-n1.
-    #[arg(long, default_value = "host")]
-    target_cpu: String,
     /// GPU architecture.
     #[arg(long, default_value = "sm_80")]
     arch: String,
-    /// Dimensions of an input, fixed or a range: `x=1..8x3x224x224`. Repeatable.
-    #[arg(long, value_name = "NAME=DIMS")]
-    shape: Vec<String>,
     /// What to write instead of an artifact.
     #[arg(long, value_enum)]
     emit: Option<Emit>,
@@ -52,61 +49,23 @@ pub(super) struct Args {
     /// by primitive.
     #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
     dump_schedule: Option<String>,
-    /// A machine's profile, which `mlcc machine measure` writes: decisions are taken from it instead of
-    /// from what is known of the CPU by its name.
-    #[arg(long, value_name = "FILE")]
-    machine: Option<PathBuf>,
-    /// How much is done: 0 one plain kernel an operator (to look for a wrong pass), 1 graph passes and
-    /// fusion with plain loops, 2 and 3 everything.
-    #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2,
-          value_parser = clap::value_parser!(u8).range(0..=3))]
-    optimisation: u8,
-    /// Leave a pass out. Repeatable; `mlcc opt --list-passes` lists them.
-    #[arg(long, value_name = "PASS")]
-    disable_pass: Vec<String>,
-    /// Compute convolutions as sums of products only, without Winograd's algorithm, which takes fewer
-    /// multiplications and rounds differently (about 1e-6 of the result's norm).
-    #[arg(long)]
-    exact_conv: bool,
-    /// Which algebraic rewrites are made.
-    #[arg(long, value_enum, default_value_t = Rewrites::All)]
-    rewrites: Rewrites,
-    /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
-    #[arg(long, value_name = "RULE")]
-    disable_rewrite: Vec<String>,
-    /// How many times their bytes all weights may have (and a megabyte), where more of them save work: algebraic
-    /// rules and Strassen's algorithm, which takes 1.75 for each matrix, share it. 1 lets none grow.
-    #[arg(long, value_name = "FACTOR", default_value_t = Options::default().rewrites.max_weight_growth, value_parser = weight_growth)]
-    max_weight_growth: f64,
     /// Tell which rules were applied, where, and what that saves by estimate.
     #[arg(long)]
     explain_rewrites: bool,
-    /// Threads that compile; 0 means one for each CPU. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
     /// The ONNX model whose weights a dump refers to, with `--from`.
     #[arg(long, value_name = "MODEL")]
     weights: Option<PathBuf>,
-    /// Where to write: MODEL with the ending .mlcc if not given, `-` for stdout (IR only).
+    /// Where to write: MODEL with the ending .mlcc if not given, `-` for stdout.
     #[arg(short, long)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    compiling: Compiling,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TargetKind {
     Cpu,
     Cuda,
-}
-
-/// Algebraic rewrites that are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Rewrites {
-    /// All that make the model faster by estimate
-    All,
-    /// Those that leave every bit of every value as it is
-    Exact,
-    /// None; operators that compute the same are computed twice, and only constants are folded
-    Off,
 }
 
 /// Forms of the compiled model that can be written.
@@ -129,13 +88,17 @@ enum Emit {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if args.explain_rewrites && is_stdout(args) {
+        let message = "--explain-rewrites and -o - both write to stdout";
+        return Err(one(Diagnostic::user(message).hint("name a file with -o FILE")));
+    }
     let mut recorder = Recorder::new(
         args.dump_ir.as_deref(),
         args.dump_schedule.as_deref(),
         std::io::stderr().is_terminal(),
     )
     .map_err(one)?;
-    let options = options(args)?;
+    let options = args.compiling.options()?;
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && args.explain_rewrites {
         super::explain::rewrites(recorder.rewrites.as_ref(), &recorder.products)?;
@@ -144,77 +107,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         talk(&recorder.times_line());
     }
     outcome
-}
-
-/// See `--max-weight-growth`.
-fn weight_growth(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(factor) if factor >= 1.0 && factor.is_finite() => Ok(factor),
-        _ => Err(format!("'{text}' is no number from 1 on")),
-    }
-}
-
-fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
-    for pass in &args.disable_pass {
-        if mlcc_passes::registry::find(pass).is_none() {
-            let message = format!("no pass is called '{pass}'");
-            return Err(one(Diagnostic::user(message).hint("`mlcc opt --list-passes` lists the passes")));
-        }
-    }
-    for rule in &args.disable_rewrite {
-        if !rewrite::is_known(rule).map_err(one)? {
-            let message = format!("no rewrite rule is called '{rule}'");
-            return Err(one(Diagnostic::user(message).hint("docs/rewrites.md lists the rules")));
-        }
-    }
-    let mut flags = Vec::new();
-    args.shape.iter().for_each(|s| flags.push(format!("--shape {s}")));
-    args.disable_pass.iter().for_each(|p| flags.push(format!("--disable-pass {p}")));
-    if args.exact_conv {
-        flags.push("--exact-conv".into());
-    }
-    if args.rewrites != Rewrites::All {
-        flags.push(format!("--rewrites {}", if args.rewrites == Rewrites::Off { "off" } else { "exact" }));
-    }
-    args.disable_rewrite.iter().for_each(|r| flags.push(format!("--disable-rewrite {r}")));
-    if args.max_weight_growth != Options::default().rewrites.max_weight_growth {
-        flags.push(format!("--max-weight-growth {}", args.max_weight_growth));
-    }
-    if args.optimisation != 2 {
-        flags.push(format!("-O{}", args.optimisation));
-    }
-    if args.target_cpu != "host" {
-        flags.push(format!("--target-cpu {}", args.target_cpu));
-    }
-    let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
-    if let Some(path) = &args.machine {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        flags.push(format!("--machine {name}"));
-    }
-    let mut options = Options {
-        machine,
-        shapes: args.shape.clone(),
-        target_cpu: args.target_cpu.clone(),
-        optimisation: args.optimisation,
-        disabled_passes: args.disable_pass.clone(),
-        exact_conv: args.exact_conv,
-        rewrites: rewrite::Settings {
-            mode: match args.rewrites {
-                Rewrites::All => rewrite::Mode::All,
-                Rewrites::Exact => rewrite::Mode::Exact,
-                Rewrites::Off => rewrite::Mode::Off,
-            },
-            disabled: args.disable_rewrite.clone(),
-            max_weight_growth: args.max_weight_growth,
-            ..rewrite::Settings::default()
-        },
-        flags,
-        ..Options::default()
-    };
-    if args.jobs > 0 {
-        options.threads = args.jobs;
-    }
-    Ok(options)
 }
 
 fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
@@ -226,21 +118,21 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         (None, Some(phase)) => phase,
         (None, None) => Phase::Binary,
     };
-    let target = mlcc_llvm::Target::named(&args.target_cpu).map_err(one)?;
+    let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
-    // What is known of CPUs says nothing about a GPU.
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => Config { rates: mlcc_cuda::price_rates(&args.arch), ..Config::default() },
+        TargetKind::Cuda => mlcc_cuda::config_for(&args.arch),
     };
+    if args.from.is_none()
+        && let Some(diagnostic) = FileKind::of(&args.model).instead_of_model(&args.model)
+    {
+        return Err(one(diagnostic));
+    }
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
     let mut file_order_peak_bytes = None;
     let program = match args.from {
-        None if args.model.extension().is_some_and(|e| e == "mlir") => {
-            let message = format!("'{}' is a dump, not a model", args.model.display());
-            return Err(one(Diagnostic::user(message).hint("say which level it is of with --from PHASE")));
-        }
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
                 None => {
@@ -287,16 +179,30 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             emit_text(args, &MlirContext::new().print_nests(&nests).map_err(one)?)
         }
         _ => {
-            let output = artifact_path(args);
-            let written = pipeline::finish(&scheduled, &target, &output, options, recorder).map_err(one)?;
+            let (written, place) = if is_stdout(args) {
+                if std::io::stdout().is_terminal() {
+                    let message = "an artifact is binary and stdout is a terminal";
+                    return Err(one(
+                        Diagnostic::user(message).hint("name a file with -o FILE, or redirect stdout")
+                    ));
+                }
+                let file = Temporary::new(&args.model)?;
+                let written =
+                    pipeline::finish(&scheduled, &target, file.path(), options, recorder).map_err(one)?;
+                output::copy(file.path())?;
+                (written, "to stdout".to_owned())
+            } else {
+                let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"));
+                let written = pipeline::finish(&scheduled, &target, &path, options, recorder).map_err(one)?;
+                (written, path.display().to_string())
+            };
             talk(&format!(
-                "wrote {} ({:.1} MB): {} kernel launches of {} kernels, {} views, {} runtime calls; arena {:.1} MB",
-                output.display(),
+                "wrote {place} ({:.1} MB): {} of {}, {}, {}; arena {:.1} MB",
                 written.bytes as f64 / 1e6,
-                written.counts.kernels,
-                scheduled.kernels.len(),
-                written.counts.views,
-                written.counts.runtime_calls,
+                count(written.counts.kernels, "kernel launch"),
+                count(scheduled.kernels.len(), "kernel"),
+                count(written.counts.views, "view"),
+                count(written.counts.runtime_calls, "runtime call"),
                 scheduled.arena.bytes as f64 / 1e6,
             ));
             Ok(ExitCode::SUCCESS)
@@ -306,7 +212,10 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
 
 fn compile_cuda(args: &Args, program: &Program) -> Outcome {
     if args.emit != Some(Emit::Ptx) {
-        let message = "artifacts for GPUs cannot be written yet";
+        let message = match args.emit.is_some() || args.to.is_some() {
+            true => "the loops and the code of GPU kernels can be written as PTX only",
+            false => "artifacts for GPUs cannot be written yet",
+        };
         return Err(one(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code")));
     }
     let unique = codegen::unique_kernels(program);
@@ -318,6 +227,12 @@ fn compile_cuda(args: &Args, program: &Program) -> Outcome {
 fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {
     let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj) };
     if args.emit == Some(Emit::Obj) {
+        if is_stdout(args) {
+            let message = "objects are several files, which stdout cannot hold";
+            return Err(one(
+                Diagnostic::user(message).hint("name a folder with -o FOLDER, or see --emit asm")
+            ));
+        }
         let folder = args.output.clone().unwrap_or_else(|| args.model.with_extension("objects"));
         std::fs::create_dir_all(&folder).map_err(|e| write_error(&folder, &e))?;
         for (i, kernel) in kernels.iter().enumerate() {
@@ -337,17 +252,15 @@ fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_ll
     emit_text(args, &text)
 }
 
-fn artifact_path(args: &Args) -> PathBuf {
-    args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"))
+fn is_stdout(args: &Args) -> bool {
+    args.output.as_deref() == Some(Path::new("-"))
 }
 
 /// IR goes to stdout unless a file is named.
 fn emit_text(args: &Args, text: &str) -> Outcome {
-    match args.output.as_deref() {
-        Some(path) if path != Path::new("-") => {
-            std::fs::write(path, text).map_err(|e| write_error(path, &e))?;
-        }
-        _ => super::output::write(format_args!("{text}"))?,
+    match &args.output {
+        Some(path) if !is_stdout(args) => std::fs::write(path, text).map_err(|e| write_error(path, &e))?,
+        _ => output::write(format_args!("{text}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

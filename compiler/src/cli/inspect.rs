@@ -1,8 +1,8 @@
 //! `mlcc inspect FILE`: what is in an artifact.
 
-use super::{Outcome, one, output};
-use mlcc_format::Artifact;
-use mlcc_ir::diagnostic::Diagnostic;
+use super::{Outcome, kind::FileKind, one, output};
+use mlcc_format::{Artifact, Condition};
+use mlcc_ir::diagnostic::{Diagnostic, count};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Which artifact, how much of it.
@@ -27,6 +27,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let failed = |e: mlcc_format::FormatError| super::runtime_error(&e.into());
+    if let Some(diagnostic) = FileKind::of(&args.file).instead_of_artifact(&args.file) {
+        return Err(one(diagnostic));
+    }
     let artifact = Artifact::open(&args.file).map_err(failed)?;
     if args.verify {
         artifact.verify_weights().map_err(failed)?;
@@ -48,15 +51,18 @@ pub(super) fn run(args: &Args) -> Outcome {
             output::line!("{kind:<9} {} {} {}", value.name, value.dtype.name(), value.shape_text())?;
         }
     }
+    if !manifest.symbols.is_empty() {
+        output::line!("symbols   {}", symbols(&artifact).join(", "))?;
+    }
     if !manifest.flags.is_empty() {
         output::line!("flags     {}", manifest.flags.join(" "))?;
     }
     let counts = &manifest.counts;
     output::line!(
-        "steps     {} kernel launches, {} views, {} runtime calls",
-        counts.kernels,
-        counts.views,
-        counts.runtime_calls
+        "steps     {}, {}, {}",
+        count(counts.kernels, "kernel launch"),
+        count(counts.views, "view"),
+        count(counts.runtime_calls, "runtime call")
     )?;
     let memory = artifact.plan().memory_use();
     output::line!("arena     {} bytes, and {} of scratch for each thread", memory.arena, memory.scratch)?;
@@ -95,4 +101,26 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The symbols, each with the sizes that the artifact runs for.
+fn symbols(artifact: &Artifact) -> Vec<String> {
+    let checks = &artifact.plan().checks;
+    let range = |symbol: usize| {
+        let mut bounds = (0, i64::MAX);
+        for check in checks {
+            if let Condition::Range { value, min, max } = &check.condition
+                && *value == mlcc_format::Expr::Symbol(symbol as u32)
+            {
+                bounds = (bounds.0.max(*min), bounds.1.min(*max));
+            }
+        }
+        bounds
+    };
+    let text = |(symbol, name): (usize, &String)| match range(symbol) {
+        (0, i64::MAX) => format!("{name} any size"),
+        (min, i64::MAX) => format!("{name} from {min}"),
+        (min, max) => format!("{name} from {min} to {max}"),
+    };
+    artifact.manifest().symbols.iter().enumerate().map(text).collect()
 }

@@ -1,36 +1,59 @@
 //! Loading what `run`, `bench` and `inspect` are given: an artifact, or a model that is compiled on
 //! the fly.
 
-use super::{one, runtime_error};
+use super::{compiling::Compiling, kind::FileKind, one, runtime_error};
 use crate::{
-    inputs,
-    pipeline::{self, Options, Silent},
+    inputs::{self, Source},
+    pipeline::{self, Silent},
 };
-use mlcc_ir::{diagnostic::Diagnostic, dtype::DType, tensor::Tensor};
+use mlcc_format::ValueInfo;
+use mlcc_ir::{
+    diagnostic::{Diagnostic, count},
+    dtype::DType,
+    tensor::Tensor,
+};
 use mlcc_runtime::{LoadOptions, Model, TensorRef};
 use std::path::{Path, PathBuf};
 
-/// Loads `file` for `threads` threads (0: all CPUs).
-pub(super) fn model(file: &Path, threads: usize) -> Result<Model, Vec<Diagnostic>> {
+/// Loads `file` for `threads` threads (0: all CPUs), compiled as `compiling` says if it is a model.
+pub(super) fn model(file: &Path, threads: usize, compiling: &Compiling) -> Result<Model, Vec<Diagnostic>> {
     let options = LoadOptions { threads, ..LoadOptions::default() };
-    if file.extension().is_some_and(|e| e == "onnx") {
+    let how = compiling.options()?;
+    let kind = FileKind::of(file);
+    if kind == FileKind::Model {
         let compiled = Temporary::new(file)?;
-        pipeline::compile(file, &compiled.0, &Options::default(), &mut Silent)?;
+        pipeline::compile(file, compiled.path(), &how, &mut Silent)?;
         // The mapping outlives the file's name.
-        return Model::load_with(&compiled.0, &options).map_err(|e| runtime_error(&e));
+        return Model::load_with(compiled.path(), &options).map_err(|e| runtime_error(&e));
     }
-    Model::load_with(file, &options).map_err(|e| runtime_error(&e))
+    if let Some(diagnostic) = kind.instead_of_artifact(file) {
+        return Err(one(diagnostic));
+    }
+    let model = Model::load_with(file, &options).map_err(|e| runtime_error(&e))?;
+    if let Some(flag) = how.flags.first() {
+        let message = format!("'{}' is compiled already, so that {flag} comes too late", file.display());
+        return Err(one(
+            Diagnostic::user(message).hint("give it to `mlcc compile`, or with an ONNX model here")
+        ));
+    }
+    Ok(model)
 }
 
 /// A file that is removed in the end.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(PathBuf);
 
 impl Temporary {
-    fn new(model: &Path) -> Result<Temporary, Vec<Diagnostic>> {
+    /// A place for the artifact of a model.
+    pub(super) fn new(model: &Path) -> Result<Temporary, Vec<Diagnostic>> {
         let stem = model.file_stem().unwrap_or_default().to_string_lossy();
         let folder = std::env::temp_dir().join(format!("mlcc-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|e| super::write_error(&folder, &e))?;
         Ok(Temporary(folder.join(format!("{stem}.mlcc"))))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -46,21 +69,27 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
     let signature = &model.signature().inputs;
     let names: Vec<&str> = signature.iter().map(|i| i.name.as_str()).collect();
     let mut slots: Vec<Option<Tensor>> = vec![None; names.len()];
+    let hinted = |message: String| one(Diagnostic::user(message).hint(describe(signature)));
     for text in given {
-        let given = inputs::parse(text, &names).map_err(one)?;
+        let given = inputs::parse(text, &names).map_err(|unknown| match unknown {
+            inputs::Unread::Name(name) => hinted(format!("no input is called '{name}'")),
+            inputs::Unread::Value(diagnostic) => one(diagnostic),
+        })?;
         let slot = match &given.name {
             Some(name) => names.iter().position(|n| n == name),
             None => slots.iter().position(Option::is_none),
         };
         match slot {
             Some(slot) if slots[slot].is_some() => {
-                let message = format!("input '{}' is given twice", names[slot]);
-                return Err(one(Diagnostic::user(message).hint(describe(signature))));
+                return Err(hinted(format!("input '{}' is given twice", names[slot])));
             }
-            Some(slot) => slots[slot] = Some(given.value),
+            Some(slot) => {
+                check_type(&given, &signature[slot])?;
+                slots[slot] = Some(given.value);
+            }
             None => {
-                let message = format!("the model has {} inputs but more were given", names.len());
-                return Err(one(Diagnostic::user(message).hint(describe(signature))));
+                let has = count(names.len(), "input");
+                return Err(hinted(format!("the model has {has} but more were given")));
             }
         }
     }
@@ -77,10 +106,53 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
         .collect()
 }
 
-fn describe(signature: &[mlcc_format::ValueInfo]) -> String {
+/// An input of another type is refused here, where it is known how it was given.
+fn check_type(given: &inputs::Given, info: &ValueInfo) -> Result<(), Vec<Diagnostic>> {
+    let got = runtime_dtype(given.value.dtype);
+    if got == info.dtype {
+        return Ok(());
+    }
+    let (name, want) = (&info.name, info.dtype.name());
+    let message = format!("input '{name}' has type {}, expected {want} {}", got.name(), info.shape_text());
+    let hint = match (&given.source, numpy_name(info.dtype)) {
+        (Source::Literal, _) => {
+            let dims: String = given.value.dims.iter().map(|d| format!("{d}x")).collect();
+            format!("write {dims}{want}=...")
+        }
+        (Source::File(_), None) => {
+            format!("NumPy has no {want}: give a .pb file, or a literal such as 4x{want}=1,2,3,4")
+        }
+        (Source::File(path), Some(numpy)) if path.extension().is_some_and(|e| e == "npy") => {
+            let file = path.display();
+            format!("convert it with NumPy: numpy.save('{want}.npy', numpy.load('{file}').astype('{numpy}'))")
+        }
+        (Source::File(_), Some(numpy)) => {
+            format!("convert the array with NumPy's astype('{numpy}') before it is written")
+        }
+    };
+    Err(one(Diagnostic::user(message).hint(hint)))
+}
+
+/// NumPy's name of a type; it has no `bfloat16`.
+fn numpy_name(dtype: mlcc_runtime::DType) -> Option<String> {
+    let name = dtype.name();
+    match name.split_at(1) {
+        ("f", bits) => Some(format!("float{bits}")),
+        ("i", bits) => Some(format!("int{bits}")),
+        ("u", bits) => Some(format!("uint{bits}")),
+        _ if name == "bool" => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+fn describe(signature: &[ValueInfo]) -> String {
     let inputs: Vec<String> =
         signature.iter().map(|i| format!("{} {} {}", i.name, i.dtype.name(), i.shape_text())).collect();
-    format!("the inputs are {}", inputs.join("; "))
+    match &inputs[..] {
+        [] => "the model takes no inputs".to_owned(),
+        [input] => format!("the input is {input}"),
+        _ => format!("the inputs are {}", inputs.join("; ")),
+    }
 }
 
 /// Inputs in memory of the runtime's alignment.

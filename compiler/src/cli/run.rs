@@ -1,7 +1,11 @@
 //! `mlcc run FILE`: runs an artifact or a model on inputs.
 
-use super::{Outcome, load, one, output, runtime_error, write_error};
+use super::{Outcome, compiling::Compiling, load, one, output, runtime_error, write_error};
 use crate::npy;
+use mlcc_ir::{
+    dtype::DType,
+    tensor::{Element, push_element, read_element},
+};
 use std::{path::PathBuf, process::ExitCode};
 
 /// What to run, on what, where the results go.
@@ -18,13 +22,15 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    #[command(flatten)]
+    compiling: Compiling,
 }
 
 /// So many elements of an output are printed.
 const SHOWN: usize = 8;
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let model = load::model(&args.file, args.threads)?;
+    let model = load::model(&args.file, args.threads, &args.compiling)?;
     let inputs = load::to_runtime(&load::inputs(&model, &args.input)?)?;
     let outputs = model.run_owned(&load::refs(&inputs)).map_err(|e| runtime_error(&e))?;
     if let Some(folder) = &args.output_dir {
@@ -39,14 +45,65 @@ pub(super) fn run(args: &Args) -> Outcome {
             }
             None => {
                 let elements = output.data().len() / dtype.size();
-                let shown: Vec<String> = (0..elements.min(SHOWN))
-                    .map(|e| mlcc_ir::tensor::read_element(dtype, output.data(), e).to_f64().to_string())
+                let values: Vec<String> = (0..elements.min(SHOWN))
+                    .map(|e| shown(dtype, read_element(dtype, output.data(), e)))
                     .collect();
                 let dots = if elements > SHOWN { ", ..." } else { "" };
                 let (dtype, dims) = (info.dtype.name(), output.dims());
-                output::line!("{} {dtype} {dims:?}: {}{dots}", info.name, shown.join(", "))?;
+                output::line!("{} {dtype} {dims:?}: {}{dots}", info.name, values.join(", "))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An element with the digits that its type has: as few as tell it from its neighbours.
+pub(super) fn shown(dtype: DType, element: Element) -> String {
+    let value = match element {
+        Element::Int(value) => return value.to_string(),
+        Element::UInt(value) => return value.to_string(),
+        Element::Float(value) => value,
+    };
+    let bits = |value: f64| {
+        let mut data = Vec::with_capacity(dtype.size());
+        push_element(dtype, &mut data, Element::Float(value));
+        data
+    };
+    let rounded = (0..17).filter_map(|digits| format!("{value:.digits$e}").parse::<f64>().ok());
+    let value = rounded.into_iter().find(|r| bits(*r) == bits(value)).unwrap_or(value);
+    // Beyond these, digits would drown in zeros.
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_digits_of_their_type() {
+        let float = |dtype, value| {
+            let mut data = Vec::new();
+            push_element(dtype, &mut data, Element::Float(value));
+            shown(dtype, read_element(dtype, &data, 0))
+        };
+        for (dtype, text) in [
+            (DType::F32, "0.1"),
+            (DType::F32, "3.4028235e38"),
+            (DType::F32, "1e-45"),
+            (DType::F32, "16777216"),
+            (DType::F64, "0.1"),
+            (DType::F64, "0.30000000000000004"),
+            (DType::F16, "0.1"),
+            (DType::F16, "65500"),
+            (DType::BF16, "0.1"),
+            (DType::F32, "-0"),
+            (DType::F32, "NaN"),
+            (DType::F32, "-inf"),
+        ] {
+            assert_eq!(float(dtype, text.parse().unwrap()), text, "{dtype}");
+        }
+        assert_eq!(shown(DType::U64, Element::UInt(u64::MAX)), u64::MAX.to_string());
+        assert_eq!(shown(DType::I64, Element::Int(i64::MIN + 1)), (i64::MIN + 1).to_string());
+    }
 }

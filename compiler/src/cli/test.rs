@@ -4,10 +4,10 @@
 //! at the same places, and else `|got - want| <= atol + rtol * |want|` with ONNX's own tolerances. What
 //! is unsupported is said so; nothing is interpreted.
 
-use super::{Outcome, load, one, output};
+use super::{Outcome, load, one, output, run::shown};
 use crate::pipeline::{self, Options, Silent};
 use mlcc_ir::{
-    diagnostic::{Diagnostic, Fault},
+    diagnostic::{Diagnostic, Fault, count},
     tensor::Tensor,
 };
 use mlcc_runtime::{LoadOptions, Model};
@@ -158,7 +158,7 @@ fn run_data_set(model: &Model, data: &Path, args: &Args) -> Result<(), Vec<Diagn
     let want = tensors(data, "output")?;
     let got = model.run_owned(&load::refs(&inputs)).map_err(|e| super::runtime_error(&e))?;
     if got.len() != want.len() {
-        let message = format!("{} outputs, expected {}", got.len(), want.len());
+        let message = format!("{}, expected {}", count(got.len(), "output"), want.len());
         return Err(one(Diagnostic::user(message)));
     }
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {
@@ -169,12 +169,13 @@ fn run_data_set(model: &Model, data: &Path, args: &Args) -> Result<(), Vec<Diagn
             return fail(format!("{dtype} {got_dims:?}, expected {} {want_dims:?}", want.dtype));
         }
         for e in 0..want.elements() {
-            let g = mlcc_ir::tensor::read_element(dtype, got.data(), e).to_f64();
-            let w = want.get(e).to_f64();
+            let (got, want) = (mlcc_ir::tensor::read_element(dtype, got.data(), e), want.get(e));
+            let (g, w) = (got.to_f64(), want.to_f64());
             let equal = g == w || (g.is_nan() && w.is_nan());
             let close = (g - w).abs() <= args.atol + args.rtol * w.abs();
             if !(equal || (g.is_finite() && w.is_finite() && close)) {
-                return fail(format!("element {e} is {g}, expected {w}"));
+                let [got, want] = [got, want].map(|element| shown(dtype, element));
+                return fail(format!("element {e} is {got}, expected {want}"));
             }
         }
     }

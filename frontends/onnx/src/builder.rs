@@ -163,7 +163,7 @@ impl<'m> Builder<'m> {
                 return Err(Diagnostic::unsupported(format!(
                     "the result of '{op}' has more than {MAX_RANK} dimensions, or too complicated ones"
                 ))
-                .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'"));
+                .hint("give the inputs fixed shapes with --shape"));
             }
             if result.known.as_ref().is_some_and(|known| known.iter().any(|e| size(e) > MAX_SIZE)) {
                 result.known = None;

@@ -109,7 +109,7 @@ impl Builder<'_> {
     pub(crate) fn int_operand(&mut self, id: ValueId, what: &str) -> Result<Vec<i64>> {
         self.shape_operand(id, what)?.iter().map(Expr::as_const).collect::<Option<_>>().ok_or_else(|| {
             Diagnostic::unsupported(format!("operand '{what}' depends on symbolic dimensions"))
-                .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'")
+                .hint("give the inputs fixed shapes with --shape")
         })
     }
 }

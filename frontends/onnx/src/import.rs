@@ -13,12 +13,12 @@ use crate::{
     proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto},
     registry::{self, Import, NEWEST_OPSET, OLDEST_OPSET},
     scope::{Scopes, Slot},
-    signature::{Signature, tensor_element_type},
+    signature::{self, Signature, tensor_element_type},
     tensor::tensor_from_proto,
 };
 use mlcc_ir::{
     Name,
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     graph::{Def, Location, ValueId},
 };
 use std::{
@@ -70,14 +70,12 @@ pub(crate) fn import_model(
         return Err(importer.diagnostics);
     }
     importer.model_graph(graph, options);
-    for name in options.shapes.keys().filter(|name| !graph.input.iter().any(|i| i.name == **name)) {
-        let inputs: Vec<_> = graph.input.iter().map(|i| format!("'{}'", i.name)).collect();
-        importer.report(
-            Diagnostic::user(format!("a shape is given for '{name}', which is no input of the model"))
-                .hint(format!("its inputs are {}", inputs.join(", "))),
-        );
-    }
     if !importer.diagnostics.is_empty() {
+        // Advice on shapes is of use with the names at hand.
+        let hints = importer.diagnostics.iter_mut().filter_map(|d| d.hint.as_mut());
+        for hint in hints.filter(|hint| hint.contains("--shape")) {
+            *hint = format!("{hint}; {}", signature::describe(&model_inputs(graph)));
+        }
         return Err(importer.diagnostics);
     }
     let info = ModelInfo {
@@ -143,6 +141,9 @@ impl<'m> Importer<'m> {
     fn model_graph(&mut self, graph: &'m GraphProto, options: &ImportOptions<'_>) {
         let mut signature = Signature::new(options);
         let inputs = model_inputs(graph);
+        for problem in signature.learn_names(&inputs) {
+            self.report(problem);
+        }
         for input in &inputs {
             if let Err(d) = signature.learn(input) {
                 self.report(d);
@@ -344,9 +345,9 @@ impl<'m> Importer<'m> {
     ) -> std::result::Result<Vec<Slot>, Option<Diagnostic>> {
         if arguments.len() > function.input.len() {
             return Err(Some(malformed(format!(
-                "function '{}' takes {} operands but is called with {}",
+                "function '{}' takes {} but is called with {}",
                 function.name,
-                function.input.len(),
+                count(function.input.len(), "operand"),
                 arguments.len()
             ))));
         }

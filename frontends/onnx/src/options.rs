@@ -1,5 +1,6 @@
 //! What a caller decides about an import.
 
+use crate::signature::FORM;
 use mlcc_ir::{
     attributes::Attrs,
     diagnostic::{Diagnostic, Result},
@@ -13,7 +14,7 @@ pub type Fold<'a> = dyn Fn(&str, &Attrs, &[Option<Tensor>]) -> Option<Vec<Tensor
 /// Options of [`crate::import`].
 #[derive(Clone, Default)]
 pub struct ImportOptions<'a> {
-    /// Dimensions of inputs by name, in place of what the file says.
+    /// Dimensions of inputs by the input's name, or a dimension alone by its own, in place of what the file says.
     pub shapes: BTreeMap<String, Vec<DimSpec>>,
     /// Values of inputs by name that import may rely on where an input decides shapes: the target of
     /// a `Reshape`, the axes of a `Squeeze`. The model is then right for these values only.
@@ -43,7 +44,7 @@ impl DimSpec {
     pub fn parse_shape(text: &str) -> Result<(String, Vec<DimSpec>)> {
         let malformed = |why: &str| {
             Diagnostic::user(format!("shape '{text}' {why}"))
-                .hint("write an input's name and dimensions, such as 'x=1x3x224x224' or 'x=1..8x3x224x224'")
+                .hint(format!("write {FORM}: 'x=1..8x3x224x224', 'batch=4'"))
         };
         let (name, dims) = text.rsplit_once('=').ok_or_else(|| malformed("has no '='"))?;
         if dims.is_empty() {

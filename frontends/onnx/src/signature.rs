@@ -8,7 +8,7 @@ use crate::{
 };
 use mlcc_ir::{
     Name,
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     expr::Expr,
     types::TensorType,
@@ -44,10 +44,48 @@ impl<'o> Signature<'o> {
                 return Err(Diagnostic::user(format!(
                     "dimension '{symbol}' of input '{}' is given as {size} and as {other}",
                     input.name
-                )));
+                ))
+                .hint("give it one size with --shape"));
             }
         }
         Ok(())
+    }
+
+    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called before
+    /// [`Signature::learn`]. What is neither an input's name nor a dimension's is an error.
+    pub(crate) fn learn_names(&mut self, inputs: &[&ValueInfoProto]) -> Vec<Diagnostic> {
+        let mut problems = Vec::new();
+        for (name, specs) in &self.options.shapes {
+            if inputs.iter().any(|i| i.name == *name) {
+                continue;
+            }
+            let dims = |input| declared_dims(input).into_iter().flatten().enumerate();
+            let symbols =
+                inputs.iter().flat_map(|i| dims(i).filter_map(|(d, dim)| open_name(&i.name, d, dim)));
+            // What is shown is the name as expressions spell it.
+            let Some(symbol) = symbols.into_iter().find(|s| s == name || sanitised(s) == *name) else {
+                let message = format!(
+                    "a shape is given for '{name}', which is neither an input nor a dimension of one"
+                );
+                problems.push(Diagnostic::user(message).hint(format!("write --shape {FORM}")));
+                continue;
+            };
+            match specs[..] {
+                [DimSpec::Fixed(size)] => drop(self.fixed.insert(symbol, size)),
+                [DimSpec::Range(low, high)] => {
+                    self.ranges.insert(sanitised(&symbol).as_str().into(), (low, high));
+                }
+                [DimSpec::Declared] => {}
+                _ => {
+                    let message = format!(
+                        "'{name}' is one dimension but is given as {}",
+                        count(specs.len(), "dimension")
+                    );
+                    problems.push(Diagnostic::user(message).hint(format!("write --shape {FORM}")));
+                }
+            }
+        }
+        problems
     }
 
     /// An input's type.
@@ -61,10 +99,11 @@ impl<'o> Signature<'o> {
         let dims: Vec<Option<&DimensionProto>> = match (declared_dims(input), specs) {
             (Some(dims), Some(specs)) if dims.len() != specs.len() => {
                 return Err(Diagnostic::user(format!(
-                    "input '{name}' has {} dimensions but its shape is given with {}",
-                    dims.len(),
+                    "input '{name}' has {} but its shape is given with {}",
+                    count(dims.len(), "dimension"),
                     specs.len()
-                )));
+                ))
+                .hint("give each of its dimensions with --shape, `?` for what the model says"));
             }
             (Some(dims), _) => dims.iter().map(Some).collect(),
             (None, Some(specs)) => vec![None; specs.len()],
@@ -72,7 +111,7 @@ impl<'o> Signature<'o> {
                 return Err(Diagnostic::unsupported(format!(
                     "input '{name}' has an unknown number of dimensions"
                 ))
-                .hint(format!("give its shape, such as '--shape {name}=1x3x224x224'")));
+                .hint(format!("give its shape, such as `--shape {name}=1x3x224x224`")));
             }
         };
         if dims.len() > MAX_RANK {
@@ -104,7 +143,7 @@ impl<'o> Signature<'o> {
                     DimSpec::Fixed(given) if given != *size => Err(Diagnostic::user(format!(
                         "dimension {d} of input '{input}' is {size} in the model but given as {given}"
                     ))
-                    .hint("only dimensions that the model leaves open can be given")),
+                    .hint("only dimensions that the model leaves open can be given with --shape")),
                     DimSpec::Range(..) => Err(Diagnostic::user(format!(
                         "dimension {d} of input '{input}' is {size} in the model but given as a range"
                     ))
@@ -115,7 +154,7 @@ impl<'o> Signature<'o> {
         }
         let symbol = match dim.and_then(symbol_of) {
             Some(symbol) => symbol.to_owned(),
-            None => format!("{}_d{d}", sanitised(input)),
+            None => unnamed(input, d),
         };
         match spec {
             DimSpec::Fixed(size) => return Ok(Expr::from(size)),
@@ -129,6 +168,44 @@ impl<'o> Signature<'o> {
             None => Expr::symbol(&sanitised(&symbol)),
         })
     }
+}
+
+/// How sizes are given.
+pub(crate) const FORM: &str = "INPUT=DIMxDIMx..., or NAME=DIM for a dimension by its name, where DIM is a size, a range \
+                               such as 1..8, or ? for what the model says";
+
+/// The inputs with their dimensions, for hints.
+pub(crate) fn describe(inputs: &[&ValueInfoProto]) -> String {
+    let shape = |input: &ValueInfoProto| match declared_dims(input) {
+        None => "of unknown rank".to_owned(),
+        Some(dims) => {
+            let text = |(d, dim): (usize, &DimensionProto)| match &dim.value {
+                Some(dimension::Value::Size(size)) if *size >= 0 => size.to_string(),
+                _ => open_name(&input.name, d, dim).unwrap_or_default(),
+            };
+            let dims: Vec<String> = dims.iter().enumerate().map(text).collect();
+            format!("[{}]", dims.join(", "))
+        }
+    };
+    let inputs: Vec<String> = inputs.iter().map(|i| format!("'{}' {}", i.name, shape(i))).collect();
+    match &inputs[..] {
+        [] => "the model has no inputs".to_owned(),
+        [input] => format!("the input is {input}"),
+        _ => format!("the inputs are {}", inputs.join(", ")),
+    }
+}
+
+/// The name of a dimension that the model leaves open.
+fn open_name(input: &str, d: usize, dim: &DimensionProto) -> Option<String> {
+    match dim.value.as_ref() {
+        Some(dimension::Value::Size(size)) if *size != -1 => None,
+        _ => Some(symbol_of(dim).map_or_else(|| unnamed(input, d), ToOwned::to_owned)),
+    }
+}
+
+/// The name of a dimension that has none.
+fn unnamed(input: &str, d: usize) -> String {
+    format!("{}_d{d}", sanitised(input))
 }
 
 /// A symbol's name as the textual form of expressions can spell it: letters, digits and underscores.

@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
         y[i] = -1;
     }
     status = mlcc_model_run(model, NULL, 0, &output, 1, &error);
-    fails(status, MLCC_BAD_TENSOR, error, "1 inputs");
+    fails(status, MLCC_BAD_TENSOR, error, "1 input ");
     status = mlcc_model_run(model, NULL, 1, &output, 1, &error);
     fails(status, MLCC_INVALID_ARGUMENT, error, "inputs is NULL");
     status = mlcc_model_run(model, &bad, 1, &output, 1, &error);

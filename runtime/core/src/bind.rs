@@ -86,7 +86,12 @@ pub(crate) fn symbols(
     let inputs = &manifest.signature.inputs;
     for (value, dims) in inputs.iter().zip(shapes) {
         if dims.len() != value.dims.len() {
-            let because = format!("{} dimensions instead of {}", dims.len(), value.dims.len());
+            let because = format!(
+                "{} dimension{} instead of {}",
+                dims.len(),
+                if dims.len() == 1 { "" } else { "s" },
+                value.dims.len()
+            );
             return Err(shape(Side::Input, value, dims, because));
         }
         if dims.iter().any(|dim| *dim < 0) {

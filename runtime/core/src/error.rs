@@ -38,7 +38,11 @@ pub enum Error {
     #[error("cannot start a thread: {0}\n\nhint: use fewer threads, or raise the limit on processes")]
     Thread(std::io::Error),
     /// Too many or too few inputs or outputs.
-    #[error("the model has {expected} {what}s ({names}) but {got} were given")]
+    #[error(
+        "the model has {expected} {what}{} ({names}) but {got} {} given",
+        if *expected == 1 { "" } else { "s" },
+        if *got == 1 { "was" } else { "were" }
+    )]
     Count {
         /// `input` or `output`.
         what: &'static str,

@@ -22,6 +22,11 @@ pub const WEIGHT_ALIGNMENT: u64 = 64;
 
 // As PNG's: a byte that is no ASCII, and line ends that text-mode transfers would change.
 const MAGIC: [u8; 8] = *b"\x93MLCC\r\n\x1a";
+/// Whether a file with these first bytes is an artifact, damaged or not.
+pub fn begins_artifact(first: &[u8]) -> bool {
+    first.starts_with(&MAGIC)
+}
+
 const FIXED: usize = 32;
 const ENTRY: usize = 32;
 const MAX_SECTIONS: usize = (SECTION_ALIGNMENT as usize - FIXED) / ENTRY;

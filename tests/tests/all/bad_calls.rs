@@ -202,6 +202,7 @@ fn combinations_without_sense() {
     for (name, code, arguments) in [
         ("ptx_of_a_cpu", USER, vec!["compile", "model.onnx", "--emit", "ptx"]),
         ("artifact_for_a_gpu", UNSUPPORTED, vec!["compile", "model.onnx", "--target", "cuda"]),
+        ("loops_for_a_gpu", UNSUPPORTED, vec!["compile", "model.onnx", "--target", "cuda", "--emit", "loop"]),
         ("from_loop", UNSUPPORTED, vec!["compile", "model.onnx", "--from", "loop"]),
         ("cpu_without_avx2", UNSUPPORTED, vec!["compile", "model.onnx", "--target-cpu", "x86-64"]),
         ("seconds", USER, vec!["bench", "model.onnx", "--seconds=-1"]),
@@ -231,7 +232,7 @@ fn places_that_cannot_be_written() {
 }
 
 /// Runs a line of shell in which `$MLCC` is the program.
-fn shell(project: &Project, line: &str) -> Outcome {
+pub(crate) fn shell(project: &Project, line: &str) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("MLCC", program::binary());
     program::run(&project.path(""), command)

@@ -1,6 +1,6 @@
 //! `--emit`, `--to` and `opt`: one level as text, and passes on it.
 
-use mlcc_tests::{DType, Model, Node};
+use mlcc_tests::{Attribute, DType, Model, Node, Tensor};
 
 use crate::{
     models,
@@ -61,6 +61,41 @@ fn ptx_is_for_the_architecture_that_is_named() {
         let text = project.succeed(&arguments);
         assert!(text.contains(&format!(".target {arch}")) && text.contains(".entry"), "{text}");
     }
+}
+
+#[test]
+fn ptx_has_no_variants_of_the_cpu() {
+    let sizes = |dims: &[usize]| dims.iter().map(|&n| n.into()).collect::<Vec<_>>();
+    // Winograd's algorithm on a CPU; groups of filters; a reduction that threads would share.
+    let model = Model::new(18)
+        .input("x", DType::F32, &sizes(&[1, 64, 28, 28]))
+        .weight("w", Tensor::random(DType::F32, &[64, 64, 3, 3], 1))
+        .weight("g", Tensor::random(DType::F32, &[64, 8, 3, 3], 2))
+        .weight("m", Tensor::random(DType::F32, &[50_000, 8], 3))
+        .input("r", DType::F32, &sizes(&[2, 50_000]))
+        .node(Node::new("Conv", &["x", "w"], &["h"]).attribute("pads", Attribute::Ints(vec![1; 4])))
+        .node(
+            Node::new("Conv", &["h", "g"], &["y"])
+                .attribute("group", Attribute::Int(8))
+                .attribute("strides", Attribute::Ints(vec![2, 2])),
+        )
+        .node(Node::new("MatMul", &["r", "m"], &["z"]))
+        .output("y", DType::F32, &sizes(&[1, 64, 13, 13]))
+        .output("z", DType::F32, &sizes(&[2, 8]));
+    let project = Project::with(&model);
+    let kernels = |target: &str| {
+        let arguments = ["compile", "model.onnx", "--exact-conv", "--target", target, "--emit", "tensor"];
+        let default = ["compile", "model.onnx", "--target", target, "--emit", "tensor"];
+        let text = |arguments: &[&str]| project.succeed(&[arguments, CPU].concat());
+        (text(&default), text(&arguments))
+    };
+    let (cpu, exact) = kernels("cpu");
+    assert!(cpu != exact && cpu.matches("te.kernel").count() > 3, "variants of the CPU: {cpu}");
+    let (gpu, exact) = kernels("cuda");
+    assert_eq!(gpu, exact);
+    assert_eq!(gpu.matches("te.kernel").count(), 3, "{gpu}");
+    let ptx = project.succeed(&["compile", "model.onnx", "--target", "cuda", "--emit", "ptx"]);
+    assert_eq!(ptx.matches(".entry").count(), 3, "{ptx}");
 }
 
 #[test]

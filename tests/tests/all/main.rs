@@ -9,6 +9,7 @@
 //! | `running` | `run` and `bench` |
 //! | `symbolic` | sizes that are known when a model runs |
 //! | `inspection` | `inspect` |
+//! | `commands` | options that commands share, advice, and how things are printed |
 //! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
 //! | `machine` | `machine measure`, and profiles as inputs |
 //! | `conformance` | `test` |
@@ -20,6 +21,7 @@
 mod bad_artifacts;
 mod bad_calls;
 mod bad_models;
+mod commands;
 mod conformance;
 mod determinism;
 mod dumps;

@@ -35,6 +35,9 @@ fn kernels() -> Vec<Kernel> {
         samples::matmul(["2", "70", "130", "33"]),
         samples::matmul(["1", "1024", "1024", "1024"]),
         samples::matmul(["b", "m", "n", "k"]),
+        samples::patches("23", "130", false),
+        samples::patches("l", "c", false),
+        samples::patches("l", "3", true),
     ]
 }
 

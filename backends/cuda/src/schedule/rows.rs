@@ -37,7 +37,8 @@ const MIN_THREADS: i64 = 32;
 /// for partial results.
 const SHARED_BYTES: i64 = 40 << 10;
 
-/// Maps a kernel; `None` if its values do not fit shared memory.
+/// Maps a kernel whose stages have rows in common; `None` if they have none, or if the values of a row do not fit
+/// shared memory.
 pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
     let anchors = kernel.computes.iter().filter(|c| c.is_reduction());
     let mut candidates: Vec<&Compute> = anchors.collect();
@@ -50,49 +51,63 @@ pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
             return Ok(Some(found));
         }
     }
-    match Rows::single(kernel) {
+    Ok(None)
+}
+
+/// Maps a kernel as one row: the whole in one block. `None` if its values do not fit shared memory.
+pub(super) fn schedule_whole(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+    match Rows::single(kernel).fit(SHARED_BYTES) {
         Some(rows) => rows.schedule(),
         None => Ok(None),
     }
 }
 
 /// A kernel seen as rows.
-struct Rows {
-    kernel: Kernel,
-    axes: Vec<Axis>,
+pub(super) struct Rows {
+    pub(super) kernel: Kernel,
+    pub(super) axes: Vec<Axis>,
     /// For each compute the row axis that each of its axes is.
-    at: Vec<BTreeMap<Name, usize>>,
+    pub(super) at: Vec<BTreeMap<Name, usize>>,
     /// Dimensions of each tensor that are rows.
-    dims: Vec<BTreeMap<usize, usize>>,
+    pub(super) dims: Vec<BTreeMap<usize, usize>>,
 }
 
 impl Rows {
     /// The kernel as one row.
-    fn single(kernel: &Kernel) -> Option<Rows> {
-        let unknown = Rows {
+    fn single(kernel: &Kernel) -> Rows {
+        Rows {
             kernel: kernel.clone(),
             axes: Vec::new(),
             at: vec![BTreeMap::new(); kernel.computes.len()],
             dims: vec![BTreeMap::new(); kernel.tensors.len()],
-        };
-        unknown.fit()
+        }
     }
 
     /// The kernel with a row for each point of the anchor's parallel axes.
     fn along(kernel: &Kernel, anchor: &Compute) -> Option<Rows> {
-        let axes: Vec<Axis> =
-            axes_of(anchor, AxisKind::Parallel).into_iter().filter(|a| !a.extent.is(1)).collect();
-        if axes.is_empty() {
-            return None;
-        }
-        let mut rows = Rows {
-            kernel: kernel.clone(),
-            at: vec![BTreeMap::new(); kernel.computes.len()],
-            dims: vec![BTreeMap::new(); kernel.tensors.len()],
-            axes,
-        };
+        let axes = wide_axes(anchor);
         let first = kernel.computes.iter().position(|c| std::ptr::eq(c, anchor))?;
-        rows.at[first] = rows.axes.iter().enumerate().map(|(r, a)| (a.name.clone(), r)).collect();
+        let rows = Rows::with_axes(kernel, first, axes);
+        (!rows.axes.is_empty() && rows.shared_row().is_none()).then_some(rows)?.fit(SHARED_BYTES)
+    }
+
+    /// The kernel with a row for each point of those parallel axes of compute `anchor` along which its rows are
+    /// separate.
+    pub(super) fn separable(kernel: &Kernel, anchor: usize) -> Rows {
+        let mut axes = wide_axes(&kernel.computes[anchor]);
+        loop {
+            let rows = Rows::with_axes(kernel, anchor, axes.clone());
+            match rows.shared_row() {
+                Some(row) => drop(axes.remove(row)),
+                None => return rows,
+            }
+        }
+    }
+
+    /// The kernel with these axes of compute `anchor` as rows, and what they are in the other computes.
+    fn with_axes(kernel: &Kernel, anchor: usize, axes: Vec<Axis>) -> Rows {
+        let mut rows = Rows { axes, ..Rows::single(kernel) };
+        rows.at[anchor] = rows.axes.iter().enumerate().map(|(r, a)| (a.name.clone(), r)).collect();
         while rows.propagate() {}
         for (c, compute) in kernel.computes.iter().enumerate() {
             if rows.at[c].is_empty() {
@@ -104,7 +119,7 @@ impl Rows {
                 while rows.propagate() {}
             }
         }
-        rows.are_separate().then_some(rows)?.fit()
+        rows
     }
 
     /// Carries rows from computes to the temporaries that they touch and back; whether anything was new.
@@ -136,24 +151,17 @@ impl Rows {
         new
     }
 
-    /// Whether no block needs what another one computes: every compute has all rows, once, and what is
-    /// written in the kernel is read and written again in the same row only.
-    fn are_separate(&self) -> bool {
-        let all: Vec<usize> = (0..self.axes.len()).collect();
-        let complete = self.at.iter().all(|at| {
-            let mut rows: Vec<usize> = at.values().copied().collect();
-            rows.sort_unstable();
-            rows == all
-        });
-        let same_row = |c: usize, index: &[Expr], writer: usize, written: &[Expr]| {
-            all.iter().all(|&row| {
-                let is_row = |c: usize, e: &Expr| e.as_axis().and_then(|n| self.at[c].get(n)) == Some(&row);
-                written.iter().zip(index).any(|(w, r)| is_row(writer, w) && is_row(c, r))
-            })
-        };
+    /// A row axis along which blocks would need what another one computes; `None` if every compute has all rows, once,
+    /// and what is written in the kernel is read and written again in the same row only.
+    fn shared_row(&self) -> Option<usize> {
+        let complete = |row: usize| self.at.iter().all(|at| at.values().filter(|r| **r == row).count() == 1);
         let computes = || self.kernel.computes.iter().enumerate();
-        complete
-            && computes().all(|(w, writer)| {
+        let stays = |row: usize| {
+            let is_row = |c: usize, e: &Expr| e.as_axis().and_then(|n| self.at[c].get(n)) == Some(&row);
+            let same_row = |c: usize, index: &[Expr], writer: usize, written: &[Expr]| {
+                written.iter().zip(index).any(|(w, r)| is_row(writer, w) && is_row(c, r))
+            };
+            computes().all(|(w, writer)| {
                 computes().all(|(c, compute)| {
                     let mut reads = compute.reads().filter(|(t, _)| *t == writer.target);
                     let rewrites = w != c && compute.target == writer.target;
@@ -161,6 +169,8 @@ impl Rows {
                         && (!rewrites || same_row(c, &compute.write, w, &writer.write))
                 })
             })
+        };
+        (0..self.axes.len()).find(|&row| !complete(row) || !stays(row))
     }
 
     /// Dimensions of a tensor that differ within a row.
@@ -175,9 +185,9 @@ impl Rows {
         self.inner_dims(tensor).iter().try_fold(1i64, |n, &d| n.checked_mul(dims[d].as_const()?))
     }
 
-    /// Inlines temporaries until what is left fits shared memory; `None` if it never does.
-    fn fit(mut self) -> Option<Rows> {
-        let mut left = SHARED_BYTES;
+    /// Inlines temporaries until the rest of a row takes at most `bytes`; `None` if it never does.
+    pub(super) fn fit(mut self, bytes: i64) -> Option<Rows> {
+        let mut left = bytes;
         for tensor in 0..self.kernel.tensors.len() {
             let KernelTemporary { used, is_row } = self.temporary(tensor);
             if !used || !is_row {
@@ -241,6 +251,11 @@ impl Rows {
     }
 }
 
+/// The parallel axes of a compute that have more than one point.
+fn wide_axes(compute: &Compute) -> Vec<Axis> {
+    axes_of(compute, AxisKind::Parallel).into_iter().filter(|a| !a.extent.is(1)).collect()
+}
+
 struct KernelTemporary {
     used: bool,
     is_row: bool,
@@ -273,8 +288,7 @@ impl Stages<'_> {
         if parallel.is_empty() && ordered.is_empty() && compute.is_reduction() {
             return self.reduce(compute, &reduced, &mut at);
         }
-        let target = &self.rows.kernel.tensors[compute.target];
-        let scalar = parallel.is_empty() && target.role == Role::Temporary && is_elementwise(compute);
+        let scalar = parallel.is_empty() && self.is_alone(compute) && is_elementwise(compute);
         self.place_target(compute, scalar);
         if scalar {
             // Every thread has the value for itself: no barrier.
@@ -299,6 +313,14 @@ impl Stages<'_> {
         }
         self.nodes.push(Node::Barrier);
         Some(())
+    }
+
+    /// Whether a compute's target is a temporary of one value a row, which nothing else writes.
+    fn is_alone(&self, compute: &Compute) -> bool {
+        let target = compute.target;
+        self.rows.kernel.tensors[target].role == Role::Temporary
+            && self.rows.inner_dims(target).is_empty()
+            && self.rows.kernel.computes.iter().filter(|c| c.target == target).count() == 1
     }
 
     /// Finds a place for a temporary that has none.
@@ -372,9 +394,11 @@ impl Stages<'_> {
             half /= 2;
         }
         let first = vec![Expr::from(0)];
-        if target.role == Role::Temporary {
-            builder.put(compute.target, Place { buffer: partial, kept: Vec::new(), suffix: first });
+        if self.is_alone(compute) {
+            self.builder.put(compute.target, Place { buffer: partial, kept: Vec::new(), suffix: first });
         } else {
+            self.place_target(compute, false);
+            let builder = &mut self.builder;
             let body = copy((partial, first.clone()), (partial, first), dtype, None).body;
             let store = Store { combine: None, ..builder.store(compute, body, &row)? };
             nodes.push(Node::Store(where_less(store, &thread, &Expr::from(1))));

@@ -155,6 +155,81 @@ fn a_convolution_is_a_product_of_windows() {
     assert_eq!(check(&convolution(), &[]), "matmul tile=64x64x16 thread=4x4 threads=256");
 }
 
+/// A strided convolution of groups whose channels lie last, with bias: what fusion and layouts make of RegNet's.
+fn grouped_convolution([groups, filters, channels]: [&str; 3], [height, width]: [&str; 2]) -> Kernel {
+    let mut s = Sample::new("grouped_conv");
+    let all = format!("({groups}) * ({filters})");
+    let x = s.tensor("x", Role::Input, &format!("2;9;11;({groups}) * ({channels})"));
+    let w = s.tensor("w", Role::Input, &format!("{all};{channels};3;3"));
+    let bias = s.tensor("bias", Role::Input, &all);
+    let acc = s.tensor("acc", Role::Temporary, &format!("2;{all};{height};{width}"));
+    let y = s.tensor("y", Role::Output, &format!("2;{height};{width};{all}"));
+    let points = format!("n=2;h={height};w={width};g={groups};m={filters}");
+    let filter = format!("%g * ({filters}) + %m");
+    let axes = format!("{points};+i=3;+j=3;+c={channels}");
+    s.compute(("conv", &axes), (acc, &format!("%n;{filter};%h;%w")), Some(Combine::Add), |b| {
+        let outside = Some(Constant::float(DType::F32, 0.0));
+        let index = exprs(&format!("%n;%h * 2 + %i - 1;%w * 2 + %j - 1;%c + %g * ({channels})"));
+        let v = b.push(Inst::Read { tensor: x, index, outside }, DType::F32);
+        let f = read(b, w, &format!("{filter};%c;%i;%j"));
+        b.binary(BinaryOp::Mul, v, f)
+    });
+    s.compute(("bias", &points), (y, &format!("%n;%h;%w;{filter}")), None, |b| {
+        let v = read(b, acc, &format!("%n;{filter};%h;%w"));
+        let bias = read(b, bias, &filter);
+        b.binary(BinaryOp::Add, v, bias)
+    });
+    s.kernel
+}
+
+#[test]
+fn a_grouped_convolution_has_a_point_for_each_filter() {
+    let points = "points threads=256 elements=1";
+    assert_eq!(check(&grouped_convolution(["3", "5", "7"], ["5", "6"]), &[]), points);
+    assert_eq!(check(&grouped_convolution(["13", "1", "2"], ["5", "6"]), &[]), points);
+    let sizes = [("g", 3), ("m", 5), ("c", 2), ("h", 5), ("w", 6)];
+    assert_eq!(check(&grouped_convolution(["g", "5", "c"], ["h", "w"]), &sizes), points);
+    assert_eq!(check(&grouped_convolution(["g", "m", "c"], ["h", "w"]), &sizes), points);
+}
+
+#[test]
+fn threads_keep_what_their_stages_exchange() {
+    assert_eq!(check(&samples::patches("23", "13", false), &[]), "plain threads=256");
+    assert_eq!(check(&samples::patches("l", "c", false), &[("l", 7), ("c", 41)]), "plain threads=256");
+    let (_, nest) = schedule(&samples::patches("23", "13", false)).unwrap();
+    assert_eq!(crate::launch::Launch::of(&nest).unwrap().grid[0].as_const(), Some(2));
+    // Too few points for a block, whose threads then share the whole.
+    assert_eq!(check(&samples::patches("5", "3", false), &[]), "rows threads=64");
+}
+
+#[test]
+fn a_sum_of_a_row_beside_other_values_leaves_them_alone() {
+    assert_eq!(check(&samples::patches("5", "3", true), &[]), "rows threads=32");
+    assert_eq!(check(&samples::patches("l", "3", true), &[("l", 3)]), "rows threads=32");
+}
+
+#[test]
+fn what_is_independent_along_few_axes_only_is_a_thread_for_each_of_their_points() {
+    // A running sum along one axis, of rows that a second stage reads backwards.
+    let kernel = |rows: &str| {
+        let mut s = Sample::new("scan");
+        let x = s.tensor("x", Role::Input, &format!("7;{rows}"));
+        let sums = s.tensor("sums", Role::Temporary, &format!("7;{rows}"));
+        let y = s.tensor("y", Role::Output, &format!("{rows};7"));
+        s.compute(("sums", &format!("i=7;r={rows};+k=7")), (sums, "%i;%r"), Some(Combine::Add), |b| {
+            let outside = Some(Constant::float(DType::F32, 0.0));
+            b.push(Inst::Read { tensor: x, index: exprs("%i - %k;%r"), outside }, DType::F32)
+        });
+        s.compute(("back", &format!("p={rows};i=7")), (y, "%p;%i"), None, |b| {
+            let (v, first) = (read(b, sums, "6 - %i;%p"), read(b, sums, "0;%p"));
+            b.binary(BinaryOp::Sub, v, first)
+        });
+        s.kernel
+    };
+    assert_eq!(check(&kernel("301"), &[]), "plain threads=256");
+    assert_eq!(check(&kernel("n"), &[("n", 300)]), "plain threads=256");
+}
+
 #[test]
 fn depthwise_windows_are_points() {
     let mut s = Sample::new("pool");

@@ -75,7 +75,7 @@ pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
             "sizes '{a}' and '{b}' cannot {what} unless they are equal"
         ))
         .hint(format!(
-            "give the inputs' dimensions in '{a}' and '{b}' one name or a size: --shape INPUT=DIMxDIMx..."
+            "give the inputs' dimensions in '{a}' and '{b}' a size with --shape, or one name in the model"
         ))),
     }
 }

@@ -42,7 +42,7 @@ fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         None => {
             let size = dims[3].as_const().filter(|&n| n > 0).ok_or_else(|| {
                 Diagnostic::unsupported("the size of the heads is symbolic")
-                    .hint("give the inputs fixed shapes")
+                    .hint("give the inputs fixed shapes with --shape")
             })?;
             1.0 / (size as f64).sqrt()
         }

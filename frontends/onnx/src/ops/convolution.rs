@@ -30,7 +30,7 @@ pub(super) fn kernel_of(call: &Call<'_, '_>, weight: ValueId, rank: usize) -> Re
     let kernel: Vec<i64> =
         ty.dims[2..].iter().map(Expr::as_const).collect::<Option<_>>().ok_or_else(|| {
             Diagnostic::unsupported("the weight's spatial dimensions are symbolic")
-                .hint("give the inputs fixed shapes, such as '--shape w=8x3x3x3'")
+                .hint("give the inputs fixed shapes with --shape")
         })?;
     if let Some(declared) = call.attributes.ints("kernel_shape")?
         && declared != kernel
@@ -136,7 +136,8 @@ fn causal_conv(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     };
     let seen = call.concat(&[before, x], 2)?;
     let channels = dims[1].as_const().ok_or_else(|| {
-        Diagnostic::unsupported("the number of channels is symbolic").hint("give the input a fixed shape")
+        Diagnostic::unsupported("the number of channels is symbolic")
+            .hint("give the input a fixed shape with --shape")
     })?;
     let attrs = Attrs::new()
         .with("strides", Attr::Ints(vec![1]))

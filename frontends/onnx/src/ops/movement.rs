@@ -185,7 +185,7 @@ fn center_crop_pad(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
             return Err(Diagnostic::unsupported(format!(
                 "whether dimension {axis} is cropped or padded depends on symbolic sizes"
             ))
-            .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'"));
+            .hint("give the inputs fixed shapes with --shape"));
         }
     }
     let mut y = x;

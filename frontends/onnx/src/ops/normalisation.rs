@@ -6,7 +6,7 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     expr::Expr,
     graph::ValueId,
@@ -31,7 +31,7 @@ fn epsilon(call: &Call<'_, '_>) -> Result<Attrs> {
 fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let inputs = call.all_inputs()?;
     let &[x, scale, bias, mean, variance] = &inputs[..] else {
-        return Err(malformed(format!("the node has {} operands instead of 5", inputs.len())));
+        return Err(malformed(format!("the node has {} instead of 5", count(inputs.len(), "operand"))));
     };
     let training = call.opset >= 14 && call.flag("training_mode", false)?;
     if (call.opset < 9 && !call.flag("spatial", true)?) || (call.opset < 14 && (1..5).any(|i| call.wants(i)))

@@ -7,7 +7,7 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     expr::Expr,
     graph::ValueId,
@@ -146,7 +146,7 @@ fn requantised(
 fn qlinear_matmul(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let inputs = call.all_inputs()?;
     let &[a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero] = &inputs[..] else {
-        return Err(malformed(format!("the node has {} operands instead of 8", inputs.len())));
+        return Err(malformed(format!("the node has {} instead of 8", count(inputs.len(), "operand"))));
     };
     let accumulator = integer_product(call, (a, Some(a_zero)), (b, Some(b_zero)))?;
     let (rank_a, rank_b) = (call.rank(a), call.rank(b));

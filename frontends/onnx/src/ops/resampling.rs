@@ -6,7 +6,7 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     expr::Expr,
     graph::ValueId,
     tensor::element_count,
@@ -47,7 +47,11 @@ fn scaled(size: &Expr, scale: f64) -> Result<Expr> {
 /// Sizes from scales, all dimensions.
 fn scaled_dims(dims: &[Expr], scales: &[f64]) -> Result<Vec<Expr>> {
     if scales.len() != dims.len() {
-        return Err(malformed(format!("{} scales do not fit {} dimensions", scales.len(), dims.len())));
+        return Err(malformed(format!(
+            "{} for {}",
+            count(scales.len(), "scale"),
+            count(dims.len(), "dimension")
+        )));
     }
     dims.iter().zip(scales).map(|(d, &s)| scaled(d, s)).collect()
 }
@@ -138,7 +142,7 @@ fn check_length(what: &str, found: usize, wanted: usize) -> Result<()> {
     if found == wanted {
         return Ok(());
     }
-    Err(malformed(format!("operand '{what}' has {found} elements instead of {wanted}")))
+    Err(malformed(format!("operand '{what}' has {} instead of {wanted}", count(found, "element"))))
 }
 
 /// Scales from sizes, after `keep_aspect_ratio_policy`.
@@ -171,7 +175,7 @@ fn from_sizes(
     for &d in axes {
         let old = dims[d].as_const().ok_or_else(|| {
             Diagnostic::unsupported("the aspect ratio depends on symbolic sizes")
-                .hint("give the inputs fixed shapes, such as '--shape x=1x3x224x224'")
+                .hint("give the inputs fixed shapes with --shape")
         })?;
         scales[d] = scale;
         sizes[d] = Expr::from((scale * old as f64 + 0.5).floor() as i64);

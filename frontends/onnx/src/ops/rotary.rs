@@ -6,7 +6,7 @@ use crate::{
 };
 use mlcc_ir::{
     attributes::{Attr, Attrs},
-    diagnostic::{Diagnostic, Result},
+    diagnostic::{Diagnostic, Result, count},
     expr::Expr,
     graph::ValueId,
 };
@@ -30,11 +30,15 @@ fn rotary_embedding(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
             (call.reshape(input, dims)?, 2)
         }
         dims => {
-            return Err(malformed(format!("the operand has {} dimensions instead of 3 or 4", dims.len())));
+            return Err(malformed(format!(
+                "the operand has {} instead of 3 or 4",
+                count(dims.len(), "dimension")
+            )));
         }
     };
     let size = call.dims(x)[3].as_const().ok_or_else(|| {
-        Diagnostic::unsupported("the size of the heads is symbolic").hint("give the inputs fixed shapes")
+        Diagnostic::unsupported("the size of the heads is symbolic")
+            .hint("give the inputs fixed shapes with --shape")
     })?;
     let rotated = match call.int("rotary_embedding_dim", 0)? {
         0 if size % 2 == 0 => size,
@@ -69,7 +73,7 @@ fn angles(call: &mut Call<'_, '_>, cache: ValueId, heads_axis: usize, rotated: i
         }
         None => {
             return Err(Diagnostic::unsupported("the number of angles of a position is symbolic")
-                .hint("give the inputs fixed shapes"));
+                .hint("give the inputs fixed shapes with --shape"));
         }
     }
     dims.insert(heads_axis, Expr::from(1));

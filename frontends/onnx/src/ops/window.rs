@@ -1,7 +1,10 @@
 //! Windows that slide over spatial dimensions: what convolutions and pooling have in common.
 
 use crate::call::{Call, malformed};
-use mlcc_ir::{diagnostic::Result, expr::Expr};
+use mlcc_ir::{
+    diagnostic::{Result, count},
+    expr::Expr,
+};
 
 /// The window's attributes, defaults and `auto_pad` resolved.
 pub(super) struct Window {
@@ -20,8 +23,9 @@ pub(super) fn per_dimension(call: &Call<'_, '_>, name: &str, spatial: usize) -> 
     let values = call.attributes.ints(name)?.map_or_else(|| vec![1; spatial], <[i64]>::to_vec);
     if values.len() != spatial {
         return Err(malformed(format!(
-            "attribute '{name}' has {} elements for {spatial} spatial dimensions",
-            values.len()
+            "attribute '{name}' has {} for {}",
+            count(values.len(), "element"),
+            count(spatial, "spatial dimension")
         )));
     }
     match values.iter().find(|v| !(1..MAX_WINDOW).contains(*v)) {
@@ -63,8 +67,9 @@ pub(super) fn explicit_pads(call: &Call<'_, '_>, spatial: usize) -> Result<Vec<E
     let pads = call.attributes.ints("pads")?.map_or_else(|| vec![0; 2 * spatial], <[i64]>::to_vec);
     if pads.len() != 2 * spatial {
         return Err(malformed(format!(
-            "attribute 'pads' has {} elements for {spatial} spatial dimensions",
-            pads.len()
+            "attribute 'pads' has {} for {}",
+            count(pads.len(), "element"),
+            count(spatial, "spatial dimension")
         )));
     }
     Ok(pads.into_iter().map(Expr::from).collect())

@@ -50,6 +50,15 @@ fn a_symbol_that_one_input_fixes_is_fixed_everywhere() {
 }
 
 #[test]
+fn a_dimension_is_given_by_its_name() {
+    let fixed = shaped(&["batch=2", "x_d2=7"]).unwrap();
+    assert_eq!(types(&fixed), ["2x3x7xf32", "2x(image_1_d1)x5xf32"]);
+    let ranged = shaped(&["batch=1..8", "image.1=?x6x?"]).unwrap();
+    assert_eq!(types(&ranged), ["(batch)x3x(x_d2)xf32", "(batch)x6x5xf32"]);
+    assert_eq!(ranged.ranges.into_iter().collect::<Vec<_>>(), [("batch".into(), (1, 8))]);
+}
+
+#[test]
 fn ranges_stay_symbolic() {
     let ranged = shaped(&["x=1..8x3x?"]).unwrap();
     assert_eq!(types(&ranged)[0], "(batch)x3x(x_d2)xf32");
@@ -65,7 +74,12 @@ fn overrides_must_fit() {
     };
     assert_eq!(message(&["x=1x4x2"]), "dimension 1 of input 'x' is 3 in the model but given as 4");
     assert_eq!(message(&["x=1x3"]), "input 'x' has 3 dimensions but its shape is given with 2");
-    assert_eq!(message(&["v=1"]), "a shape is given for 'v', which is no input of the model");
+    assert_eq!(
+        message(&["v=1"]),
+        "a shape is given for 'v', which is neither an input nor a dimension of one"
+    );
+    assert_eq!(message(&["batch=1x2"]), "'batch' is one dimension but is given as 2 dimensions");
+    assert!(message(&["batch=1", "x=2x3x4"]).starts_with("dimension 'batch' of input 'x' is given as"));
     assert!(
         message(&["x=1x3x4", "image.1=2x3x5"])
             .starts_with("dimension 'batch' of input 'image.1' is given as")

@@ -35,10 +35,10 @@ fn inputs_are_checked() {
     let tensor = |dims: &'static [i64]| TensorRef::new(dims, &data[..dims.iter().product::<i64>() as usize]);
     let good = tensor(&[2, 3]);
     model().run_owned(&[good, good]).expect("runs");
-    refused(&[good], &["2 inputs", "'image' f32 [batch, 3]", "1 were given"]);
+    refused(&[good], &["2 inputs", "'image' f32 [batch, 3]", "1 was given"]);
     refused(&[tensor(&[2, 4]), good], &["input 'image'", "[2, 4]", "expected [batch, 3]"]);
     refused(&[good, tensor(&[4, 3])], &["input 'mask'", "[4, 3]", "expected [batch, 3]", "batch = 2"]);
-    refused(&[good, tensor(&[6])], &["input 'mask'", "[6]", "1 dimensions instead of 2"]);
+    refused(&[good, tensor(&[6])], &["input 'mask'", "[6]", "1 dimension instead of 2"]);
     let negative = TensorRef { dims: &[-1, 3], ..good };
     refused(&[negative, good], &["input 'image'", "[-1, 3]", "negative"]);
     let ints = [0i32; 6];
@@ -58,7 +58,7 @@ fn outputs_are_checked() {
     let x = TensorRef::new(&[2, 3], &data);
     let model = model();
     let error = model.run(&[x, x], &mut []).expect_err("no output");
-    assert!(error.to_string().contains("1 outputs ('logits' f32 [batch, 3])"), "{error}");
+    assert!(error.to_string().contains("1 output ('logits' f32 [batch, 3])"), "{error}");
     let error = model.run(&[x, x], &mut [TensorMut::new(&[4, 3], &mut out)]).expect_err("large");
     assert!(error.to_string().contains("output 'logits' has shape [4, 3]"), "{error}");
     let error = model.output_shapes(&[&[2, 3], &[9, 3]]).expect_err("shapes");
