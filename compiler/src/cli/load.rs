@@ -7,12 +7,17 @@ use crate::{
     pipeline::{self, Options, Silent},
 };
 use mlcc_ir::{diagnostic::Diagnostic, dtype::DType, tensor::Tensor};
-use mlcc_runtime::{LoadOptions, Model, TensorRef};
-use std::path::{Path, PathBuf};
+use mlcc_runtime::{LoadOptions, Model, Pool, TensorRef};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Loads `file` for `threads` threads (0: all CPUs).
 pub(super) fn model(file: &Path, threads: usize) -> Result<Model, Vec<Diagnostic>> {
-    let options = LoadOptions { threads, ..LoadOptions::default() };
+    // The threads come first: a number that is refused need not wait for a compilation.
+    let pool = Arc::new(Pool::new(threads).map_err(|e| runtime_error(&e))?);
+    let options = LoadOptions { pool: Some(pool), ..LoadOptions::default() };
     if file.extension().is_some_and(|e| e == "onnx") {
         let compiled = Temporary::new(file)?;
         pipeline::compile(file, &compiled.0, &Options::default(), &mut Silent)?;

@@ -26,7 +26,7 @@ extern "C" {
 /* Whose fault it was. */
 typedef enum mlcc_status {
     MLCC_OK = 0,
-    MLCC_INVALID_ARGUMENT = 1, /* a NULL where there must be none, an index out of range */
+    MLCC_INVALID_ARGUMENT = 1, /* a NULL where there must be none, an index or number out of range */
     MLCC_BAD_ARTIFACT = 2,     /* the file is missing, damaged, of another version or machine */
     MLCC_BAD_TENSOR = 3,       /* number, type, shape or buffer of inputs or outputs */
     MLCC_OUT_OF_MEMORY = 4,    /* memory or threads */
@@ -73,7 +73,8 @@ typedef struct mlcc_value_info {
 /* The version of the interface that the library has: the same number is compatible. */
 uint32_t mlcc_interface_version(void);
 
-/* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use.
+/* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use, and
+ * more than 1024 (or the CPUs, where there are more) are refused.
  * The file must not be altered while the model lives; replacing it by renaming is fine. */
 int32_t mlcc_model_load(const char *path, uint32_t threads, mlcc_model **model, char **error);
 

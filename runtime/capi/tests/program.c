@@ -41,6 +41,8 @@ int main(int argc, char **argv) {
     fails(status, MLCC_BAD_ARTIFACT, error, "not an mlcc artifact");
     status = mlcc_model_load(NULL, 1, &model, &error);
     fails(status, MLCC_INVALID_ARGUMENT, error, "path is NULL");
+    status = mlcc_model_load(argv[1], 99999, &model, &error);
+    fails(status, MLCC_INVALID_ARGUMENT, error, "99999 threads are beyond reason");
     check(mlcc_model_load(argv[2], 1, &model, NULL) == MLCC_BAD_ARTIFACT, "no place for the error");
     error = (char *)argv[0];
     if (mlcc_model_load(argv[1], 2, &model, &error) != MLCC_OK) {

@@ -33,3 +33,4 @@ mod reference;
 mod rewriting;
 mod running;
 mod symbolic;
+mod threads;
