@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Take an artifact's weights as they are, without comparing them with their checksum, which reads all of the file.
+    #[arg(long)]
+    trust_weights: bool,
     /// How long to measure, in seconds.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(one(Diagnostic::user("--seconds must be between 0 and 86400")));
     }
     let machine = args.machine.as_deref().map(Profile::read).transpose().map_err(one)?;
-    let model = load::model(&args.file, args.threads)?;
+    let model = load::model(&args.file, args.threads, args.trust_weights)?;
     let given = given_or_random(&model, &args.input)?;
     let inputs = load::refs(&given);
     let mut context = model.context().map_err(|e| runtime_error(&e))?;

@@ -13,11 +13,11 @@ use std::{
     sync::Arc,
 };
 
-/// Loads `file` for `threads` threads (0: all CPUs).
-pub(super) fn model(file: &Path, threads: usize) -> Result<Model, Vec<Diagnostic>> {
+/// Loads `file` for `threads` threads (0: all CPUs); its weights are trusted or compared with their checksum.
+pub(super) fn model(file: &Path, threads: usize, trust_weights: bool) -> Result<Model, Vec<Diagnostic>> {
     // The threads come first: a number that is refused need not wait for a compilation.
     let pool = Arc::new(Pool::new(threads).map_err(|e| runtime_error(&e))?);
-    let options = LoadOptions { pool: Some(pool), ..LoadOptions::default() };
+    let options = LoadOptions { pool: Some(pool), trust_weights, ..LoadOptions::default() };
     if file.extension().is_some_and(|e| e == "onnx") {
         let compiled = Temporary::new(file)?;
         pipeline::compile(file, &compiled.0, &Options::default(), &mut Silent)?;

@@ -75,8 +75,20 @@ uint32_t mlcc_interface_version(void);
 
 /* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use, and
  * more than 1024 (or the CPUs, where there are more) are refused.
- * The file must not be altered while the model lives; replacing it by renaming is fine. */
+ * The file must not be altered while the model lives; replacing it by renaming is fine. A damaged file
+ * is refused: all of it is read and compared with its checksums, the weights on all threads. */
 int32_t mlcc_model_load(const char *path, uint32_t threads, mlcc_model **model, char **error);
+
+/* How a model is loaded. */
+typedef enum mlcc_load_flags {
+    /* The weights are taken as they are, without reading them: for very large files of whose soundness
+     * something else is sure. Damaged weights give wrong results. */
+    MLCC_TRUST_WEIGHTS = 1
+} mlcc_load_flags;
+
+/* As mlcc_model_load, with mlcc_load_flags joined by |, or 0. */
+int32_t mlcc_model_load_with(const char *path, uint32_t threads, uint32_t flags, mlcc_model **model,
+                             char **error);
 
 /* Releases a model; contexts made from it go on working. NULL is allowed. */
 void mlcc_model_free(mlcc_model *model);
