@@ -202,7 +202,10 @@ pub fn compile(
             }
         };
         for _ in 1..threads.min(scheduled.len()).max(1) {
-            scope.spawn(work);
+            // Where the system starts no more threads, those that are there do all.
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         work();
     });

@@ -13,7 +13,8 @@ use mlcc_runtime::Pool;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
-    sync::Barrier,
+    sync::{Barrier, OnceLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -57,10 +58,11 @@ impl Rates {
 }
 
 impl Roofline {
-    /// Measures for some tenths of a second.
+    /// Measures for some tenths of a second. More threads than CPUs attain no more than one for each.
     #[must_use]
     pub fn measure(threads: usize) -> Roofline {
-        let threads = threads.max(1);
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.clamp(1, cpus);
         Roofline {
             threads,
             flops_per_second: together(threads, &|start| peak::flops_per_second(start)),
@@ -84,16 +86,19 @@ impl fmt::Display for Roofline {
 }
 
 /// The sum of the rates that threads reach which do the same at the same time. Each is told how to wait
-/// for the others once it is prepared.
+/// for the others once it is prepared. Where the system starts fewer threads, it is their sum.
 fn together(threads: usize, rate: &(dyn Fn(&dyn Fn()) -> f64 + Sync)) -> f64 {
-    let barrier = Barrier::new(threads);
+    // It counts the threads, so it is there when all have been started.
+    let barrier: OnceLock<Barrier> = OnceLock::new();
     let one = || {
         rate(&|| {
-            barrier.wait();
+            barrier.wait().wait();
         })
     };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one)).collect();
+    thread::scope(|scope| {
+        let start = |_| thread::Builder::new().spawn_scoped(scope, one).ok();
+        let others: Vec<_> = (1..threads).map_while(start).collect();
+        barrier.get_or_init(|| Barrier::new(others.len() + 1));
         let own = one();
         others.into_iter().filter_map(|thread| thread.join().ok()).fold(own, |sum, rate| sum + rate)
     })

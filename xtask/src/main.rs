@@ -9,6 +9,7 @@ mod bench;
 mod bless;
 mod compare;
 mod conformance;
+mod damage;
 mod demo;
 mod docs;
 mod emulation;
@@ -58,6 +59,8 @@ enum Command {
     Bench(bench::Args),
     /// Find rewrite rules, and put every rule through its gates
     Rules(rules::Args),
+    /// Damage 100 000 artifacts; each must be refused or give the right values
+    Damage(damage::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,
     /// Accept all changed snapshots and regenerate the reference pages
@@ -89,6 +92,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Compare(args) => compare::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Rules(args) => rules::run(&workspace, &args),
+        Command::Damage(args) => damage::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
-use crate::{conformance, docs, emulation, process, ptxas, rules, tidy, zoo};
+use crate::{conformance, damage, docs, emulation, process, ptxas, rules, tidy, zoo};
 
 /// What the steps are given.
 pub(crate) struct Session<'a> {
@@ -41,6 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", run: clippy },
     Step { name: "build", run: |session| session.workspace.build_mlcc().map(drop) },
     Step { name: "unit", run: unit },
+    Step { name: "damage", run: |session| damage::run(session.workspace, &damage::Args::default()) },
     Step { name: "rules", run: |session| rules::check(session.workspace) },
     Step { name: "docs", run: |session| docs::check(session.workspace) },
     Step { name: "zoo", run: zoo },

@@ -171,7 +171,9 @@ pub fn compile_all(
         }
     };
     let mut results: Vec<(usize, Result<CompiledKernel>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads.clamp(1, nests.len().max(1))).map(|_| scope.spawn(work)).collect();
+        // Where the system starts no more threads, those that are there do all.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let workers: Vec<_> = (1..threads.clamp(1, nests.len().max(1))).map_while(start).collect();
         let mut results = work();
         for worker in workers {
             match worker.join() {

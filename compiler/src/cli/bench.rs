@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Take an artifact's weights as they are, without comparing them with their checksum, which reads all of the file.
+    #[arg(long)]
+    trust_weights: bool,
     /// How long to measure, in seconds.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -58,7 +61,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         // It is for the comparison only.
         compiling.machine = None;
     }
-    let model = load::model(&args.file, args.threads, &compiling)?;
+    let model = load::model(&args.file, args.threads, args.trust_weights, &compiling)?;
     let given = given_or_random(&model, &args.input)?;
     let inputs = load::refs(&given);
     let mut context = model.context().map_err(|e| runtime_error(&e))?;

@@ -12,12 +12,23 @@ use mlcc_ir::{
     dtype::DType,
     tensor::Tensor,
 };
-use mlcc_runtime::{LoadOptions, Model, TensorRef};
-use std::path::{Path, PathBuf};
+use mlcc_runtime::{LoadOptions, Model, Pool, TensorRef};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// Loads `file` for `threads` threads (0: all CPUs), compiled as `compiling` says if it is a model.
-pub(super) fn model(file: &Path, threads: usize, compiling: &Compiling) -> Result<Model, Vec<Diagnostic>> {
-    let options = LoadOptions { threads, ..LoadOptions::default() };
+/// Loads `file` for `threads` threads (0: all CPUs), compiled as `compiling` says if it is a model. An artifact's weights
+/// are trusted or compared with their checksum.
+pub(super) fn model(
+    file: &Path,
+    threads: usize,
+    trust_weights: bool,
+    compiling: &Compiling,
+) -> Result<Model, Vec<Diagnostic>> {
+    // The threads come first: a number that is refused need not wait for a compilation.
+    let pool = Arc::new(Pool::new(threads).map_err(|e| runtime_error(&e))?);
+    let options = LoadOptions { pool: Some(pool), trust_weights, ..LoadOptions::default() };
     let how = compiling.options()?;
     let kind = FileKind::of(file);
     if kind == FileKind::Model {

@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Take an artifact's weights as they are, without comparing them with their checksum, which reads all of the file.
+    #[arg(long)]
+    trust_weights: bool,
     #[command(flatten)]
     compiling: Compiling,
 }
@@ -30,7 +33,7 @@ pub(super) struct Args {
 const SHOWN: usize = 8;
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let model = load::model(&args.file, args.threads, &args.compiling)?;
+    let model = load::model(&args.file, args.threads, args.trust_weights, &args.compiling)?;
     let inputs = load::to_runtime(&load::inputs(&model, &args.input)?)?;
     let outputs = model.run_owned(&load::refs(&inputs)).map_err(|e| runtime_error(&e))?;
     if let Some(folder) = &args.output_dir {

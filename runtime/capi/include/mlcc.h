@@ -26,7 +26,7 @@ extern "C" {
 /* Whose fault it was. */
 typedef enum mlcc_status {
     MLCC_OK = 0,
-    MLCC_INVALID_ARGUMENT = 1, /* a NULL where there must be none, an index out of range */
+    MLCC_INVALID_ARGUMENT = 1, /* a NULL where there must be none, an index or number out of range */
     MLCC_BAD_ARTIFACT = 2,     /* the file is missing, damaged, of another version or machine */
     MLCC_BAD_TENSOR = 3,       /* number, type, shape or buffer of inputs or outputs */
     MLCC_OUT_OF_MEMORY = 4,    /* memory or threads */
@@ -73,9 +73,22 @@ typedef struct mlcc_value_info {
 /* The version of the interface that the library has: the same number is compatible. */
 uint32_t mlcc_interface_version(void);
 
-/* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use.
- * The file must not be altered while the model lives; replacing it by renaming is fine. */
+/* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use, and
+ * more than 1024 (or the CPUs, where there are more) are refused.
+ * The file must not be altered while the model lives; replacing it by renaming is fine. A damaged file
+ * is refused: all of it is read and compared with its checksums, the weights on all threads. */
 int32_t mlcc_model_load(const char *path, uint32_t threads, mlcc_model **model, char **error);
+
+/* How a model is loaded. */
+typedef enum mlcc_load_flags {
+    /* The weights are taken as they are, without reading them: for very large files of whose soundness
+     * something else is sure. Damaged weights give wrong results. */
+    MLCC_TRUST_WEIGHTS = 1
+} mlcc_load_flags;
+
+/* As mlcc_model_load, with mlcc_load_flags joined by |, or 0. */
+int32_t mlcc_model_load_with(const char *path, uint32_t threads, uint32_t flags, mlcc_model **model,
+                             char **error);
 
 /* Releases a model; contexts made from it go on working. NULL is allowed. */
 void mlcc_model_free(mlcc_model *model);

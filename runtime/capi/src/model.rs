@@ -81,13 +81,40 @@ pub unsafe extern "C" fn mlcc_model_load(
     model: *mut *mut CModel,
     error: *mut *mut c_char,
 ) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe { mlcc_model_load_with(path, threads, 0, model, error) }
+}
+
+/// `MLCC_TRUST_WEIGHTS`, a flag of [`mlcc_model_load_with`].
+const TRUST_WEIGHTS: u32 = 1;
+
+/// See `mlcc.h`.
+///
+/// # Safety
+/// As [`mlcc_model_load`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mlcc_model_load_with(
+    path: *const c_char,
+    threads: u32,
+    flags: u32,
+    model: *mut *mut CModel,
+    error: *mut *mut c_char,
+) -> i32 {
     let load = || {
+        if flags & !TRUST_WEIGHTS != 0 {
+            return Err(Failure::argument(format!("{flags:#x} has bits that are no mlcc_load_flags")));
+        }
         if path.is_null() {
             return Err(Failure::argument("path is NULL"));
         }
         // SAFETY: it is zero-terminated.
         let path = path_of(unsafe { CStr::from_ptr(path) })?;
-        let loaded = Model::load_with(path, &LoadOptions { threads: threads as usize, pool: None })?;
+        let options = LoadOptions {
+            threads: threads as usize,
+            trust_weights: flags & TRUST_WEIGHTS != 0,
+            ..LoadOptions::default()
+        };
+        let loaded = Model::load_with(path, &options)?;
         let text = |text: String| CString::new(text.replace('\0', "?")).unwrap_or_default();
         let texts = |values: &[ValueInfo]| {
             let texts = |v: &ValueInfo| Texts { name: text(v.name.clone()), shape: text(v.shape_text()) };

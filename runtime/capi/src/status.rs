@@ -1,7 +1,9 @@
 //! Status codes and error texts.
 
 use mlcc_runtime::Error;
+use std::any::Any;
 use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A failure as C sees it: `mlcc_status` and the text.
 pub(crate) struct Failure {
@@ -14,6 +16,13 @@ impl Failure {
     pub(crate) fn argument(text: impl Into<String>) -> Failure {
         Failure { status: 1, text: text.into() }
     }
+
+    /// `MLCC_FAILED`: a bug of this library.
+    fn panic(panic: &(dyn Any + Send)) -> Failure {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Failure { status: 5, text: format!("mlcc's runtime panicked: {said}\n\nhint: please report it") }
+    }
 }
 
 impl From<Error> for Failure {
@@ -22,25 +31,30 @@ impl From<Error> for Failure {
             Error::Format(_) | Error::Architecture { .. } | Error::CpuFeatures { .. } | Error::MapCode(_) => {
                 2
             }
+            Error::Threads { .. } => 1,
             Error::Count { .. }
             | Error::DType { .. }
             | Error::Shape { .. }
             | Error::Buffer { .. }
             | Error::Check { .. }
             | Error::DataDependentOutput { .. } => 3,
-            Error::OutOfMemory { .. } | Error::Thread(_) => 4,
+            Error::OutOfMemory { .. } | Error::Thread { .. } => 4,
             Error::Size { .. } => 5,
         };
         Failure { status, text: error.to_string() }
     }
 }
 
-/// Runs a function's body and turns its result into a status; the text goes to `error`.
+/// Runs a function's body and turns its result into a status; the text goes to `error`. A panic would
+/// end the process at the border to C, so it becomes a failure.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
 pub(crate) unsafe fn report(error: *mut *mut c_char, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
-    let (status, text) = match body() {
+    // What a panic leaves behind is at worst a model or context in an unknown state, which safe code
+    // may have: it can give wrong values then, as after every failure, and no more.
+    let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::panic(&*panic)));
+    let (status, text) = match outcome {
         Ok(()) => (0, std::ptr::null_mut()),
         Err(failure) => {
             // A text from a model's names may contain a zero byte, where C would end it.
@@ -69,5 +83,24 @@ pub unsafe extern "C" fn mlcc_string_free(text: *mut c_char) {
     if !text.is_null() {
         // SAFETY: every text that this library gives away comes from `CString::into_raw`.
         drop(unsafe { CString::from_raw(text) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        let mut error = std::ptr::null_mut();
+        // SAFETY: `error` can be written.
+        let status = unsafe { report(&raw mut error, || panic!("number {}", 7)) };
+        assert_eq!(status, 5);
+        // SAFETY: the text is zero-terminated.
+        let text = unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned();
+        assert!(text.contains("panicked: number 7"), "{text}");
+        // SAFETY: the text came from `report` and is released once.
+        unsafe { mlcc_string_free(error) };
     }
 }

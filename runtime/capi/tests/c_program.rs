@@ -100,6 +100,11 @@ fn a_c_program_runs_an_artifact() {
     let (artifact, other) = (folder.path().join("add.mlcc"), folder.path().join("other"));
     write(&artifact);
     std::fs::write(&other, "no artifact, but long enough to be looked at").expect("writes");
+    let damaged = folder.path().join("damaged.mlcc");
+    let mut bytes = std::fs::read(&artifact).expect("reads");
+    // The weights begin with the second page.
+    bytes[4096 + 3] ^= 1;
+    std::fs::write(&damaged, bytes).expect("writes");
     let program = folder.path().join("program");
     let library = library_folder();
     let compiled = Command::new("cc")
@@ -115,7 +120,10 @@ fn a_c_program_runs_an_artifact() {
         .output()
         .expect("a C compiler is there, since cargo links with it");
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let ran = Command::new(&program).arg(&artifact).arg(&other).output().expect("runs");
+    // Cargo's own search path names the folder of an older build first.
+    let mut run = Command::new(&program);
+    run.args([&artifact, &other, &damaged]).env("LD_LIBRARY_PATH", &library);
+    let ran = run.output().expect("runs");
     let text = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success() && text.is_empty(), "{}: {text}", ran.status);
 }

@@ -1,5 +1,5 @@
 /* Uses every function of mlcc.h: argv[1] is an artifact of y[n, 4] = x[n, 4] + w, argv[2] a file
- * that is none. Prints one line for each thing that is wrong, nothing otherwise. */
+ * that is none, argv[3] the artifact with w damaged. Prints one line for each thing that is wrong, nothing otherwise. */
 #include "mlcc.h"
 
 #include <stdio.h>
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     mlcc_tensor bad = {x, sizeof x, dims, 2, MLCC_I32};
     int i;
 
-    if (argc != 3) {
+    if (argc != 4) {
         return 2;
     }
     check(mlcc_interface_version() == MLCC_INTERFACE_VERSION, "version");
@@ -41,7 +41,15 @@ int main(int argc, char **argv) {
     fails(status, MLCC_BAD_ARTIFACT, error, "not an mlcc artifact");
     status = mlcc_model_load(NULL, 1, &model, &error);
     fails(status, MLCC_INVALID_ARGUMENT, error, "path is NULL");
+    status = mlcc_model_load(argv[1], 99999, &model, &error);
+    fails(status, MLCC_INVALID_ARGUMENT, error, "99999 threads are beyond reason");
     check(mlcc_model_load(argv[2], 1, &model, NULL) == MLCC_BAD_ARTIFACT, "no place for the error");
+    status = mlcc_model_load(argv[3], 1, &model, &error);
+    fails(status, MLCC_BAD_ARTIFACT, error, "the checksum of its weights does not match");
+    status = mlcc_model_load_with(argv[3], 1, 6, &model, &error);
+    fails(status, MLCC_INVALID_ARGUMENT, error, "0x6 has bits that are no mlcc_load_flags");
+    check(mlcc_model_load_with(argv[3], 1, MLCC_TRUST_WEIGHTS, &model, NULL) == MLCC_OK, "trusted weights");
+    mlcc_model_free(model);
     error = (char *)argv[0];
     if (mlcc_model_load(argv[1], 2, &model, &error) != MLCC_OK) {
         printf("load: %s\n", error);

@@ -34,9 +34,32 @@ pub enum Error {
     /// The system gives no memory that code can be executed from.
     #[error("cannot map the artifact's code for execution: {0}\n\nhint: a security policy may forbid it")]
     MapCode(std::io::Error),
-    /// The threads of a pool cannot be started.
-    #[error("cannot start a thread: {0}\n\nhint: use fewer threads, or raise the limit on processes")]
-    Thread(std::io::Error),
+    /// More threads than any machine has a use for.
+    #[error(
+        "{threads} threads are beyond reason, at most {most} are possible\n\n\
+         hint: 0 takes one for each CPU that the process may use, here {cpus}; more are no faster"
+    )]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// How many are possible.
+        most: usize,
+        /// How many CPUs the process may use.
+        cpus: usize,
+    },
+    /// The system starts no more threads.
+    #[error(
+        "cannot start more than {started} of {threads} threads: {source}\n\n\
+         hint: use fewer threads, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`)"
+    )]
+    Thread {
+        /// How many were there, the caller among them.
+        started: usize,
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Too many or too few inputs or outputs.
     #[error(
         "the model has {expected} {what}{} ({names}) but {got} {} given",

@@ -2,6 +2,7 @@
 
 use crate::bind::{self, Side};
 use crate::code::{Code, KernelFn};
+use crate::pool::Step;
 use crate::program::Program;
 use crate::state::State;
 use crate::tensor::{Tensor, TensorMut, TensorRef};
@@ -18,6 +19,20 @@ pub struct LoadOptions {
     pub threads: usize,
     /// A pool to share with other models.
     pub pool: Option<Arc<Pool>>,
+    /// Whether the weights are taken as they are. Otherwise they are compared with their checksum while
+    /// the model is loaded, on all threads, which reads the whole file: for very large files, of whose
+    /// soundness something else is sure, that can be left out. Weights that were damaged give wrong
+    /// results; all else is checked always.
+    pub trust_weights: bool,
+}
+
+impl LoadOptions {
+    fn pool(&self) -> Result<Arc<Pool>, Error> {
+        match &self.pool {
+            Some(pool) => Ok(Arc::clone(pool)),
+            None => Ok(Arc::new(Pool::new(self.threads)?)),
+        }
+    }
 }
 
 /// An artifact in memory, ready to run. Cheap to clone; clones share everything.
@@ -79,9 +94,13 @@ impl Model {
     /// As [`Model::load`].
     pub fn from_artifact(artifact: Artifact, options: &LoadOptions) -> Result<Model, Error> {
         cpu::check(&artifact.manifest().target)?;
+        let pool = options.pool()?;
+        if !options.trust_weights {
+            verify_weights(&artifact, &pool)?;
+        }
         let code = Code::map(&artifact)?;
         let (manifest, plan) = (artifact.manifest().clone(), artifact.plan().clone());
-        Model::new(manifest, plan, code, Source::Artifact(Box::new(artifact)), options)
+        Ok(Model::new(manifest, plan, code, Source::Artifact(Box::new(artifact)), pool))
     }
 
     /// A model whose kernels are functions of this process: for tests, and for interpreters.
@@ -105,23 +124,14 @@ impl Model {
             return Err(mlcc_format::FormatError::Plan { problems: vec![problem] }.into());
         }
         let weights = Tensor::from_elements(&[weights.len() as i64], weights)?;
-        Model::new(manifest, plan, Code::functions(kernels), Source::Memory(weights), options)
+        let code = Code::functions(kernels);
+        Ok(Model::new(manifest, plan, code, Source::Memory(weights), options.pool()?))
     }
 
-    fn new(
-        manifest: Manifest,
-        plan: Plan,
-        code: Code,
-        source: Source,
-        options: &LoadOptions,
-    ) -> Result<Model, Error> {
-        let pool = match &options.pool {
-            Some(pool) => Arc::clone(pool),
-            None => Arc::new(Pool::new(options.threads)?),
-        };
+    fn new(manifest: Manifest, plan: Plan, code: Code, source: Source, pool: Arc<Pool>) -> Model {
         let program = Program::new(&plan);
         let idle = Mutex::new(Vec::new());
-        Ok(Model { inner: Arc::new(Inner { manifest, plan, program, code, pool, source, idle }) })
+        Model { inner: Arc::new(Inner { manifest, plan, program, code, pool, source, idle }) }
     }
 
     /// The inputs and outputs.
@@ -205,4 +215,12 @@ impl Model {
         idle().push(context.into_state());
         result
     }
+}
+
+/// Compares an artifact's weights with their checksum, on all threads of a pool.
+fn verify_weights(artifact: &Artifact, pool: &Pool) -> Result<(), Error> {
+    let check = artifact.check_weights();
+    let step = Step { tiles: check.pieces() as i64, grain: 1, waits: true };
+    pool.run(&[step], &|_, _, begin, end| check.read(begin as usize..end as usize));
+    Ok(check.finish()?)
 }

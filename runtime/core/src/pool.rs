@@ -18,17 +18,21 @@
 //! nobody looks at a job after its `run` returned.
 
 mod share;
+mod thread;
 
 use crate::Error;
 use share::{Share, Unit};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use thread::Thread;
 
 /// How long a worker spins before it sleeps, where the caller does not say.
 const SPIN: Duration = Duration::from_micros(200);
+/// A pool may have so many threads, or one for each CPU where there are more. A greater number is a
+/// mistake: it takes the system's threads and memory and makes nothing faster.
+const MOST_THREADS: usize = 1024;
 
 /// Tiles `0..tiles`, of which no thread takes fewer than `grain` at once.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +49,7 @@ pub(crate) type Body<'a> = dyn Fn(usize, usize, i64, i64) + Sync + 'a;
 /// A pool of threads, which models may share.
 pub struct Pool {
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<Thread>,
 }
 
 /// Two cache lines, since the prefetcher fetches pairs.
@@ -85,7 +89,8 @@ impl Pool {
     /// the process may use.
     ///
     /// # Errors
-    /// Where the system starts no more threads.
+    /// More threads than are reasonable (1024, or the CPUs that the process may use), or than the
+    /// system starts.
     pub fn new(threads: usize) -> Result<Pool, Error> {
         Pool::with_spin(threads, SPIN)
     }
@@ -94,10 +99,14 @@ impl Pool {
     /// CPUs that the process may use never spin: that would take the time of those that work.
     ///
     /// # Errors
-    /// Where the system starts no more threads.
+    /// As [`Pool::new`].
     pub fn with_spin(threads: usize, spin: Duration) -> Result<Pool, Error> {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cpus } else { threads };
+        let most = MOST_THREADS.max(cpus);
+        if threads > most {
+            return Err(Error::Threads { threads, most, cpus });
+        }
         let shared = Arc::new(Shared {
             gate: Padded::default(),
             slots: (1..threads).map(|_| Padded::default()).collect(),
@@ -113,9 +122,14 @@ impl Pool {
         let mut pool = Pool { shared, workers: Vec::with_capacity(threads - 1) };
         for worker in 0..threads - 1 {
             let shared = Arc::clone(&pool.shared);
-            let builder = std::thread::Builder::new().name(format!("mlcc-{}", worker + 1));
-            let handle = builder.spawn(move || shared.work(worker)).map_err(Error::Thread)?;
-            pool.workers.push(handle);
+            let name = format!("mlcc-{}", worker + 1);
+            let thread = Thread::start(&name, move || shared.work(worker));
+            // The drop of the pool ends the threads before it.
+            pool.workers.push(thread.map_err(|source| Error::Thread {
+                started: worker + 1,
+                threads,
+                source,
+            })?);
         }
         Ok(pool)
     }
@@ -167,8 +181,7 @@ impl Drop for Pool {
         drop(self.shared.sleep.lock().unwrap_or_else(PoisonError::into_inner));
         self.shared.wake.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker only ends by itself; it cannot panic, for bodies cannot.
-            let _ = worker.join();
+            worker.join();
         }
     }
 }

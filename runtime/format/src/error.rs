@@ -1,6 +1,5 @@
 //! What can be wrong with an artifact file.
 
-use crate::SectionKind;
 use std::path::PathBuf;
 
 /// Why an artifact cannot be written or read.
@@ -43,7 +42,7 @@ pub enum FormatError {
     },
     /// A part of the file was altered.
     #[error(
-        "the artifact's {part} is damaged: its checksum does not match\n\n\
+        "the artifact is damaged: the checksum of its {part} does not match\n\n\
          hint: the file was altered after it was written; copy or compile it again"
     )]
     Checksum {
@@ -51,12 +50,27 @@ pub enum FormatError {
         part: &'static str,
     },
     /// A section that is missing, twice there, or beyond the file's end.
-    #[error("the artifact's {} section {problem}\n\nhint: compile the model again", section.name())]
+    #[error("the artifact's {section} section {problem}\n\nhint: compile the model again")]
     Section {
-        /// The section.
-        section: SectionKind,
+        /// The section's name.
+        section: &'static str,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// Two sections that share bytes, or one that reaches into the header.
+    #[error("the artifact's sections overlap at byte {offset}\n\nhint: compile the model again")]
+    Overlap {
+        /// Where the second one begins.
+        offset: u64,
+    },
+    /// A byte of no section that was altered.
+    #[error(
+        "byte {offset} of the artifact lies between its sections but is not zero\n\n\
+         hint: the file was altered after it was written; copy or compile it again"
+    )]
+    Padding {
+        /// Where the byte lies in the file.
+        offset: u64,
     },
     /// A manifest or plan that does not decode or encode.
     #[error("the artifact's {part} does not decode: {problem}\n\nhint: compile the model again")]

@@ -8,13 +8,14 @@
 //! 24  checksum           u64   of the header without this field
 //! 32  sections           kind u32, target u32, offset u64, length u64, checksum u64
 //! ```
-//! All numbers are little-endian.
+//! All numbers are little-endian. Sections do not overlap, the last one ends where the file does, and all
+//! bytes that belong to neither the header nor a section are zero.
 
 use crate::FormatError;
 use xxhash_rust::xxh3::Xxh3;
 
 /// The version of the format that this crate writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Sections begin at multiples of this, so that each can be mapped.
 pub const SECTION_ALIGNMENT: u64 = 4096;
 /// Weights and arena buffers begin at multiples of this: a cache line, and the widest vector.
@@ -80,7 +81,7 @@ pub struct Section {
     pub offset: u64,
     /// Its length in bytes.
     pub len: u64,
-    /// XXH3 of its bytes.
+    /// The checksum of its bytes: XXH3 over the XXH3 of each MiB.
     pub checksum: u64,
 }
 
@@ -137,24 +138,44 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<Section>, FormatError> {
         return Err(FormatError::Length { expected, actual });
     }
     let mut sections = Vec::with_capacity(count);
+    // The ranges of all sections, of known kinds or not.
+    let mut ranges = vec![(0, header.len() as u64)];
     for entry in header[FIXED..].chunks_exact(ENTRY) {
-        // Kinds that a later compiler added are not needed to run the rest.
-        let Some(kind) = SectionKind::ALL.into_iter().find(|kind| kind.code() == u32_at(entry, 0)) else {
-            continue;
-        };
+        let kind = SectionKind::ALL.into_iter().find(|kind| kind.code() == u32_at(entry, 0));
+        let bad =
+            |problem| FormatError::Section { section: kind.map_or("unknown", SectionKind::name), problem };
         let (offset, len) = (u64_at(entry, 8), u64_at(entry, 16));
         if offset.checked_add(len).is_none_or(|end| end > actual) {
-            return Err(FormatError::Section {
-                section: kind,
-                problem: "reaches beyond the end of the file",
-            });
+            return Err(bad("reaches beyond the end of the file"));
         }
         if offset % SECTION_ALIGNMENT != 0 {
-            return Err(FormatError::Section { section: kind, problem: "is not aligned to a page" });
+            return Err(bad("is not aligned to a page"));
         }
+        ranges.push((offset, len));
+        // Kinds that a later compiler added are not needed to run the rest.
+        let Some(kind) = kind else { continue };
         sections.push(Section { kind, target: u32_at(entry, 4), offset, len, checksum: u64_at(entry, 24) });
     }
+    check_padding(file, ranges)?;
     Ok(sections)
+}
+
+/// Checks that ranges `(offset, length)` do not overlap and that all bytes outside of them are zero, so that
+/// no byte of a file can change unnoticed.
+fn check_padding(file: &[u8], mut ranges: Vec<(u64, u64)>) -> Result<(), FormatError> {
+    ranges.sort_unstable();
+    let mut end = 0;
+    for (offset, len) in ranges.into_iter().chain([(file.len() as u64, 0)]) {
+        if offset < end {
+            return Err(FormatError::Overlap { offset });
+        }
+        let padding = &file[end as usize..offset as usize];
+        if let Some(at) = padding.iter().position(|byte| *byte != 0) {
+            return Err(FormatError::Padding { offset: end + at as u64 });
+        }
+        end = offset + len;
+    }
+    Ok(())
 }
 
 /// The header's checksum, which leaves out the field that holds it.

@@ -1,7 +1,8 @@
 //! The artifact: one file that holds a compiled model.
 //!
 //! An artifact consists of a header, which is a table of checksummed sections, and of four
-//! sections, each page aligned so that it can be mapped on its own:
+//! sections, each page aligned so that it can be mapped on its own. Every byte is covered: by the
+//! checksum of the header or of a section, and what lies between them must be zero.
 //!
 //! | Section | Encoding | Content |
 //! |---|---|---|
@@ -14,6 +15,7 @@
 //! a plan stays within its buffers, kernels and symbols. Nothing here executes anything; that is
 //! `mlcc-runtime`.
 
+mod checksum;
 mod dtype;
 mod error;
 mod expr;
@@ -37,6 +39,6 @@ pub use plan::{
     Block, BlockId, BufferDef, BufferId, Call, Check, Condition, Instruction, KernelEntry, Launch, Loop,
     Place, Plan, RuntimeFunction, SymbolDef, SymbolId,
 };
-pub use read::Artifact;
+pub use read::{Artifact, WeightsCheck};
 pub use verify::{Limits, verify};
 pub use write::{ArtifactWriter, Blob};

@@ -1,14 +1,15 @@
 //! Maps an artifact and checks it.
 
 use crate::header::{self, Section, SectionKind};
-use crate::{FormatError, Limits, Manifest, Plan, verify};
+use crate::{FormatError, Limits, Manifest, Plan, checksum, verify};
 use memmap2::{Mmap, MmapMut};
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A mapped artifact whose header, manifest, plan and code were checked. Its weights are mapped but
-/// untouched.
+/// A mapped artifact whose header, manifest, plan, code and padding were checked. Its weights are mapped
+/// but untouched: [`Artifact::check_weights`] checks them, and so does a runtime that loads it.
 #[derive(Debug)]
 pub struct Artifact {
     map: Mmap,
@@ -59,14 +60,14 @@ impl Artifact {
             let mut found = sections.iter().filter(|section| section.kind == kind && section.target == 0);
             match (found.next(), found.next()) {
                 (Some(section), None) => Ok(*section),
-                (None, _) => Err(FormatError::Section { section: kind, problem: "is missing" }),
-                _ => Err(FormatError::Section { section: kind, problem: "is there twice" }),
+                (None, _) => Err(FormatError::Section { section: kind.name(), problem: "is missing" }),
+                _ => Err(FormatError::Section { section: kind.name(), problem: "is there twice" }),
             }
         };
         let checked = |kind: SectionKind| -> Result<(Section, &[u8]), FormatError> {
             let section = find(kind)?;
             let bytes = slice(&map, section);
-            match xxh3_64(bytes) == section.checksum {
+            match checksum::of(bytes) == section.checksum {
                 true => Ok((section, bytes)),
                 false => Err(FormatError::Checksum { part: kind.name() }),
             }
@@ -131,9 +132,47 @@ impl Artifact {
     /// # Errors
     /// Where they were altered.
     pub fn verify_weights(&self) -> Result<(), FormatError> {
-        let mut hasher = Xxh3::new();
-        self.weights().chunks(1 << 20).for_each(|chunk| hasher.update(chunk));
-        match hasher.digest() == self.weights.checksum {
+        let check = self.check_weights();
+        check.read(0..check.pieces());
+        check.finish()
+    }
+
+    /// Begins to compare the weights with their checksum, a piece at a time: any threads may
+    /// [read](WeightsCheck::read) the pieces, in any order.
+    pub fn check_weights(&self) -> WeightsCheck<'_> {
+        let pieces = (0..checksum::pieces(self.weights())).map(|_| AtomicU64::new(0)).collect();
+        WeightsCheck { artifact: self, pieces }
+    }
+}
+
+/// The comparison of an artifact's weights with their checksum.
+pub struct WeightsCheck<'a> {
+    artifact: &'a Artifact,
+    /// The checksum of each piece, once it was read.
+    pieces: Box<[AtomicU64]>,
+}
+
+impl WeightsCheck<'_> {
+    /// The number of pieces, of 1 MiB each.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Reads some of the pieces.
+    pub fn read(&self, numbers: Range<usize>) {
+        for number in numbers {
+            // Whoever finishes waited for all readers, which orders their writes before its reads.
+            self.pieces[number].store(checksum::piece(self.artifact.weights(), number), Ordering::Relaxed);
+        }
+    }
+
+    /// The result, once all pieces were read; one that was not counts as altered.
+    ///
+    /// # Errors
+    /// Where the weights were altered.
+    pub fn finish(self) -> Result<(), FormatError> {
+        let pieces = self.pieces.iter().map(|piece| piece.load(Ordering::Relaxed));
+        match checksum::root(pieces) == self.artifact.weights.checksum {
             true => Ok(()),
             false => Err(FormatError::Checksum { part: SectionKind::Weights.name() }),
         }

@@ -5,12 +5,12 @@
 //! once more. The header at the start is filled in at the end.
 
 use crate::header::{self, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT};
-use crate::{FormatError, Manifest, Plan};
+use crate::{FormatError, Manifest, Plan, checksum};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// A piece of the weights section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct ArtifactWriter {
     file: BufWriter<File>,
     /// Bytes of the weights section so far.
     len: u64,
-    checksum: Xxh3,
+    checksum: checksum::Stream,
     /// Blobs by hash of content; more than one only where hashes collide.
     known: BTreeMap<u128, Vec<Blob>>,
     finished: bool,
@@ -61,7 +61,7 @@ impl ArtifactWriter {
             temporary,
             file,
             len: 0,
-            checksum: Xxh3::new(),
+            checksum: checksum::Stream::new(),
             known: BTreeMap::new(),
             finished: false,
         })
@@ -84,7 +84,9 @@ impl ArtifactWriter {
             .map_err(|e| FormatError::Decode { part: "plan", problem: e.to_string() })?;
         let manifest = serde_json::to_vec_pretty(manifest)
             .map_err(|e| FormatError::Decode { part: "manifest", problem: e.to_string() })?;
-        let len = self.complete(&manifest, &plan, code).map_err(|source| self.io("write", source))?;
+        let weights = std::mem::replace(&mut self.checksum, checksum::Stream::new()).finish();
+        let len =
+            self.complete(weights, &manifest, &plan, code).map_err(|source| self.io("write", source))?;
         std::fs::rename(&self.temporary, &self.path).map_err(|source| self.io("create", source))?;
         self.finished = true;
         Ok(len)
@@ -132,14 +134,14 @@ impl ArtifactWriter {
         Ok(equal)
     }
 
-    fn complete(&mut self, manifest: &[u8], plan: &[u8], code: &[u8]) -> std::io::Result<u64> {
+    fn complete(&mut self, weights: u64, manifest: &[u8], plan: &[u8], code: &[u8]) -> std::io::Result<u64> {
         let mut end = SECTION_ALIGNMENT + self.len;
         let mut sections = vec![Section {
             kind: SectionKind::Weights,
             target: 0,
             offset: SECTION_ALIGNMENT,
             len: self.len,
-            checksum: self.checksum.digest(),
+            checksum: weights,
         }];
         for (kind, bytes) in
             [(SectionKind::Code, code), (SectionKind::Plan, plan), (SectionKind::Manifest, manifest)]
@@ -148,7 +150,7 @@ impl ArtifactWriter {
             self.file.write_all(&[0; SECTION_ALIGNMENT as usize][..(offset - end) as usize])?;
             self.file.write_all(bytes)?;
             end = offset + bytes.len() as u64;
-            let checksum = xxh3_64(bytes);
+            let checksum = checksum::of(bytes);
             sections.push(Section { kind, target: 0, offset, len: bytes.len() as u64, checksum });
         }
         self.file.seek(SeekFrom::Start(0))?;

@@ -35,3 +35,4 @@ mod reference;
 mod rewriting;
 mod running;
 mod symbolic;
+mod threads;

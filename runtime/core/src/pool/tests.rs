@@ -78,6 +78,16 @@ fn threads_sleep_and_wake() {
 }
 
 #[test]
+fn more_threads_than_reasonable_are_an_error() {
+    for threads in [99_999, usize::MAX] {
+        let Err(error) = Pool::new(threads) else { panic!("{threads} threads were started") };
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{threads} threads are beyond reason")), "{text}");
+        assert!(text.contains("hint: 0 takes one for each CPU"), "{text}");
+    }
+}
+
+#[test]
 fn callers_share_a_pool() {
     let pool = Pool::new(2).expect("threads");
     std::thread::scope(|scope| {

@@ -115,7 +115,7 @@ impl Builder {
     }
 
     pub(crate) fn try_load(self, threads: usize) -> Result<Model, mlcc_runtime::Error> {
-        let options = LoadOptions { threads, pool: None };
+        let options = LoadOptions { threads, ..LoadOptions::default() };
         // SAFETY: the kernels below keep to the sizes that `launch` gives them, which are those of
         // their buffers.
         unsafe { Model::from_parts(self.manifest, self.plan, self.kernels, &self.weights, &options) }

@@ -62,19 +62,24 @@ fn code_and_weights_run_from_the_file() {
     let w = random(9, N);
     write(&path, &w, &["sse2"], TRIPLE);
     for threads in [1, 2] {
-        let model = Model::load_with(&path, &LoadOptions { threads, pool: None }).expect("loads");
+        let model =
+            Model::load_with(&path, &LoadOptions { threads, ..LoadOptions::default() }).expect("loads");
         check(&model, &w);
     }
     // From memory there is no file to map the code from.
     let artifact = Artifact::from_bytes(&std::fs::read(&path).expect("reads")).expect("sound");
-    check(&Model::from_artifact(artifact, &LoadOptions { threads: 2, pool: None }).expect("loads"), &w);
+    check(
+        &Model::from_artifact(artifact, &LoadOptions { threads: 2, ..LoadOptions::default() })
+            .expect("loads"),
+        &w,
+    );
 }
 
 #[test]
 fn models_share_a_pool() {
     let folder = tempfile::tempdir().expect("folder");
     let pool = std::sync::Arc::new(mlcc_runtime::Pool::new(2).expect("threads"));
-    let options = LoadOptions { threads: 0, pool: Some(pool) };
+    let options = LoadOptions { pool: Some(pool), ..LoadOptions::default() };
     let models: Vec<(Model, Vec<f32>)> = (0..3)
         .map(|i| {
             let (path, w) = (folder.path().join(format!("{i}.mlcc")), random(i, N));
@@ -111,4 +116,55 @@ fn other_machines_and_damaged_files_are_refused() {
     std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("writes");
     let error = Model::load(&path).map(drop).expect_err("half a file");
     assert!(matches!(error, Error::Format(FormatError::Length { .. })), "{error}");
+}
+
+#[test]
+fn damaged_weights_are_refused_unless_they_are_trusted() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("add.mlcc");
+    // Several pieces, so that several threads check them.
+    let w: Vec<f32> = random(5, 900_001);
+    write(&path, &w, &[], TRIPLE);
+    let sound = std::fs::read(&path).expect("reads");
+    for threads in [1, 2, 5] {
+        let options = LoadOptions { threads, ..LoadOptions::default() };
+        Model::load_with(&path, &options).expect("sound");
+        for at in [0, 1_048_575, 1_048_576, 3_600_003] {
+            let mut damaged = sound.clone();
+            damaged[4096 + at] ^= 0x40;
+            let load = |options| Model::from_artifact(Artifact::from_bytes(&damaged).expect("maps"), options);
+            let error = load(&options).map(drop).expect_err("altered weights");
+            assert!(error.to_string().contains("the checksum of its weights"), "{error}");
+            load(&LoadOptions { trust_weights: true, ..options.clone() }).expect("trusted");
+        }
+    }
+}
+
+/// Not a check but figures: what loading costs at least, of seven times, with and without the check of the weights, for a file in
+/// the page cache.
+/// `cargo test --release -p mlcc-runtime --test runtime load_rate -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures; run it on an idle machine"]
+#[expect(clippy::print_stderr, reason = "its output is what it is for")]
+fn load_rate() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("add.mlcc");
+    for megabytes in [1usize, 100, 1000] {
+        write(&path, &random(5, megabytes * 250_000), &[], TRIPLE);
+        for (threads, trust_weights) in [(1, true), (1, false), (2, false), (4, false)] {
+            let options = LoadOptions { threads, trust_weights, ..LoadOptions::default() };
+            let load = || {
+                let began = std::time::Instant::now();
+                Model::load_with(&path, &options).expect("sound");
+                began.elapsed().as_secs_f64()
+            };
+            let mut times: Vec<f64> = (0..7).map(|_| load()).collect();
+            times.sort_by(f64::total_cmp);
+            eprintln!(
+                "{megabytes} MB, {threads} threads, trusted {trust_weights}: {:.2} ms, {:.1} GB/s",
+                times[0] * 1e3,
+                megabytes as f64 / 1e3 / times[0]
+            );
+        }
+    }
 }
