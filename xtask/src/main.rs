@@ -12,6 +12,7 @@ mod conformance;
 mod demo;
 mod docs;
 mod emulation;
+mod host;
 mod process;
 mod ptxas;
 mod rules;
@@ -20,6 +21,7 @@ mod stamp;
 mod steps;
 mod test;
 mod tidy;
+mod unit;
 mod workspace;
 mod zoo;
 

@@ -37,6 +37,16 @@ pub enum Error {
     /// The threads of a pool cannot be started.
     #[error("cannot start a thread: {0}\n\nhint: use fewer threads, or raise the limit on processes")]
     Thread(std::io::Error),
+    /// A variable of the environment that holds nonsense.
+    #[error("the environment's {name} is '{value}', expected {expected}\n\nhint: unset it, or set it right")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
     /// Too many or too few inputs or outputs.
     #[error("the model has {expected} {what}s ({names}) but {got} were given")]
     Count {

@@ -19,7 +19,7 @@
 
 mod share;
 
-use crate::Error;
+use crate::{Error, threads};
 use share::{Share, Unit};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -81,11 +81,11 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Pool {
-    /// A pool of this many threads, the caller of a run among them; 0 means one for each CPU that
-    /// the process may use.
+    /// A pool of this many threads, the caller of a run among them; 0 means
+    /// [`crate::default_threads`].
     ///
     /// # Errors
-    /// Where the system starts no more threads.
+    /// Where the system starts no more threads, or the environment names no number of them.
     pub fn new(threads: usize) -> Result<Pool, Error> {
         Pool::with_spin(threads, SPIN)
     }
@@ -96,8 +96,8 @@ impl Pool {
     /// # Errors
     /// Where the system starts no more threads.
     pub fn with_spin(threads: usize, spin: Duration) -> Result<Pool, Error> {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if threads == 0 { cpus } else { threads };
+        let cpus = threads::cpus();
+        let threads = if threads == 0 { threads::default_threads()? } else { threads };
         let shared = Arc::new(Shared {
             gate: Padded::default(),
             slots: (1..threads).map(|_| Padded::default()).collect(),

@@ -11,6 +11,7 @@
 //! | `inspection` | `inspect` |
 //! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
 //! | `machine` | `machine measure`, and profiles as inputs |
+//! | `environment` | variables that decide something, and those that must not |
 //! | `conformance` | `test` |
 //! | `dumps` | the IR after each pass: its text, and compiling on from it |
 //! | `emission` | `--emit`, `--to` and `opt` |
@@ -24,6 +25,7 @@ mod conformance;
 mod determinism;
 mod dumps;
 mod emission;
+mod environment;
 mod inspection;
 mod machine;
 mod models;
