@@ -55,7 +55,7 @@ pub struct Options {
     /// Which algebraic rules may be applied, and how much weights may grow. Its target is set where graphs are
     /// rewritten.
     pub rewrites: rewrite::Settings,
-    /// Threads that generate code. The artifact does not depend on it.
+    /// Threads that generate code; 0 means [`mlcc_runtime::default_threads`]. The artifact does not depend on it.
     pub threads: usize,
     /// Flags that are recorded in the artifact.
     pub flags: Vec<String>,
@@ -71,7 +71,7 @@ impl Default for Options {
             exact_conv: false,
             machine: None,
             rewrites: rewrite::Settings::default(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: 0,
             flags: Vec::new(),
         }
     }
@@ -367,9 +367,13 @@ pub fn finish(
 ) -> Result<Written, Diagnostic> {
     let start = Instant::now();
     let total = scheduled.kernels.len();
+    let threads = match options.threads {
+        0 => mlcc_runtime::default_threads().map_err(|e| Diagnostic::user(e.to_string()))?,
+        given => given,
+    };
     let code = {
         let shared = std::sync::Mutex::new(&mut *observer);
-        codegen::compile(&scheduled.kernels, target, options.threads, &|done| {
+        codegen::compile(&scheduled.kernels, target, threads, &|done| {
             let observer = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             observer.progress(done, total);
         })?
@@ -384,12 +388,7 @@ pub fn finish(
         arena: &scheduled.arena,
         ranges: &scheduled.ranges,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
-        target: mlcc_format::Target {
-            kind: mlcc_format::TargetKind::Cpu,
-            triple: target.triple.clone(),
-            cpu: target.cpu.clone(),
-            features: required_features(target),
-        },
+        target: described(target),
         flags: options.flags.clone(),
         machine: scheduled.machine.to_string(),
     };
@@ -398,13 +397,23 @@ pub fn finish(
     Ok(written)
 }
 
+/// A target as an artifact describes it: what the runtime checks before it executes the code.
+#[must_use]
+pub fn described(target: &mlcc_llvm::Target) -> mlcc_format::Target {
+    mlcc_format::Target {
+        kind: mlcc_format::TargetKind::Cpu,
+        triple: target.triple.clone(),
+        cpu: target.cpu.clone(),
+        features: target.features.clone(),
+    }
+}
+
 /// What decisions know about a target: the table's row, or the profile that is given.
 ///
 /// # Errors
 /// If the profile is of a machine that is too different.
 pub fn machine_for(target: &mlcc_llvm::Target, options: &Options) -> Result<Machine, Diagnostic> {
-    let features: Vec<&str> = target.features.split(',').collect();
-    let known = Machine::for_cpu(&target.cpu, &features);
+    let known = Machine::for_target(target);
     match &options.machine {
         None => Ok(known),
         Some(profile) => profile.machine_for(&known),
@@ -425,12 +434,6 @@ pub fn config_for(machine: &Machine, options: &Options) -> Config {
         rates: machine.price_rates(),
         threads: machine.threads(),
     }
-}
-
-/// The features that the code may use, among those that the runtime can test for.
-fn required_features(target: &mlcc_llvm::Target) -> Vec<String> {
-    let known = |f: &&str| mlcc_runtime::is_known_feature(&target.triple, f);
-    target.required_features().into_iter().filter(known).map(ToOwned::to_owned).collect()
 }
 
 /// Runs a pass; a panic in it becomes an internal error that names it.

@@ -3,9 +3,10 @@
 //! The tests do not build it: `cargo xtask test` does before it runs them, and
 //! `cargo build --release -p mlcc` does for a run of the tests alone.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The variable that names the program to test.
@@ -93,7 +94,39 @@ pub fn mlcc(folder: &Path, arguments: &[&str]) -> Outcome {
     run(folder, command)
 }
 
-/// Runs a program in a folder, with nothing to read and without colours in what it writes.
+/// Whether this machine runs code for what `host` stands for, as the runtime decides when it loads an artifact:
+/// `MLCC_HOST_CPU` may name a CPU that has more.
+#[must_use]
+pub fn runs_host_code() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| mlcc(Path::new("."), &["machine", "check"]).code == Some(0))
+}
+
+/// Runs `mlcc` in a folder, with `host` standing for the CPU of this machine whatever the environment says.
+///
+/// # Panics
+/// As [`mlcc`].
+#[must_use]
+pub fn mlcc_for_this_machine(folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(binary());
+    command.args(arguments).env_remove("MLCC_HOST_CPU");
+    run(folder, command)
+}
+
+/// Says that code was compiled but not run, and counts it where `cargo xtask test` asks for that.
+///
+/// # Panics
+/// Where the file of the count cannot be written.
+pub fn compiled_only(arguments: &[&str]) {
+    let line = format!("compiled only: mlcc {}: not code for this machine\n", arguments.join(" "));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("MLCC_COMPILED_ONLY") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the count can be written");
+    }
+}
+
+/// Runs a program in a folder, with nothing to read, without colours in what it writes and without logs.
 ///
 /// # Panics
 /// Where it cannot be started, or hangs.
@@ -103,7 +136,7 @@ pub fn run(folder: &Path, command: Command) -> Outcome {
 }
 
 fn run_within(folder: &Path, mut command: Command, limit: Duration) -> Outcome {
-    command.current_dir(folder).env("NO_COLOR", "1").env_remove("RUST_LOG");
+    command.current_dir(folder).env("NO_COLOR", "1").env_remove("MLCC_LOG");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     // Read while it runs: a full pipe would stop it.

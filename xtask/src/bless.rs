@@ -7,13 +7,13 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{docs, process, setup, steps};
+use crate::{docs, process, setup, unit};
 
 /// Runs `cargo xtask bless`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
     workspace.build_mlcc()?;
-    let mut tests = steps::test_command(workspace);
+    let mut tests = unit::all_tests(workspace);
     // Insta writes the new text over the old one and lets the assertion pass.
     tests.env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1");
     // The files of each dialect's operations in mlcc-mlir are written by their own test.

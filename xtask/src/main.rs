@@ -13,6 +13,7 @@ mod damage;
 mod demo;
 mod docs;
 mod emulation;
+mod host;
 mod process;
 mod ptxas;
 mod rules;
@@ -21,6 +22,7 @@ mod stamp;
 mod steps;
 mod test;
 mod tidy;
+mod unit;
 mod workspace;
 mod zoo;
 

@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask test`: each a function, in one ordered list.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -8,12 +9,35 @@ use clap::ValueEnum;
 
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
-use crate::{conformance, damage, docs, emulation, process, ptxas, rules, tidy, zoo};
+use crate::{conformance, damage, docs, emulation, host, process, ptxas, rules, tidy, unit, zoo};
 
-/// What the steps are given.
+/// What the steps are given, and what they leave to be said in the end.
 pub(crate) struct Session<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) zoo: Zoo,
+    notes: RefCell<Vec<String>>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(workspace: &'a Workspace, zoo: Zoo) -> Self {
+        Self { workspace, zoo, notes: RefCell::default() }
+    }
+
+    /// Says something about the run, at once and with the summary.
+    pub(crate) fn note(&self, text: String) {
+        eprintln!("note: {text}");
+        self.notes.borrow_mut().push(text);
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.borrow().clone()
+    }
+
+    /// Whether this machine executes what the built mlcc compiles for the host, which may be another CPU.
+    pub(crate) fn runs_host_code(&self) -> Result<bool> {
+        let mlcc = self.workspace.build_mlcc()?;
+        Ok(process::succeeds(Command::new(mlcc).args(["machine", "check"])))
+    }
 }
 
 /// How many networks are compared with ONNX Runtime.
@@ -29,26 +53,35 @@ pub(crate) enum Zoo {
 pub(crate) struct Step {
     /// Its name on the command line and in the summary.
     pub(crate) name: &'static str,
+    /// The steps without which it makes no sense to try it.
+    pub(crate) needs: &'static [&'static str],
     pub(crate) run: fn(&Session) -> Result<()>,
 }
 
 /// All steps, in their order: what is quick and fails often comes first.
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "setup", run: setup },
-    Step { name: "fmt", run: fmt },
-    Step { name: "tidy", run: |session| tidy::run(session.workspace) },
-    Step { name: "licences", run: licences },
-    Step { name: "clippy", run: clippy },
-    Step { name: "build", run: |session| session.workspace.build_mlcc().map(drop) },
-    Step { name: "unit", run: unit },
-    Step { name: "damage", run: |session| damage::run(session.workspace, &damage::Args::default()) },
-    Step { name: "rules", run: |session| rules::check(session.workspace) },
-    Step { name: "docs", run: |session| docs::check(session.workspace) },
-    Step { name: "zoo", run: zoo },
-    Step { name: "conformance", run: |session| conformance::check(session.workspace) },
-    Step { name: "ptx", run: ptx },
-    Step { name: "emulation", run: |s| emulation::check(s.workspace, &SMALL_NETWORKS.map(str::to_owned)) },
+    Step { name: "setup", needs: &[], run: setup },
+    Step { name: "fmt", needs: &[], run: fmt },
+    Step { name: "tidy", needs: &[], run: |session| tidy::run(session.workspace) },
+    Step { name: "licences", needs: &[], run: licences },
+    Step { name: "clippy", needs: &[], run: clippy },
+    Step { name: "build", needs: &[], run: |session| session.workspace.build_mlcc().map(drop) },
+    Step { name: "unit", needs: BUILD, run: unit::check },
+    Step { name: "hosts", needs: BUILD, run: unit::check_hosts },
+    Step {
+        name: "damage",
+        needs: BUILD,
+        run: |session| damage::run(session.workspace, &damage::Args::default()),
+    },
+    Step { name: "rules", needs: &[], run: |session| rules::check(session.workspace) },
+    Step { name: "docs", needs: BUILD, run: |session| docs::check(session.workspace) },
+    Step { name: "zoo", needs: BUILD, run: zoo },
+    Step { name: "conformance", needs: BUILD, run: conformance::check },
+    Step { name: "ptx", needs: BUILD, run: ptx },
+    Step { name: "emulation", needs: BUILD, run: emulation },
 ];
+
+const BUILD: &[&str] = &["build"];
 
 /// The networks that every run checks.
 const SMALL_NETWORKS: [&str; 4] = ["squeezenet1_1", "shufflenet_v2_x1_0", "mobilenet_v2", "regnet_y_400mf"];
@@ -80,34 +113,8 @@ fn clippy(session: &Session) -> Result<()> {
     process::run(session.workspace.cargo().args(flags))
 }
 
-fn unit(session: &Session) -> Result<()> {
-    session.workspace.build_mlcc()?;
-    process::run(&mut test_command(session.workspace))?;
-    if setup::has_nextest(session.workspace) {
-        // Nextest leaves the examples in the documentation out.
-        process::run(session.workspace.cargo().args([
-            "test",
-            "--workspace",
-            "--release",
-            "--doc",
-            "--quiet",
-        ]))?;
-    }
-    Ok(())
-}
-
-/// All tests of the workspace: by cargo-nextest where it is installed.
-pub(crate) fn test_command(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo();
-    if setup::has_nextest(workspace) {
-        command.args(["nextest", "run", "--workspace", "--release"]);
-    } else {
-        eprintln!("note: cargo-nextest is not installed, so `cargo test` runs the tests");
-        command.args(["test", "--workspace", "--release"]);
-    }
-    // The tests of the whole program find it by this variable.
-    command.env("MLCC_BINARY", workspace.mlcc());
-    command
+fn emulation(session: &Session) -> Result<()> {
+    emulation::check(session.workspace, &SMALL_NETWORKS.map(str::to_owned))
 }
 
 /// Compares whole networks with ONNX Runtime; all are tried, so that one run names every bad one.
@@ -122,12 +129,25 @@ fn zoo(session: &Session) -> Result<()> {
     } else {
         networks.extend(SMALL_NETWORKS.map(|name| (zoo::Set::Main, name.to_owned())));
     }
+    let compiled_only = !session.runs_host_code()?;
+    if compiled_only {
+        session.note(format!(
+            "zoo: {} networks compiled only, this machine lacks what they need",
+            networks.len()
+        ));
+    }
     let mut wrong = Vec::new();
     for (set, name) in networks {
         let folder = zoo::cached(workspace, set, std::slice::from_ref(&name))?;
         let mut check = Command::new(python::ensure(workspace, python::TEST_TOOLS)?);
         check.arg(workspace.root.join("testdata/check_network.py")).arg(&mlcc);
         check.arg(folder.join(format!("{name}.onnx")));
+        if let Some(threads) = host::chosen_threads() {
+            check.args(["--threads", &threads]);
+        }
+        if compiled_only {
+            check.arg("--compile-only");
+        }
         if let Err(error) = process::run(&mut check) {
             eprintln!("error: {}", process::describe(&error));
             wrong.push(name);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
+use crate::host::{self, Host};
 use crate::process;
 use crate::steps::{STEPS, Session, Step, Zoo};
 use crate::workspace::Workspace;
@@ -19,9 +20,11 @@ pub(crate) struct Args {
     /// Leave these steps out
     #[arg(long, value_name = "STEP", value_delimiter = ',', value_parser = step_names(), conflicts_with = "only")]
     skip: Vec<String>,
-    /// Go on after a step that failed
+    /// Stop after a step that failed, instead of trying all and listing what failed
     #[arg(long)]
-    keep_going: bool,
+    fail_fast: bool,
+    #[command(flatten)]
+    host: Host,
     /// How many networks to compare with ONNX Runtime
     #[arg(long, value_enum, default_value_t = Zoo::All)]
     zoo: Zoo,
@@ -36,32 +39,59 @@ fn step_names() -> PossibleValuesParser {
 enum Outcome {
     Passed(Duration),
     Failed(Duration),
-    /// Not asked for, or an earlier step had failed.
+    /// Not asked for, or a step that it needs had failed.
     NotRun,
+}
+
+/// What the steps came to.
+#[derive(Default)]
+struct Results {
+    outcomes: Vec<(&'static str, Outcome)>,
+    /// Why steps failed, or could not run.
+    problems: Vec<String>,
 }
 
 /// Runs `cargo xtask test`; the last line that it prints is `N passed, N failed`, in steps.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    let session = Session { workspace, zoo: args.zoo };
-    let outcomes = run_steps(STEPS, &session, args);
-    print!("\n{}", summary(&outcomes));
-    let failed = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+    // The steps start programs that read the choice of a host from their environment.
+    if let Some(code) = args.host.restart()? {
+        return Ok(code);
+    }
+    let session = Session::new(workspace, args.zoo);
+    if let Some(choice) = host::choice() {
+        session.note(choice);
+    }
+    let results = run_steps(STEPS, &session, args);
+    for note in session.notes() {
+        println!("\n{note}");
+    }
+    print!("\n{}", summary(&results));
+    let failed = results.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn run_steps(steps: &[Step], session: &Session, args: &Args) -> Vec<(&'static str, Outcome)> {
-    let mut stopped = false;
-    let mut outcomes = Vec::new();
+/// Tries every step that is wanted, unless one that it needs failed: one failure does not hide the others.
+fn run_steps(steps: &[Step], session: &Session, args: &Args) -> Results {
+    let mut results = Results::default();
     for step in steps {
-        let outcome =
-            if stopped || !is_wanted(step.name, args) { Outcome::NotRun } else { run_step(step, session) };
-        stopped |= matches!(outcome, Outcome::Failed(_)) && !args.keep_going;
-        outcomes.push((step.name, outcome));
+        let failed = results.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+        let failed: Vec<&str> = failed.map(|(name, _)| *name).collect();
+        let missing = step.needs.iter().find(|name| failed.contains(*name));
+        let stopped = args.fail_fast && !failed.is_empty();
+        let outcome = if !is_wanted(step.name, args) || stopped {
+            Outcome::NotRun
+        } else if let Some(missing) = missing {
+            results.problems.push(format!("{}: not run, for it needs {missing}", step.name));
+            Outcome::NotRun
+        } else {
+            run_step(step, session, &mut results.problems)
+        };
+        results.outcomes.push((step.name, outcome));
     }
-    outcomes
+    results
 }
 
-fn run_step(step: &Step, session: &Session) -> Outcome {
+fn run_step(step: &Step, session: &Session, problems: &mut Vec<String>) -> Outcome {
     eprintln!("\n== {}", step.name);
     let start = Instant::now();
     let result = (step.run)(session);
@@ -72,7 +102,9 @@ fn run_step(step: &Step, session: &Session) -> Outcome {
             Outcome::Passed(elapsed)
         }
         Err(error) => {
-            eprintln!("error: {}", process::describe(&error));
+            let problem = process::describe(&error);
+            eprintln!("error: {problem}");
+            problems.push(format!("{}: {problem}", step.name));
             eprintln!("{}: failed after {:.1} s", step.name, elapsed.as_secs_f64());
             Outcome::Failed(elapsed)
         }
@@ -84,8 +116,8 @@ fn is_wanted(name: &str, args: &Args) -> bool {
     (args.only.is_empty() || contains(&args.only)) && !contains(&args.skip)
 }
 
-/// The table of all steps, and the counts as its last line.
-fn summary(outcomes: &[(&'static str, Outcome)]) -> String {
+/// The table of all steps, what failed and why, and the counts as its last line.
+fn summary(Results { outcomes, problems }: &Results) -> String {
     let mut text = String::new();
     for (name, outcome) in outcomes {
         let line = match outcome {
@@ -94,6 +126,12 @@ fn summary(outcomes: &[(&'static str, Outcome)]) -> String {
             Outcome::NotRun => format!("{name:12} not run\n"),
         };
         text.push_str(&line);
+    }
+    for problem in problems {
+        text.push_str(&format!("\n{problem}\n"));
+    }
+    if !problems.is_empty() {
+        text.push('\n');
     }
     let passed = outcomes.iter().filter(|(_, one)| matches!(one, Outcome::Passed(_))).count();
     let failed = outcomes.iter().filter(|(_, one)| matches!(one, Outcome::Failed(_))).count();
@@ -108,44 +146,54 @@ mod tests {
     use super::*;
 
     const SAMPLE: &[Step] = &[
-        Step { name: "good", run: |_| Ok(()) },
-        Step { name: "bad", run: |_| Err(anyhow::anyhow!("broken")) },
-        Step { name: "late", run: |_| Ok(()) },
+        Step { name: "good", needs: &[], run: |_| Ok(()) },
+        Step { name: "bad", needs: &["good"], run: |_| Err(anyhow::anyhow!("broken")) },
+        Step { name: "late", needs: &[], run: |_| Ok(()) },
+        Step { name: "built", needs: &["bad"], run: |_| Ok(()) },
     ];
 
-    fn outcomes(only: &[&str], skip: &[&str], keep_going: bool) -> Vec<char> {
+    fn results(only: &[&str], skip: &[&str], fail_fast: bool) -> Results {
         let workspace = Workspace { root: PathBuf::new(), target: PathBuf::new(), packages: Vec::new() };
-        let session = Session { workspace: &workspace, zoo: Zoo::Small };
+        let session = Session::new(&workspace, Zoo::Small);
         let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
-        let args = Args { only: owned(only), skip: owned(skip), keep_going, zoo: Zoo::Small };
+        let host = Host::default();
+        let args = Args { only: owned(only), skip: owned(skip), fail_fast, host, zoo: Zoo::Small };
+        run_steps(SAMPLE, &session, &args)
+    }
+
+    fn outcomes(only: &[&str], skip: &[&str], fail_fast: bool) -> Vec<char> {
         let letter = |outcome| match outcome {
             Outcome::Passed(_) => 'p',
             Outcome::Failed(_) => 'f',
             Outcome::NotRun => '-',
         };
-        run_steps(SAMPLE, &session, &args).into_iter().map(|(_, outcome)| letter(outcome)).collect()
+        let outcomes = results(only, skip, fail_fast).outcomes.into_iter();
+        outcomes.map(|(_, outcome)| letter(outcome)).collect()
     }
 
     #[test]
-    fn a_failure_stops_unless_told_otherwise() {
-        assert_eq!(outcomes(&[], &[], false), ['p', 'f', '-']);
-        assert_eq!(outcomes(&[], &[], true), ['p', 'f', 'p']);
+    fn a_failure_hides_no_other_step_but_those_that_need_it() {
+        assert_eq!(outcomes(&[], &[], false), ['p', 'f', 'p', '-']);
+        assert_eq!(outcomes(&[], &[], true), ['p', 'f', '-', '-']);
+        assert_eq!(results(&[], &[], false).problems, ["bad: broken", "built: not run, for it needs bad"]);
     }
 
     #[test]
     fn steps_are_chosen_or_left_out() {
-        assert_eq!(outcomes(&["late"], &[], false), ['-', '-', 'p']);
-        assert_eq!(outcomes(&[], &["bad"], false), ['p', '-', 'p']);
+        assert_eq!(outcomes(&["late"], &[], false), ['-', '-', 'p', '-']);
+        assert_eq!(outcomes(&[], &["bad"], false), ['p', '-', 'p', 'p']);
     }
 
     #[test]
     fn the_summary_ends_with_the_counts() {
         let time = Duration::from_millis(1250);
-        let text =
-            summary(&[("a", Outcome::Passed(time)), ("b", Outcome::Failed(time)), ("c", Outcome::NotRun)]);
+        let outcomes =
+            vec![("a", Outcome::Passed(time)), ("b", Outcome::Failed(time)), ("c", Outcome::NotRun)];
+        let text = summary(&Results { outcomes, problems: vec!["b: broken".to_owned()] });
         assert_eq!(
             text,
-            "a            passed      1.2 s\nb            FAILED      1.2 s\nc            not run\n1 passed, 1 failed\n"
+            "a            passed      1.2 s\nb            FAILED      1.2 s\nc            not run\n\n\
+             b: broken\n\n1 passed, 1 failed\n"
         );
     }
 }

@@ -47,10 +47,10 @@ fn main() {
         conv_of(Conv { kernel: 7, c: 3, stride: 2, size: ("224", "224"), ..base }),
         ("softmax 2364x197".into(), softmax("2364", "197"), vec![]),
     ];
-    let target = Target::host();
+    let target = Target::host().unwrap();
     for (name, kernel, constants) in cases.into_iter().filter(|c| c.0.contains(&wanted)) {
         let start = Instant::now();
-        let (decision, nest) = schedule(&kernel, &constants, &Machine::host()).unwrap();
+        let (decision, nest) = schedule(&kernel, &constants, &Machine::for_target(&target)).unwrap();
         let decided = start.elapsed();
         let start = Instant::now();
         let compiled = match compile(&nest, &target, &Options::default()) {

@@ -81,25 +81,11 @@ impl Machine {
         Machine { name: name.into(), ..Machine::of(known) }
     }
 
-    /// The machine that this runs on, by the features it has.
+    /// The machine for what code is made for.
     #[must_use]
-    pub fn host() -> Machine {
-        let mut features: Vec<&str> = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let found = [
-                (std::arch::is_x86_feature_detected!("avx512f"), "avx512f"),
-                (std::arch::is_x86_feature_detected!("avx512vl"), "avx512vl"),
-                (std::arch::is_x86_feature_detected!("avx2"), "avx2"),
-                (std::arch::is_x86_feature_detected!("fma"), "fma"),
-                (std::arch::is_x86_feature_detected!("sse4.2"), "sse4.2"),
-            ];
-            features.extend(found.iter().filter(|f| f.0).map(|f| f.1));
-        }
-        if cfg!(target_arch = "aarch64") {
-            features.push("neon");
-        }
-        Machine::for_cpu("host", &features)
+    pub fn for_target(target: &mlcc_llvm::Target) -> Machine {
+        let features: Vec<&str> = target.features.iter().map(String::as_str).collect();
+        Machine::for_cpu(&target.cpu, &features)
     }
 
     /// Vector registers that a multiply-add's broadcast operand takes. On x86 one, since it is read from

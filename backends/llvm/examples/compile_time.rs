@@ -48,7 +48,7 @@ fn row_sum() -> LoopNest {
 }
 
 fn main() {
-    let target = Target::host();
+    let target = Target::host().unwrap();
     let mut add_relu = read(0, &["%i", "%j"], F);
     add_relu.read(1, vec![e("%j")], F);
     add_relu.binary(BinaryOp::Add, 0, 1);

@@ -14,7 +14,7 @@ use mlcc_llvm::{Options, Target, compile};
 use std::time::Instant;
 
 fn main() {
-    let target = Target::host();
+    let target = Target::host().unwrap();
     let texts = std::env::args().nth(1);
     for ((dtype, rows, cols, m), k) in [
         (DType::F32, 6, 64, 1020),

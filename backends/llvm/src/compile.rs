@@ -208,9 +208,12 @@ fn optimise(llvm: &inkwell::module::Module<'_>, machine: &TargetMachine, target:
     let flag = |name: &str| context.create_enum_attribute(Attribute::get_named_enum_kind_id(name), 0);
     for function in llvm.get_functions().filter(|f| f.count_basic_blocks() > 0) {
         function.add_attribute(AttributeLoc::Function, flag("nounwind"));
-        for (key, value) in
-            [("no-builtins", ""), ("target-cpu", target.llvm_cpu()), ("target-features", &target.features)]
-        {
+        for (key, value) in [
+            ("no-builtins", ""),
+            ("target-cpu", target.baseline()),
+            ("target-features", &target.llvm_features()),
+            ("tune-cpu", target.tuned_for()),
+        ] {
             function.add_attribute(AttributeLoc::Function, context.create_string_attribute(key, value));
         }
     }

@@ -11,4 +11,4 @@ mod math;
 pub mod target;
 
 pub use compile::{CompiledKernel, Options, compile, compile_all};
-pub use target::Target;
+pub use target::{HOST_VARIABLE, Target};

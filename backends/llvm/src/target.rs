@@ -7,7 +7,7 @@ use inkwell::{
     llvm_sys::support::LLVMParseCommandLineOptions,
     targets::{self, CodeModel, InitializationConfig, RelocMode, TargetMachine, TargetTriple},
 };
-use known::{AARCH64, X86_64, X86_64_FEATURES};
+use known::{AARCH64, X86_64};
 use mlcc_ir::diagnostic::{Diagnostic, Result};
 use std::{
     ffi::{CStr, c_int},
@@ -19,11 +19,17 @@ use std::{
 pub struct Target {
     /// Architecture, vendor, system: `x86_64-unknown-linux-gnu`.
     pub triple: String,
-    /// CPU as LLVM names it, or level of the architecture: `znver4`, `x86-64-v3`, `armv8.2-a`.
+    /// CPU as LLVM names it, or level of the architecture: `znver4`, `x86-64-v3`, `armv8.2-a`. Instructions are
+    /// chosen and ordered for it; which there are to choose from, `features` alone says.
     pub cpu: String,
-    /// Features beyond the CPU's, or taken from it: `+avx512f,-avx512fp16`.
-    pub features: String,
+    /// The features that code may use beyond every CPU's of the architecture, by LLVM's names, sorted: `avx512f`.
+    /// The runtime looks for each of them before it executes the code.
+    pub features: Vec<String>,
 }
+
+/// The variable that names the CPU which `host` stands for, instead of the one that the compiler runs on: for
+/// tests, which must pass on every machine, and for builds that are to be the same everywhere.
+pub const HOST_VARIABLE: &str = "MLCC_HOST_CPU";
 
 /// An architecture that has a backend here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +61,32 @@ fn initialize() {
 }
 
 impl Target {
+    /// The CPU on which the compiler runs, or which [`HOST_VARIABLE`] names.
+    ///
+    /// # Errors
+    /// If the variable names a CPU that [`Target::named`] refuses.
+    pub fn host() -> Result<Target> {
+        match std::env::var_os(HOST_VARIABLE).filter(|name| !name.is_empty() && name != "host") {
+            None => Ok(Target::detected()),
+            Some(name) => Target::listed(&name.to_string_lossy()).map_err(|mut diagnostic| {
+                diagnostic.message = format!("{HOST_VARIABLE}: {}", diagnostic.message);
+                diagnostic
+            }),
+        }
+    }
+
     /// The CPU on which the compiler runs.
-    #[must_use]
-    pub fn host() -> Target {
+    fn detected() -> Target {
         initialize();
         let mut target = Target {
             triple: TargetMachine::get_default_triple().as_str().to_string_lossy().into_owned(),
             cpu: TargetMachine::get_host_cpu_name().to_string(),
-            features: TargetMachine::get_host_cpu_features().to_string(),
+            features: Vec::new(),
         };
-        if target.architecture() == Some(Architecture::Aarch64) {
-            target.features += known::WITHOUT_SCALABLE_VECTORS;
+        if let Some(architecture) = target.architecture() {
+            let found = TargetMachine::get_host_cpu_features().to_string();
+            let found = found.split(',').filter_map(|f| f.strip_prefix('+'));
+            target.features = sorted(found.filter(|f| known::usable(architecture, f)));
         }
         target
     }
@@ -75,19 +96,7 @@ impl Target {
     /// # Errors
     /// If LLVM does not know it, or it lacks what kernels need.
     pub fn named(name: &str) -> Result<Target> {
-        let target = if name == "host" || name == "native" {
-            Target::host()
-        } else if let Some(cpu) = AARCH64.iter().find(|cpu| cpu.name == name) {
-            let triple = "aarch64-unknown-linux-gnu".to_owned();
-            Target { triple, cpu: name.to_owned(), features: cpu.llvm_features() }
-        } else if X86_64.iter().any(|(known, _)| *known == name) {
-            let triple = "x86_64-unknown-linux-gnu".to_owned();
-            Target { triple, cpu: name.to_owned(), features: String::new() }
-        } else {
-            let names: Vec<_> = Target::names().collect();
-            return Err(Diagnostic::user(format!("the CPU '{name}' is not known"))
-                .hint(format!("use host or one of {}", names.join(", "))));
-        };
+        let target = if name == "host" || name == "native" { Target::host()? } else { Target::listed(name)? };
         match target.architecture() {
             Some(Architecture::X86_64) if !["avx2", "fma", "f16c"].iter().all(|f| target.has(f)) => {
                 let message = format!("the CPU '{name}' lacks AVX2, FMA or F16C, which kernels need");
@@ -102,10 +111,23 @@ impl Target {
         }
     }
 
+    fn listed(name: &str) -> Result<Target> {
+        let target = |triple: &str, features| Target { triple: triple.into(), cpu: name.into(), features };
+        if let Some(cpu) = AARCH64.iter().find(|cpu| cpu.name == name) {
+            Ok(target("aarch64-unknown-linux-gnu", sorted(cpu.features.iter().copied())))
+        } else if let Some(cpu) = X86_64.iter().find(|cpu| cpu.name == name) {
+            Ok(target("x86_64-unknown-linux-gnu", sorted(cpu.features())))
+        } else {
+            let names: Vec<_> = Target::names().collect();
+            Err(Diagnostic::user(format!("the CPU '{name}' is not known"))
+                .hint(format!("use host or one of {}", names.join(", "))))
+        }
+    }
+
     /// All names that [`Target::named`] knows besides `host`, those that it refuses for what they lack
     /// included.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        X86_64.iter().map(|(name, _)| *name).chain(AARCH64.iter().map(|cpu| cpu.name))
+        X86_64.iter().map(|cpu| cpu.name).chain(AARCH64.iter().map(|cpu| cpu.name))
     }
 
     /// The architecture, `None` if there is no backend for it.
@@ -118,36 +140,10 @@ impl Target {
         }
     }
 
-    /// Whether the CPU has a feature, among those of the levels.
+    /// Whether code may use a feature.
     #[must_use]
     pub fn has(&self, feature: &str) -> bool {
-        let said = |sign| self.features.split(',').any(|f| f.strip_prefix(sign) == Some(feature));
-        let by_name = || match self.architecture() {
-            Some(Architecture::X86_64) => {
-                let level = X86_64.iter().find(|(name, _)| *name == self.cpu).map_or(1, |(_, level)| *level);
-                X86_64_FEATURES.iter().any(|(name, first)| *name == feature && level >= *first)
-            }
-            Some(Architecture::Aarch64) => {
-                let found = AARCH64.iter().find(|cpu| cpu.name == self.cpu);
-                // Vectors are part of the architecture; everything else must be known.
-                feature == "neon" || found.is_some_and(|cpu| cpu.features.contains(&feature))
-            }
-            None => false,
-        };
-        said('+') || !said('-') && by_name()
-    }
-
-    /// The features that code for the CPU may use, sorted.
-    #[must_use]
-    pub fn required_features(&self) -> Vec<&str> {
-        let named = self.features.split(',').filter_map(|f| f.strip_prefix('+'));
-        let by_level = X86_64_FEATURES.iter().map(|(name, _)| *name);
-        let by_name = AARCH64.iter().filter(|cpu| cpu.name == self.cpu).flat_map(|cpu| cpu.features);
-        let implied = by_level.chain(by_name.copied()).filter(|f| self.has(f));
-        let mut features: Vec<_> = named.chain(implied).collect();
-        features.sort_unstable();
-        features.dedup();
-        features
+        self.features.iter().any(|f| f == feature)
     }
 
     /// Bits of a vector register.
@@ -166,9 +162,21 @@ impl Target {
         self.architecture() == Some(Architecture::X86_64)
     }
 
-    /// The CPU by which LLVM selects instructions and schedules them.
-    pub(crate) fn llvm_cpu(&self) -> &str {
+    /// The CPU that LLVM takes instructions from besides the features: what every CPU of the architecture has. With
+    /// the CPU's own name, LLVM would take all of its features for granted, those that nobody looks for included.
+    pub(crate) fn baseline(&self) -> &'static str {
+        if self.architecture() == Some(Architecture::X86_64) { "x86-64" } else { "generic" }
+    }
+
+    /// The CPU for which LLVM chooses among instructions and orders them.
+    pub(crate) fn tuned_for(&self) -> &str {
         if self.cpu.starts_with("armv") { "generic" } else { &self.cpu }
+    }
+
+    /// The features as LLVM reads them: `+avx2,+fma`.
+    pub(crate) fn llvm_features(&self) -> String {
+        let features: Vec<String> = self.features.iter().map(|f| format!("+{f}")).collect();
+        features.join(",")
     }
 
     /// LLVM's code generator for the target.
@@ -180,8 +188,8 @@ impl Target {
             .map_err(|e| fault(e.to_string()))?
             .create_target_machine(
                 &triple,
-                self.llvm_cpu(),
-                &self.features,
+                self.baseline(),
+                &self.llvm_features(),
                 OptimizationLevel::Default,
                 RelocMode::PIC,
                 // Distances between code and constants fit 32 bits; nothing refers to anything else.
@@ -189,4 +197,10 @@ impl Target {
             )
             .ok_or_else(|| fault("refused".into()))
     }
+}
+
+fn sorted<'a>(features: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut features: Vec<String> = features.map(ToOwned::to_owned).collect();
+    features.sort_unstable();
+    features
 }

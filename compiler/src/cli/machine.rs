@@ -20,6 +20,15 @@ enum Command {
     /// Measure this machine for a few seconds and write its profile, for `mlcc compile --machine` and
     /// `mlcc bench --machine`. Nothing else should run meanwhile.
     Measure(Measure),
+    /// Say whether this machine runs code for a CPU, as is decided when an artifact is loaded.
+    Check(Check),
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// The CPU, as for `mlcc compile`.
+    #[arg(long, default_value = "host", value_name = "CPU")]
+    target_cpu: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,13 +39,23 @@ struct Measure {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let Command::Measure(args) = &args.command;
+    let args = match &args.command {
+        Command::Measure(args) => args,
+        Command::Check(args) => return check(&args.target_cpu),
+    };
     let text = measure()?;
     if args.output.as_os_str() == "-" {
         output::line!("{text}")?;
     } else {
         std::fs::write(&args.output, text + "\n").map_err(|e| write_error(&args.output, &e))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(cpu: &str) -> Outcome {
+    let target = pipeline::described(&mlcc_llvm::Target::named(cpu).map_err(one)?);
+    mlcc_runtime::check_target(&target).map_err(|e| super::runtime_error(&e))?;
+    output::line!("this machine runs code for the CPU '{}'", target.cpu)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Fault, count},
     tensor::Tensor,
 };
-use mlcc_runtime::{LoadOptions, Model};
+use mlcc_runtime::{Error, LoadOptions, Model};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Write one line a test, `NAME: passed|failed ...|unsupported ...`, to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Threads; 0 means one for each CPU.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// Print failed tests only.
     #[arg(short, long)]
     quiet: bool,
@@ -40,6 +43,8 @@ enum Verdict {
     Passed,
     Failed(String),
     Unsupported(String),
+    /// This machine cannot execute code for what `host` stands for.
+    CompiledOnly(String),
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -49,7 +54,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let scratch = std::env::temp_dir().join(format!("mlcc-test-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).map_err(|e| super::write_error(&scratch, &e))?;
-    let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
+    let (mut passed, mut failed, mut unsupported, mut compiled_only) = (0, 0, 0, 0);
     let mut report = String::new();
     for test in &tests {
         let name = test.file_name().unwrap_or_default().to_string_lossy();
@@ -68,6 +73,10 @@ pub(super) fn run(args: &Args) -> Outcome {
                 unsupported += 1;
                 format!("{name}: unsupported: {}", why.replace('\n', " "))
             }
+            Verdict::CompiledOnly(why) => {
+                compiled_only += 1;
+                format!("{name}: compiled only: {why}")
+            }
         };
         if !args.quiet || matches!(verdict, Verdict::Failed(_)) {
             output::line!("{line}")?;
@@ -79,7 +88,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(path) = &args.report {
         std::fs::write(path, report).map_err(|e| super::write_error(path, &e))?;
     }
-    output::line!("{passed} passed, {failed} failed, {unsupported} unsupported")?;
+    let only = if compiled_only > 0 { format!(", {compiled_only} compiled only") } else { String::new() };
+    output::line!("{passed} passed, {failed} failed, {unsupported} unsupported{only}")?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -108,12 +118,16 @@ fn collect(directory: &Path, tests: &mut Vec<PathBuf>) -> Result<(), Vec<Diagnos
 
 fn run_test(test: &Path, scratch: &Path, args: &Args) -> Verdict {
     let artifact = scratch.join("model.mlcc");
-    let options = Options { threads: 1, ..Options::default() };
+    let threads = args.threads;
+    let options = Options { threads, ..Options::default() };
     if let Err(diagnostics) = pipeline::compile(&test.join("model.onnx"), &artifact, &options, &mut Silent) {
         return verdict_of(&diagnostics);
     }
-    let model = match Model::load_with(&artifact, &LoadOptions { threads: 1, ..LoadOptions::default() }) {
+    let model = match Model::load_with(&artifact, &LoadOptions { threads, ..LoadOptions::default() }) {
         Ok(model) => model,
+        Err(e @ (Error::Architecture { .. } | Error::CpuFeatures { .. })) => {
+            return Verdict::CompiledOnly(e.to_string().lines().next().unwrap_or_default().to_owned());
+        }
         Err(e) => return Verdict::Failed(format!("the artifact does not load: {e}")),
     };
     let mut sets = 0;

@@ -37,6 +37,7 @@ impl From<Error> for Failure {
             | Error::Shape { .. }
             | Error::Buffer { .. }
             | Error::Check { .. }
+            | Error::Variable { .. }
             | Error::DataDependentOutput { .. } => 3,
             Error::OutOfMemory { .. } | Error::Thread { .. } => 4,
             Error::Size { .. } => 5,

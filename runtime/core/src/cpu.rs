@@ -3,8 +3,11 @@
 use crate::Error;
 use mlcc_format::Target;
 
-/// Checks that this machine can execute code for `target`.
-pub(crate) fn check(target: &Target) -> Result<(), Error> {
+/// Checks that this machine can execute code for `target`, as is done when an artifact is loaded.
+///
+/// # Errors
+/// With what the machine lacks.
+pub fn check_target(target: &Target) -> Result<(), Error> {
     let host = std::env::consts::ARCH;
     if target.triple.split('-').next() != Some(host) {
         return Err(Error::Architecture { triple: target.triple.clone(), host });
@@ -91,10 +94,11 @@ mod tests {
     #[test]
     fn another_machine_is_refused() {
         let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        check(&target(&own, &detected_features())).expect("this machine");
-        let error = check(&target("riscv32-unknown-linux-gnu", &[])).expect_err("another architecture");
+        check_target(&target(&own, &detected_features())).expect("this machine");
+        let error =
+            check_target(&target("riscv32-unknown-linux-gnu", &[])).expect_err("another architecture");
         assert!(error.to_string().contains("riscv32"), "{error}");
-        let error = check(&target(&own, &["teleport", "neuralink"])).expect_err("missing features");
+        let error = check_target(&target(&own, &["teleport", "neuralink"])).expect_err("missing features");
         let text = error.to_string();
         assert!(text.contains("'znver9'") && text.contains("teleport, neuralink"), "{text}");
         assert!(!is_known_feature(&own, "teleport"));

@@ -60,6 +60,16 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A variable of the environment that holds nonsense.
+    #[error("the environment's {name} is '{value}', expected {expected}\n\nhint: unset it, or set it right")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
     /// Too many or too few inputs or outputs.
     #[error(
         "the model has {expected} {what}{} ({names}) but {got} {} given",

@@ -30,10 +30,11 @@ mod profile;
 mod program;
 mod state;
 mod tensor;
+mod threads;
 
 pub use code::KernelFn;
 pub use context::Context;
-pub use cpu::{detected_features, is_known_feature};
+pub use cpu::{check_target, detected_features, is_known_feature};
 pub use error::Error;
 pub use memory::HeapStatistics;
 pub use mlcc_format::{DType, Manifest, Plan, Signature, ValueInfo};
@@ -41,3 +42,4 @@ pub use model::{LoadOptions, Model};
 pub use pool::Pool;
 pub use profile::{LaunchProfile, Span};
 pub use tensor::{Element, Tensor, TensorMut, TensorRef};
+pub use threads::{THREADS_VARIABLE, default_threads};

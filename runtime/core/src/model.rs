@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How a model is loaded.
 #[derive(Clone, Default)]
 pub struct LoadOptions {
-    /// The number of threads, the caller among them; 0 means one for each CPU that the process may
-    /// use. Without effect where a pool is given.
+    /// The number of threads, the caller among them; 0 means [`crate::default_threads`]. Without effect where a
+    /// pool is given.
     pub threads: usize,
     /// A pool to share with other models.
     pub pool: Option<Arc<Pool>>,
@@ -93,7 +93,7 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn from_artifact(artifact: Artifact, options: &LoadOptions) -> Result<Model, Error> {
-        cpu::check(&artifact.manifest().target)?;
+        cpu::check_target(&artifact.manifest().target)?;
         let pool = options.pool()?;
         if !options.trust_weights {
             verify_weights(&artifact, &pool)?;

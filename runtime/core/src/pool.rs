@@ -20,7 +20,7 @@
 mod share;
 mod thread;
 
-use crate::Error;
+use crate::{Error, threads};
 use share::{Share, Unit};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -85,12 +85,13 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Pool {
-    /// A pool of this many threads, the caller of a run among them; 0 means one for each CPU that
-    /// the process may use.
+    /// A pool of this many threads, the caller of a run among them; 0 means
+    /// [`crate::default_threads`].
     ///
     /// # Errors
     /// More threads than are reasonable (1024, or the CPUs that the process may use), or than the
-    /// system starts.
+    /// system starts, or
+    /// the environment names no number of them.
     pub fn new(threads: usize) -> Result<Pool, Error> {
         Pool::with_spin(threads, SPIN)
     }
@@ -101,8 +102,8 @@ impl Pool {
     /// # Errors
     /// As [`Pool::new`].
     pub fn with_spin(threads: usize, spin: Duration) -> Result<Pool, Error> {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if threads == 0 { cpus } else { threads };
+        let cpus = threads::cpus();
+        let threads = if threads == 0 { threads::default_threads()? } else { threads };
         let most = MOST_THREADS.max(cpus);
         if threads > most {
             return Err(Error::Threads { threads, most, cpus });

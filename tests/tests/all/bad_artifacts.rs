@@ -2,7 +2,10 @@
 
 use mlcc_tests::{DType, Tensor};
 
-use crate::{models, project::Project};
+use crate::{
+    models,
+    project::{CPU, Project},
+};
 
 const USER: i32 = 1;
 
@@ -14,7 +17,7 @@ fn compiled() -> (Project, Vec<u8>) {
     let network = models::mlp();
     let project = Project::with(&network.model);
     project.write_inputs(&[network.input]);
-    project.succeed(&["compile", "model.onnx"]);
+    project.succeed(&[&["compile", "model.onnx"], CPU].concat());
     let bytes = project.read("model.mlcc");
     (project, bytes)
 }
@@ -55,7 +58,10 @@ fn an_artifact_cut_anywhere() {
         project.failure(USER, &["run", "cut.mlcc", "--input", "input_0.npy"]);
     }
     project.write("cut.mlcc", &bytes[..bytes.len() - 1]);
-    insta::assert_snapshot!(project.failure(USER, &["run", "cut.mlcc", "--input", "input_0.npy"]));
+    let text = project.failure(USER, &["run", "cut.mlcc", "--input", "input_0.npy"]);
+    // The size of code differs between versions of LLVM.
+    let [cut, whole] = [bytes.len() - 1, bytes.len()].map(|length| length.to_string());
+    insta::assert_snapshot!(text.replace(&cut, "[CUT]").replace(&whole, "[WHOLE]"));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `commands` | options that commands share, advice, and how things are printed |
 //! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
 //! | `machine` | `machine measure`, and profiles as inputs |
+//! | `environment` | variables that decide something, and those that must not |
 //! | `conformance` | `test` |
 //! | `dumps` | the IR after each pass: its text, and compiling on from it |
 //! | `emission` | `--emit`, `--to` and `opt` |
@@ -26,6 +27,7 @@ mod conformance;
 mod determinism;
 mod dumps;
 mod emission;
+mod environment;
 mod inspection;
 mod machine;
 mod models;

@@ -53,9 +53,23 @@ impl Project {
         }
     }
 
-    /// Calls `mlcc`.
+    /// Calls `mlcc`. Where this machine cannot run code for what `host` stands for, a model is compiled for that
+    /// host first, and what the test runs and looks at is for this machine.
     pub(crate) fn call(&self, arguments: &[&str]) -> Outcome {
-        program::mlcc(self.folder.path(), arguments)
+        let folder = self.folder.path();
+        let command = arguments.iter().find(|argument| !argument.starts_with('-'));
+        match command {
+            Some(&"compile") if !program::runs_host_code() => {
+                let outcome = program::mlcc(folder, arguments);
+                if outcome.code != Some(0) {
+                    return outcome;
+                }
+            }
+            Some(&("run" | "bench" | "test")) if !program::runs_host_code() => {}
+            _ => return program::mlcc(folder, arguments),
+        }
+        program::compiled_only(arguments);
+        program::mlcc_for_this_machine(folder, arguments)
     }
 
     /// Calls `mlcc`, which must succeed; its standard output.

@@ -10,6 +10,7 @@ use mlcc_ir::{
     nest::LoopNest,
     tensor::{Element, Tensor, element_count, push_element},
 };
+use mlcc_llvm::Target;
 use mlcc_passes::{contract, schedule as primitives};
 
 /// Random numbers, the same every time.
@@ -112,14 +113,19 @@ pub fn check_on(
     }
     let sizes: Vec<i64> = nest.symbols.iter().map(|s| symbols[s]).collect();
     let after = run::run(&nest, &operands, &sizes);
-    for (g, w) in after[first_output..].iter().zip(&want) {
+    for (g, w) in after.iter().flat_map(|after| &after[first_output..]).zip(&want) {
         let error = compare(g, w);
         assert!(error <= 1e-5, "{} {}: error {error} of the code\n{text}", k.name, decision.variant);
     }
     (decision, nest)
 }
 
+/// The machine that code is run on.
+pub fn host() -> Machine {
+    Machine::for_target(&Target::host().unwrap())
+}
+
 /// [`check_on`] the host.
 pub fn check(k: &Kernel, constants: &[usize], sizes: &[(&str, i64)]) -> (Decision, LoopNest) {
-    check_on(&Machine::host(), k, constants, sizes)
+    check_on(&host(), k, constants, sizes)
 }

@@ -1,7 +1,7 @@
 //! Matrix products and convolutions.
 
 use crate::{
-    check::{check, check_on},
+    check::{check, check_on, host},
     kernels::{Conv, binary, conv, kernel, matmul, read, read_or},
 };
 use mlcc_cpu::Machine;
@@ -49,7 +49,7 @@ fn products_of_two_activations_read_or_copy_columns() {
     let (decision, _) = check(&matmul("33", "50", "70", true, false), &[], &[]);
     assert_eq!(&*decision.variant, "panel");
     // Larger than two second caches: a copy pays where many rows read it.
-    let small = Machine { l2_bytes: 16 << 10, ..Machine::host() };
+    let small = Machine { l2_bytes: 16 << 10, ..host() };
     for (rows, variant) in [("257", "panel"), ("33", "direct")] {
         let (decision, _) = check_on(&small, &matmul(rows, "93", "101", false, true), &[], &[]);
         assert_eq!(&*decision.variant, variant);
@@ -199,7 +199,7 @@ fn small_products_are_divided_where_it_pays() {
 
 #[test]
 fn rows_that_no_cache_holds_come_in_blocks() {
-    let machine = Machine { l2_bytes: 32 << 10, ..Machine::host() };
+    let machine = Machine { l2_bytes: 32 << 10, ..host() };
     for (m, n, k) in [("131", "97", "65"), ("187", "64", "63"), ("144", "192", "50")] {
         let (decision, nest) = check_on(&machine, &matmul(m, n, k, false, true), &[1], &[]);
         let [Node::Loop(outermost)] = &nest.body[..] else { panic!("{m} {n} {k}: not one loop") };

@@ -2,7 +2,7 @@
 //! symbolic sizes, several kinds of bodies.
 
 use crate::{
-    check::{check, check_on},
+    check::{check, check_on, host},
     kernels::{binary, kernel, read, unary},
 };
 use mlcc_cpu::Machine;
@@ -193,7 +193,7 @@ fn few_blocks_are_divided_on_the_other_side() {
 #[test]
 fn narrower_vectors_and_small_caches() {
     let old = Machine::named("x86-64-v3").unwrap();
-    let small = Machine { l2_bytes: 16 << 10, ..Machine::host() };
+    let small = Machine { l2_bytes: 16 << 10, ..host() };
     for machine in [old, small] {
         for columns in [false, true] {
             for turned in [(false, false), (true, true)] {

@@ -3,6 +3,9 @@
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+// What `run` needs, which lies with the code generator's tests.
+use {mlcc_format as _, mlcc_runtime as _};
+
 mod attention;
 mod check;
 mod contractions;

@@ -1,7 +1,7 @@
 //! Copies that turn rows into columns.
 
 use crate::{
-    check::{check, check_on},
+    check::{check, check_on, host},
     kernels::{kernel, read},
 };
 use mlcc_cpu::Machine;
@@ -58,7 +58,7 @@ fn narrow_sources_and_other_machines() {
     let (decision, _) = check(&transpose(&["5", "6", "40"], &[1, 0, 2]), &[], &[]);
     assert_ne!(&*decision.variant, "transposed");
     for vector_bits in [128, 256] {
-        let machine = Machine { vector_bits, ..Machine::host() };
+        let machine = Machine { vector_bits, ..host() };
         check_on(&machine, &transpose(&["37", "61"], &[1, 0]), &[], &[]);
     }
 }

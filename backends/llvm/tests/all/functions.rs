@@ -81,7 +81,7 @@ fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
     let empty = tensor(dtype, &vec![7.0; values.len()]);
     let operands: Vec<_> =
         std::iter::once(x.clone()).chain(FUNCTIONS.iter().map(|_| empty.clone())).collect();
-    let results = run(&all_functions(dtype, values.len()), &operands, &[]);
+    let Some(results) = run(&all_functions(dtype, values.len()), &operands, &[]) else { return };
     let mut failures = Vec::new();
     for ((op, single, double), result) in FUNCTIONS.iter().zip(&results[1..]) {
         let bound = if dtype == DType::F32 { *single } else { *double };

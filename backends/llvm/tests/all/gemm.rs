@@ -44,7 +44,8 @@ fn every_remainder_of_rows_and_columns_is_right() {
             Tensor::from_f32(&[tiles, k, i64::from(cols)], &packed),
             Tensor::from_f32(&[m, n], &vec![f32::NAN; (m * n) as usize]),
         ];
-        let result = run(&nest, &operands, &[])[2].to_f64();
+        let Some(results) = run(&nest, &operands, &[]) else { continue };
+        let result = results[2].to_f64();
         for i in 0..m {
             for j in 0..n {
                 let sum: f64 = (0..k)

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
 mod agree;
+mod features;
 mod functions;
 mod gemm;
 mod loops;
