@@ -30,10 +30,10 @@ mod write;
 pub use dtype::DType;
 pub use error::FormatError;
 pub use expr::{BinaryOp, EvalError, Expr, ExprDisplay, MAX_EXPR_DEPTH};
-pub use manifest::{Counts, Dim, KernelInfo, Manifest, Refused, Signature, Target, TargetKind, ValueInfo};
 pub use header::{
     FORMAT_VERSION, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT, begins_artifact,
 };
+pub use manifest::{Counts, Dim, KernelInfo, Manifest, Refused, Signature, Target, TargetKind, ValueInfo};
 pub use memory::MemoryUse;
 pub use plan::{
     Block, BlockId, BufferDef, BufferId, Call, Check, Condition, Instruction, KernelEntry, Launch, Loop,
