@@ -68,6 +68,10 @@ pub(super) struct Args {
     /// multiplications and rounds differently (about 1e-6 of the result's norm).
     #[arg(long)]
     exact_conv: bool,
+    /// Compute with denormal numbers (f32 below 1.2e-38) as IEEE 754 says. Otherwise kernels take them for zeros,
+    /// since Intel's processors are slow with them.
+    #[arg(long)]
+    keep_denormals: bool,
     /// Which algebraic rewrites are made.
     #[arg(long, value_enum, default_value_t = Rewrites::All)]
     rewrites: Rewrites,
@@ -173,6 +177,9 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
     if args.exact_conv {
         flags.push("--exact-conv".into());
     }
+    if args.keep_denormals {
+        flags.push("--keep-denormals".into());
+    }
     if args.rewrites != Rewrites::All {
         flags.push(format!("--rewrites {}", if args.rewrites == Rewrites::Off { "off" } else { "exact" }));
     }
@@ -198,6 +205,7 @@ fn options(args: &Args) -> Result<Options, Vec<Diagnostic>> {
         optimisation: args.optimisation,
         disabled_passes: args.disable_pass.clone(),
         exact_conv: args.exact_conv,
+        keep_denormals: args.keep_denormals,
         rewrites: rewrite::Settings {
             mode: match args.rewrites {
                 Rewrites::All => rewrite::Mode::All,
@@ -281,7 +289,9 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
-        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),
+        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => {
+            emit_code(args, options, &scheduled.kernels, &target)
+        }
         (_, Phase::Loop) => {
             let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
             emit_text(args, &MlirContext::new().print_nests(&nests).map_err(one)?)
@@ -315,8 +325,13 @@ fn compile_cuda(args: &Args, program: &Program) -> Outcome {
     emit_text(args, &module.text)
 }
 
-fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {
-    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj) };
+fn emit_code(
+    args: &Args,
+    options: &Options,
+    kernels: &[codegen::ScheduledKernel],
+    target: &mlcc_llvm::Target,
+) -> Outcome {
+    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj), ..options.llvm() };
     if args.emit == Some(Emit::Obj) {
         let folder = args.output.clone().unwrap_or_else(|| args.model.with_extension("objects"));
         std::fs::create_dir_all(&folder).map_err(|e| write_error(&folder, &e))?;

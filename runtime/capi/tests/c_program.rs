@@ -75,6 +75,7 @@ fn write(path: &Path) {
         symbols,
         kernels: vec![KernelInfo { name: "add".into(), nodes: vec![], decision: String::new() }],
         counts: Counts::default(),
+        keep_denormals: false,
         flags: vec![],
         file_order_peak_bytes: None,
         machine: String::new(),

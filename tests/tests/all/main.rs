@@ -21,6 +21,7 @@ mod bad_artifacts;
 mod bad_calls;
 mod bad_models;
 mod conformance;
+mod denormals;
 mod determinism;
 mod dumps;
 mod emission;
