@@ -40,6 +40,8 @@ pub struct Parts<'a> {
     pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
     pub target: Target,
+    /// Whether kernels compute with denormal numbers as IEEE 754 says.
+    pub keep_denormals: bool,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
     /// What decisions knew about the machine.
@@ -403,6 +405,7 @@ impl Assembler<'_> {
                 .parts
                 .file_order_peak_bytes
                 .and_then(|bytes| u64::try_from(bytes).ok()),
+            keep_denormals: self.parts.keep_denormals,
             flags: self.parts.flags.clone(),
             machine: self.parts.machine.clone(),
         })

@@ -181,6 +181,7 @@ pub struct Code {
 pub fn compile(
     scheduled: &[ScheduledKernel],
     target: &mlcc_llvm::Target,
+    options: &mlcc_llvm::Options,
     threads: usize,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Code> {
@@ -194,7 +195,7 @@ pub fn compile(
         let work = || {
             while let Some(&i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let kernel = &scheduled[i];
-                let compiled = mlcc_llvm::compile(&kernel.nest, target, &mlcc_llvm::Options::default())
+                let compiled = mlcc_llvm::compile(&kernel.nest, target, options)
                     .map_err(|d| at_kernel(d, &kernel.kernel));
                 let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 results[i] = Some(compiled);

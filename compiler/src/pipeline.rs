@@ -50,6 +50,8 @@ pub struct Options {
     pub disabled_passes: Vec<String>,
     /// Whether convolutions are sums of products only: Winograd's algorithm rounds differently.
     pub exact_conv: bool,
+    /// Whether kernels compute with denormal numbers as IEEE 754 says, instead of taking them for zeros.
+    pub keep_denormals: bool,
     /// A machine's profile, instead of the table's row for the CPU.
     pub machine: Option<Profile>,
     /// Which algebraic rules may be applied, and how much weights may grow. Its target is set where graphs are
@@ -69,11 +71,20 @@ impl Default for Options {
             optimisation: 2,
             disabled_passes: Vec::new(),
             exact_conv: false,
+            keep_denormals: false,
             machine: None,
             rewrites: rewrite::Settings::default(),
             threads: 0,
             flags: Vec::new(),
         }
+    }
+}
+
+impl Options {
+    /// What code generation is told.
+    #[must_use]
+    pub fn llvm(&self) -> mlcc_llvm::Options {
+        mlcc_llvm::Options { keep_denormals: self.keep_denormals, ..mlcc_llvm::Options::default() }
     }
 }
 
@@ -373,7 +384,7 @@ pub fn finish(
     };
     let code = {
         let shared = std::sync::Mutex::new(&mut *observer);
-        codegen::compile(&scheduled.kernels, target, threads, &|done| {
+        codegen::compile(&scheduled.kernels, target, &options.llvm(), threads, &|done| {
             let observer = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             observer.progress(done, total);
         })?
@@ -389,6 +400,7 @@ pub fn finish(
         ranges: &scheduled.ranges,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: described(target),
+        keep_denormals: options.keep_denormals,
         flags: options.flags.clone(),
         machine: scheduled.machine.to_string(),
     };

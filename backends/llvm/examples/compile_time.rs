@@ -67,7 +67,10 @@ fn main() {
         let compiled = (0..10).map(|_| compile(nest, &target, &Options::default()).unwrap());
         let kernel = compiled.min_by_key(time).unwrap();
         if arguments.get(2).is_some_and(|name| *name == *nest.name) {
-            let texts = compile(nest, &target, &Options { texts: true }).unwrap().texts.unwrap();
+            let texts = compile(nest, &target, &Options { texts: true, ..Options::default() })
+                .unwrap()
+                .texts
+                .unwrap();
             println!("{}\n{}\n{}", texts.mlir[0].1, texts.llvm, texts.asm);
         }
         let mapped = run::Mapped::new(&kernel);

@@ -29,10 +29,10 @@ fn main() {
         let nest = nests::gemm(dtype, [m, 1024, k], rows, cols);
         compile(&nest, &target, &Options::default()).unwrap();
         let start = Instant::now();
-        let kernel = compile(&nest, &target, &Options { texts: false }).unwrap();
+        let kernel = compile(&nest, &target, &Options::default()).unwrap();
         let compiled = start.elapsed();
         if texts.as_deref() == Some("asm") {
-            let kernel = compile(&nest, &target, &Options { texts: true }).unwrap();
+            let kernel = compile(&nest, &target, &Options { texts: true, ..Options::default() }).unwrap();
             println!("{}", kernel.texts.unwrap().asm);
             return;
         }

@@ -41,6 +41,9 @@ pub const LLVM_PASSES: &str =
 pub struct Options {
     /// Keep the texts of every step.
     pub texts: bool,
+    /// Whether the code runs where denormal numbers are what IEEE 754 says; otherwise, where they are taken for
+    /// zeros, as the runtime does for most models. LLVM computes with constants accordingly.
+    pub keep_denormals: bool,
 }
 
 /// The texts of a kernel's steps, on request.
@@ -63,6 +66,8 @@ pub struct CompiledKernel {
     pub scratch_bytes: Expr,
     /// The kernel's function.
     pub symbol: String,
+    /// How the code must be run: see [`Options::keep_denormals`].
+    pub keep_denormals: bool,
     /// Texts, if asked for.
     pub texts: Option<Texts>,
     /// How long each phase took.
@@ -117,7 +122,7 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     let llvm = translate(&module, &llvm_context)?;
     drop(module);
     clock.end("translation");
-    optimise(&llvm, &machine, target)?;
+    optimise(&llvm, &machine, target, options)?;
     clock.end("optimisation");
     if let Some(texts) = &mut texts {
         texts.llvm = llvm.print_to_string().to_string();
@@ -127,7 +132,8 @@ pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<Co
     clock.end("code generation");
     tracing::debug!(kernel = %nest.name, bytes = object.len(), times = ?clock.times, "compiled");
     let (scratch_bytes, times) = (function::scratch_layout(nest).1, clock.times);
-    Ok(CompiledKernel { object, scratch_bytes, symbol, texts, times })
+    let keep_denormals = options.keep_denormals;
+    Ok(CompiledKernel { object, scratch_bytes, symbol, keep_denormals, texts, times })
 }
 
 /// Takes the time of phases.
@@ -201,18 +207,26 @@ pub fn translate<'l>(module: &Module<'_>, context: &'l LlvmContext) -> Result<in
 }
 
 /// Marks the functions for the target and runs [`LLVM_PASSES`].
-fn optimise(llvm: &inkwell::module::Module<'_>, machine: &TargetMachine, target: &Target) -> Result<()> {
+fn optimise(
+    llvm: &inkwell::module::Module<'_>,
+    machine: &TargetMachine,
+    target: &Target,
+    options: &Options,
+) -> Result<()> {
     llvm.set_triple(&machine.get_triple());
     llvm.set_data_layout(&machine.get_target_data().get_data_layout());
     let context = llvm.get_context();
     let flag = |name: &str| context.create_enum_attribute(Attribute::get_named_enum_kind_id(name), 0);
     for function in llvm.get_functions().filter(|f| f.count_basic_blocks() > 0) {
         function.add_attribute(AttributeLoc::Function, flag("nounwind"));
+        // Of results, of operands.
+        let denormals = if options.keep_denormals { "ieee,ieee" } else { "preserve-sign,preserve-sign" };
         for (key, value) in [
             ("no-builtins", ""),
             ("target-cpu", target.baseline()),
             ("target-features", &target.llvm_features()),
             ("tune-cpu", target.tuned_for()),
+            ("denormal-fp-math", denormals),
         ] {
             function.add_attribute(AttributeLoc::Function, context.create_string_attribute(key, value));
         }

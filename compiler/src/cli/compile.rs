@@ -173,7 +173,9 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
-        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => emit_code(args, &scheduled.kernels, &target),
+        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => {
+            emit_code(args, options, &scheduled.kernels, &target)
+        }
         (_, Phase::Loop) => {
             let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
             emit_text(args, &MlirContext::new().print_nests(&nests).map_err(one)?)
@@ -224,8 +226,13 @@ fn compile_cuda(args: &Args, program: &Program) -> Outcome {
     emit_text(args, &module.text)
 }
 
-fn emit_code(args: &Args, kernels: &[codegen::ScheduledKernel], target: &mlcc_llvm::Target) -> Outcome {
-    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj) };
+fn emit_code(
+    args: &Args,
+    options: &Options,
+    kernels: &[codegen::ScheduledKernel],
+    target: &mlcc_llvm::Target,
+) -> Outcome {
+    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj), ..options.llvm() };
     if args.emit == Some(Emit::Obj) {
         if is_stdout(args) {
             let message = "objects are several files, which stdout cannot hold";

@@ -34,6 +34,10 @@ pub(super) struct Compiling {
     /// multiplications and rounds differently (about 1e-6 of the result's norm).
     #[arg(long)]
     exact_conv: bool,
+    /// Compute with denormal numbers (f32 below 1.2e-38) as IEEE 754 says. Otherwise kernels take them for zeros,
+    /// since Intel's processors are slow with them.
+    #[arg(long)]
+    keep_denormals: bool,
     /// Which algebraic rewrites are made.
     #[arg(long, value_enum, default_value_t = Rewrites::All)]
     rewrites: Rewrites,
@@ -84,6 +88,9 @@ impl Compiling {
         if self.exact_conv {
             flags.push("--exact-conv".into());
         }
+        if self.keep_denormals {
+            flags.push("--keep-denormals".into());
+        }
         if self.rewrites != Rewrites::All {
             flags
                 .push(format!("--rewrites {}", if self.rewrites == Rewrites::Off { "off" } else { "exact" }));
@@ -110,6 +117,7 @@ impl Compiling {
             optimisation: self.optimisation,
             disabled_passes: self.disable_pass.clone(),
             exact_conv: self.exact_conv,
+            keep_denormals: self.keep_denormals,
             rewrites: rewrite::Settings {
                 mode: match self.rewrites {
                     Rewrites::All => rewrite::Mode::All,

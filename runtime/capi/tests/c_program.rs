@@ -80,6 +80,7 @@ fn write(path: &Path) {
             refused: vec![],
         }],
         counts: Counts::default(),
+        keep_denormals: false,
         flags: vec![],
         file_order_peak_bytes: None,
         machine: String::new(),

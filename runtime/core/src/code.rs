@@ -1,8 +1,9 @@
 //! The machine code of an artifact, mapped for execution.
 
 use crate::Error;
+use crate::denormals::Denormals;
 use memmap2::{Mmap, MmapMut, MmapOptions};
-use mlcc_format::Artifact;
+use mlcc_format::{Artifact, Manifest};
 
 /// A kernel: executes the tiles `begin..end` of its launch.
 ///
@@ -11,13 +12,16 @@ use mlcc_format::Artifact;
 /// - `scratch`: memory for this thread alone, 64-byte aligned, of the launch's scratch size;
 /// - `begin`, `end`: the tiles, a part of `0..tiles`.
 ///
-/// Kernels never unwind, never call back and hold no state.
+/// Kernels never unwind, never call back and hold no state. Unless their model [keeps
+/// denormals](mlcc_format::Manifest::keep_denormals), they run with those taken for zeros; a function of this
+/// process that is a kernel does its arithmetic then in machine code of its own, for Rust's may not.
 pub type KernelFn =
     unsafe extern "C" fn(buffers: *const *mut u8, sizes: *const i64, scratch: *mut u8, begin: i64, end: i64);
 
 /// The kernels of a model, with the mapping that they lie in.
 pub(crate) struct Code {
     kernels: Vec<KernelFn>,
+    denormals: Denormals,
     /// None where the kernels are functions of this process.
     _map: Option<Mmap>,
 }
@@ -27,7 +31,7 @@ impl Code {
     pub(crate) fn map(artifact: &Artifact) -> Result<Code, Error> {
         let section = artifact.code_section();
         if section.len == 0 {
-            return Ok(Code { kernels: Vec::new(), _map: None });
+            return Ok(Code::functions(Vec::new(), artifact.manifest()));
         }
         // A file system that is mounted without execution, or an artifact in memory: a copy serves.
         let map = match map_file(artifact) {
@@ -42,16 +46,30 @@ impl Code {
             unsafe { std::mem::transmute::<*const u8, KernelFn>(address) }
         };
         let kernels = artifact.plan().kernels.iter().map(kernel).collect();
-        Ok(Code { kernels, _map: Some(map) })
+        Ok(Code { _map: Some(map), ..Code::functions(kernels, artifact.manifest()) })
     }
 
     /// Kernels that are functions of this process.
-    pub(crate) fn functions(kernels: Vec<KernelFn>) -> Code {
-        Code { kernels, _map: None }
+    pub(crate) fn functions(kernels: Vec<KernelFn>, manifest: &Manifest) -> Code {
+        let denormals = match manifest.keep_denormals {
+            true => Denormals::Keep,
+            false => Denormals::Flush,
+        };
+        Code { kernels, denormals, _map: None }
     }
 
-    pub(crate) fn kernels(&self) -> &[KernelFn] {
-        &self.kernels
+    /// Calls the kernel with this number.
+    ///
+    /// # Safety
+    /// As [`KernelFn`] demands of its arguments.
+    pub(crate) unsafe fn call(
+        &self,
+        kernel: u32,
+        memory: (*const *mut u8, *const i64, *mut u8),
+        tiles: (i64, i64),
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { self.denormals.call(self.kernels[kernel as usize], memory, tiles) };
     }
 }
 

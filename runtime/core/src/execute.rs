@@ -123,13 +123,13 @@ impl Run<'_, '_> {
         let stride = state.scratch_stride as usize;
         let body = |step: usize, participant: usize, begin: i64, end: i64| {
             let info = &model.program.launches[first + step];
-            let kernel = model.code.kernels()[launches[step].kernel as usize];
             let (arguments, sizes) = (arguments.at(info.arguments), sizes.at(info.sizes));
+            let memory = (arguments.cast_const(), sizes.cast_const(), scratch.at(participant * stride));
             // SAFETY: the kernel gets what its launch states: live buffers of at least the sizes
             // that the plan gives them, its sizes, and scratch memory that no other participant
             // has, for participants are fewer than the pool's threads. That it keeps to these is
             // what the compiler vouches for.
-            unsafe { kernel(arguments, sizes, scratch.at(participant * stride), begin, end) };
+            unsafe { model.code.call(launches[step].kernel, memory, (begin, end)) };
         };
         let steps = &state.steps[first..first + launches.len()];
         match &mut state.profile {

@@ -19,6 +19,7 @@ mod bind;
 mod code;
 mod context;
 mod cpu;
+mod denormals;
 mod dependences;
 mod error;
 mod execute;

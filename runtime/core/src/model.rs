@@ -110,7 +110,8 @@ impl Model {
     ///
     /// # Safety
     /// The kernels must keep to [`KernelFn`]'s contract and within the buffers that the plan's
-    /// launches give them.
+    /// launches give them. Unless the manifest keeps denormals, they must not do arithmetic with floating-point
+    /// numbers but in assembly: Rust's may not run where denormals are taken for zeros.
     pub unsafe fn from_parts(
         manifest: Manifest,
         plan: Plan,
@@ -124,7 +125,7 @@ impl Model {
             return Err(mlcc_format::FormatError::Plan { problems: vec![problem] }.into());
         }
         let weights = Tensor::from_elements(&[weights.len() as i64], weights)?;
-        let code = Code::functions(kernels);
+        let code = Code::functions(kernels, &manifest);
         Ok(Model::new(manifest, plan, code, Source::Memory(weights), options.pool()?))
     }
 

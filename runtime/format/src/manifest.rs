@@ -24,6 +24,10 @@ pub struct Manifest {
     /// in the order of its file; none where a size is symbolic.
     #[serde(default)]
     pub file_order_peak_bytes: Option<u64>,
+    /// Whether the kernels compute with denormal numbers as IEEE 754 says; otherwise they run with those taken
+    /// for zeros.
+    #[serde(default)]
+    pub keep_denormals: bool,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
     /// The description of the machine that decisions were taken for, as text.

@@ -24,6 +24,7 @@ mod bad_calls;
 mod bad_models;
 mod commands;
 mod conformance;
+mod denormals;
 mod determinism;
 mod dumps;
 mod emission;

@@ -1,6 +1,6 @@
 //! Elementary functions over the whole range of floats, in units in the last place.
 
-use crate::{nests::*, run::run};
+use crate::{nests::*, run::run_with};
 use mlcc_interpreter::scalar;
 use mlcc_ir::{
     dtype::DType,
@@ -9,6 +9,7 @@ use mlcc_ir::{
     scalar::UnaryOp,
     tensor::{Element, Tensor, push_element},
 };
+use mlcc_llvm::{Options, Target};
 
 /// Every function with the error that the crate states for `f32` and `f64`.
 const FUNCTIONS: [(UnaryOp, f64, f64); 16] = [
@@ -76,12 +77,27 @@ fn unit(dtype: DType, value: f64) -> f64 {
         * if least < -1022 && exponent - bits < -1022 { 0.25 } else { 1.0 }
 }
 
+/// The smallest normal number.
+fn least_normal(dtype: DType) -> f64 {
+    if dtype == DType::F32 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE }
+}
+
+/// Checks all functions, with denormal numbers and with those taken for zeros.
 fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
+    for keep_denormals in [true, false] {
+        check_with(dtype, values, &skip, keep_denormals);
+    }
+}
+
+fn check_with(dtype: DType, values: &[f64], skip: &dyn Fn(UnaryOp, f64) -> bool, keep_denormals: bool) {
     let x = tensor(dtype, values);
     let empty = tensor(dtype, &vec![7.0; values.len()]);
     let operands: Vec<_> =
         std::iter::once(x.clone()).chain(FUNCTIONS.iter().map(|_| empty.clone())).collect();
-    let Some(results) = run(&all_functions(dtype, values.len()), &operands, &[]) else { return };
+    let options = Options { keep_denormals, ..Options::default() };
+    let nest = all_functions(dtype, values.len());
+    let Some(results) = run_with(&Target::host().unwrap(), &options, &nest, &operands, &[]) else { return };
+    let denormal = |x: f64| x != 0.0 && x.abs() < least_normal(dtype);
     let mut failures = Vec::new();
     for ((op, single, double), result) in FUNCTIONS.iter().zip(&results[1..]) {
         let bound = if dtype == DType::F32 { *single } else { *double };
@@ -91,15 +107,23 @@ fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
             if skip(*op, v) {
                 continue;
             }
-            let exact = reference(*op, v);
-            let want = scalar::round(dtype, exact);
-            let error = if got.is_nan() != want.is_nan() {
-                f64::INFINITY
-            } else if want.is_nan() || got == want {
-                0.0
-            } else {
-                (got - exact).abs() / unit(dtype, exact)
+            let error_at = |v: f64| {
+                let exact = reference(*op, v);
+                let want = scalar::round(dtype, exact);
+                // It may be anything between what it is and zero.
+                let flushed = !keep_denormals && denormal(exact) && got.abs() <= least_normal(dtype);
+                if got.is_nan() != want.is_nan() {
+                    f64::INFINITY
+                } else if want.is_nan() || got == want || flushed {
+                    0.0
+                } else {
+                    (got - exact).abs() / unit(dtype, exact)
+                }
             };
+            let mut error = error_at(v);
+            if !keep_denormals && denormal(v) {
+                error = error.min(error_at(0f64.copysign(v)));
+            }
             if error > worst {
                 (worst, at) = (error, v);
             }

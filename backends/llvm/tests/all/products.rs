@@ -47,7 +47,7 @@ fn code_for_aarch64_links_into_an_image() {
     sparse.body = vec![axis("i", "19", Mapping::Vector(8), vec![put(1, &["%i"], body)])];
     for cpu in ["armv8-a", "armv8.2-a", "neoverse-v1", "apple-m1"] {
         let target = Target::named(cpu).unwrap();
-        let kernel = compile(&sparse, &target, &Options { texts: true }).unwrap();
+        let kernel = compile(&sparse, &target, &Options { texts: true, ..Options::default() }).unwrap();
         let file = object::File::parse(&*kernel.object).unwrap();
         assert_eq!(file.architecture(), object::Architecture::Aarch64);
         let references: usize = file.sections().map(|s| s.relocations().count()).sum();
@@ -61,11 +61,14 @@ fn code_for_aarch64_links_into_an_image() {
 
 #[test]
 fn texts_of_every_step_are_there_on_request() {
-    let texts =
-        compile(&copy("copy", Mapping::Vector(16)), &Target::host().unwrap(), &Options { texts: true })
-            .unwrap()
-            .texts
-            .unwrap();
+    let texts = compile(
+        &copy("copy", Mapping::Vector(16)),
+        &Target::host().unwrap(),
+        &Options { texts: true, ..Options::default() },
+    )
+    .unwrap()
+    .texts
+    .unwrap();
     assert!(texts.mlir[0].1.contains("scf.for") || texts.mlir[0].1.contains("vector<16xf32>"));
     let last = &texts.mlir.last().unwrap().1;
     assert!(last.contains("llvm.") && !last.contains("scf.") && !last.contains("arith."), "{last}");

@@ -13,6 +13,7 @@ pub struct Mapped {
     memory: *mut libc::c_void,
     length: usize,
     entry: u64,
+    keep_denormals: bool,
 }
 
 impl Mapped {
@@ -27,7 +28,7 @@ impl Mapped {
             assert_ne!(memory, libc::MAP_FAILED);
             std::ptr::copy_nonoverlapping(image.bytes.as_ptr(), memory.cast(), length);
             assert_eq!(libc::mprotect(memory, length, libc::PROT_READ | libc::PROT_EXEC), 0);
-            Mapped { memory, length, entry: image.entries[0] }
+            Mapped { memory, length, entry: image.entries[0], keep_denormals: kernel.keep_denormals }
         }
     }
 
@@ -37,9 +38,41 @@ impl Mapped {
         // as the nest says.
         unsafe {
             let kernel: Kernel = std::mem::transmute(self.memory.cast::<u8>().add(self.entry as usize));
-            kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, range.start, range.end);
+            match self.keep_denormals {
+                true => kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, range.start, range.end),
+                false => flushed(kernel, buffers, sizes, scratch, range),
+            }
         }
     }
+}
+
+/// Calls a kernel where denormal numbers are taken for zeros, as the runtime does.
+///
+/// # Safety
+/// As the kernel demands of its arguments.
+#[cfg(target_arch = "x86_64")]
+unsafe fn flushed(kernel: Kernel, buffers: &[*mut u8], sizes: &[i64], scratch: *mut u8, range: Range<i64>) {
+    let (usual, flush) = (0x1f80u32, 0x9fc0u32);
+    // SAFETY: a call by the C convention with all that it may change given up; the control register is as Rust
+    // has it again at the end.
+    unsafe {
+        std::arch::asm!(
+            "ldmxcsr [r12]", "call r13", "ldmxcsr [r14]",
+            in("r12") &raw const flush, in("r13") kernel, in("r14") &raw const usual,
+            in("rdi") buffers.as_ptr(), in("rsi") sizes.as_ptr(), in("rdx") scratch,
+            in("rcx") range.start, in("r8") range.end, clobber_abi("C"),
+        );
+    }
+}
+
+/// As the processor is: what is tested here is the same on all.
+///
+/// # Safety
+/// As the kernel demands of its arguments.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn flushed(kernel: Kernel, buffers: &[*mut u8], sizes: &[i64], scratch: *mut u8, range: Range<i64>) {
+    // SAFETY: as the caller promises.
+    unsafe { kernel(buffers.as_ptr(), sizes.as_ptr(), scratch, range.start, range.end) };
 }
 
 impl Drop for Mapped {
@@ -115,9 +148,21 @@ fn runs_here(target: &Target, nest: &LoopNest) -> bool {
 }
 
 /// Compiles and runs a nest on tensors for its operands, in order; gives the operands afterwards, or nothing where
-/// this machine cannot run the code.
+/// this machine cannot run the code. Denormal numbers are kept, as the interpreter keeps them.
 pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i64]) -> Option<Vec<Tensor>> {
-    let kernel = compile(nest, target, &Options::default()).unwrap();
+    let options = Options { keep_denormals: true, ..Options::default() };
+    run_with(target, &options, nest, operands, sizes)
+}
+
+/// As [`run_on`], with options.
+pub fn run_with(
+    target: &Target,
+    options: &Options,
+    nest: &LoopNest,
+    operands: &[Tensor],
+    sizes: &[i64],
+) -> Option<Vec<Tensor>> {
+    let kernel = compile(nest, target, options).unwrap();
     if !runs_here(target, nest) {
         image::link(&[&kernel.object]).unwrap();
         return None;

@@ -33,6 +33,8 @@ impl Builder {
             symbols: vec![],
             kernels: vec![],
             counts: Counts::default(),
+            // The kernels are Rust's functions, which must not compute with denormals flushed.
+            keep_denormals: true,
             flags: vec![],
             file_order_peak_bytes: None,
             machine: String::new(),

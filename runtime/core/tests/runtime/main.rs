@@ -5,6 +5,7 @@ mod builder;
 mod concurrency;
 mod control_flow;
 mod data_dependent;
+mod denormals;
 mod errors;
 mod machine_code;
 mod memory;

@@ -70,6 +70,7 @@ pub(crate) fn plan(weight: Blob) -> (Manifest, Plan) {
             refused: vec![],
         }],
         counts: Counts { kernels: 3, views: 1, runtime_calls: 0 },
+        keep_denormals: false,
         flags: vec!["-O2".into()],
         file_order_peak_bytes: None,
         machine: "0".into(),
