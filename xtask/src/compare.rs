@@ -1,6 +1,6 @@
 //! `cargo xtask compare`: times mlcc against ONNX Runtime and OpenVINO on the zoo (benches/compare.py).
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
@@ -11,6 +11,9 @@ use crate::{process, zoo};
 /// Arguments of `cargo xtask compare`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Networks with symbolic dimensions at several sizes (testdata/zoo/at_sizes.py) instead of the zoo
+    #[arg(long)]
+    symbolic: bool,
     /// Flags of benches/compare.py; --mlcc and --models default to the release build and the zoo
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
     flags: Vec<String>,
@@ -28,7 +31,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         if flag(&args.flags, "--mlcc").is_none() {
             command.arg("--mlcc").arg(workspace.build_mlcc()?);
         }
-        if flag(&args.flags, "--models").is_none() {
+        if args.symbolic {
+            command.arg("--models").arg(at_sizes(workspace)?);
+        } else if flag(&args.flags, "--models").is_none() {
             let set = zoo::Set::Main;
             let names = match flag(&args.flags, "--only") {
                 Some(names) => names.split(',').map(str::to_owned).collect(),
@@ -42,6 +47,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         }
     }
     process::run(&mut command)
+}
+
+/// The symbolic networks at all sizes.
+fn at_sizes(workspace: &Workspace) -> Result<PathBuf> {
+    let set = zoo::Set::Dynamic;
+    let models = zoo::cached(workspace, set, &set.names(workspace)?)?;
+    let out = workspace.build().join("zoo-at-sizes");
+    let mut script = Command::new(python::ensure(workspace, python::TEST_TOOLS)?);
+    script.arg(workspace.root.join("testdata/zoo/at_sizes.py")).args([&models, &out]);
+    process::run(&mut script)?;
+    Ok(out)
 }
 
 fn asks_for_help(flags: &[String]) -> bool {

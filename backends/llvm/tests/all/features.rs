@@ -22,7 +22,8 @@ fn shift() -> LoopNest {
 
 /// LLVM IR and assembly.
 fn texts(target: &Target) -> (String, String) {
-    let texts = compile(&shift(), target, &Options { texts: true, ..Options::default() }).unwrap().texts.unwrap();
+    let texts =
+        compile(&shift(), target, &Options { texts: true, ..Options::default() }).unwrap().texts.unwrap();
     (texts.llvm, texts.asm)
 }
 
