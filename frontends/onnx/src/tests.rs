@@ -3,6 +3,7 @@
 mod decomposition;
 mod external;
 mod hostile;
+mod indices;
 mod models;
 mod normalisation;
 mod shapes;
