@@ -13,13 +13,16 @@ use mlcc_ir::{
     expr::Expr,
     types::TensorType,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The dimensions of all inputs, resolved together: a symbol that one override fixes is fixed
 /// everywhere.
 pub(crate) struct Signature<'o> {
     options: &'o ImportOptions<'o>,
     fixed: BTreeMap<String, i64>,
+    /// The symbol for each name that the file gives to dimensions.
+    symbols: BTreeMap<String, Name>,
+    taken: BTreeSet<Name>,
     /// Ranges of symbols, inclusive.
     pub(crate) ranges: BTreeMap<Name, (i64, i64)>,
 }
@@ -27,15 +30,26 @@ pub(crate) struct Signature<'o> {
 impl<'o> Signature<'o> {
     /// Collects what the overrides say about symbols.
     pub(crate) fn new(options: &'o ImportOptions<'o>) -> Signature<'o> {
-        Signature { options, fixed: BTreeMap::new(), ranges: BTreeMap::new() }
+        Signature {
+            options,
+            fixed: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            ranges: BTreeMap::new(),
+        }
     }
 
-    /// Learns which symbols the override of an input fixes. To be called for all inputs before
-    /// [`Signature::input_type`].
+    /// Learns the names of an input's dimensions, and which of them its override fixes. To be called for all inputs
+    /// before [`Signature::input_type`].
     pub(crate) fn learn(&mut self, input: &ValueInfoProto) -> Result<()> {
-        let (Some(specs), Some(dims)) = (self.options.shapes.get(&input.name), declared_dims(input)) else {
-            return Ok(());
-        };
+        let Some(dims) = declared_dims(input) else { return Ok(()) };
+        for name in dims.iter().filter_map(symbol_of) {
+            if !self.symbols.contains_key(name) {
+                let symbol = self.unused(&sanitised(name));
+                self.symbols.insert(name.to_owned(), symbol);
+            }
+        }
+        let Some(specs) = self.options.shapes.get(&input.name) else { return Ok(()) };
         for (spec, dim) in specs.iter().zip(dims) {
             let (DimSpec::Fixed(size), Some(symbol)) = (spec, symbol_of(dim)) else { continue };
             if let Some(other) = self.fixed.insert(symbol.to_owned(), *size)
@@ -113,21 +127,32 @@ impl<'o> Signature<'o> {
                 };
             }
         }
-        let symbol = match dim.and_then(symbol_of) {
-            Some(symbol) => symbol.to_owned(),
-            None => format!("{}_d{d}", sanitised(input)),
-        };
-        match spec {
-            DimSpec::Fixed(size) => return Ok(Expr::from(size)),
-            DimSpec::Range(low, high) => {
-                self.ranges.insert(sanitised(&symbol).as_str().into(), (low, high));
-            }
-            DimSpec::Declared => {}
+        if let DimSpec::Fixed(size) = spec {
+            return Ok(Expr::from(size));
         }
-        Ok(match self.fixed.get(&symbol) {
-            Some(&size) => Expr::from(size),
-            None => Expr::symbol(&sanitised(&symbol)),
-        })
+        let declared = dim.and_then(symbol_of);
+        if let Some(&size) = declared.and_then(|name| self.fixed.get(name)) {
+            return Ok(Expr::from(size));
+        }
+        let symbol = match declared.and_then(|name| self.symbols.get(name)) {
+            Some(symbol) => symbol.clone(),
+            None => self.unused(&format!("{}_d{d}", sanitised(input))),
+        };
+        if let DimSpec::Range(low, high) = spec {
+            self.ranges.insert(symbol.clone(), (low, high));
+        }
+        Ok(Expr::symbol(&symbol))
+    }
+
+    /// `wanted`, or with a number appended where that is another dimension's name.
+    fn unused(&mut self, wanted: &str) -> Name {
+        let mut name: Name = wanted.into();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            n += 1;
+            name = format!("{wanted}_{n}").into();
+        }
+        name
     }
 }
 
@@ -168,9 +193,13 @@ fn declared_dims(value: &ValueInfoProto) -> Option<&[DimensionProto]> {
     }
 }
 
+/// A dimension's name. What exporters write for a dimension that they know nothing of is none: two such dimensions
+/// need not be equal.
 fn symbol_of(dim: &DimensionProto) -> Option<&str> {
-    match dim.value.as_ref()? {
-        dimension::Value::Symbol(name) if !name.is_empty() => Some(name),
-        _ => None,
-    }
+    let dimension::Value::Symbol(name) = dim.value.as_ref()? else { return None };
+    let trimmed = name.trim();
+    let says_nothing = !trimmed.contains(|c: char| c.is_alphanumeric())
+        || trimmed.parse::<i64>().is_ok_and(|size| size < 0)
+        || ["none", "null", "unknown"].iter().any(|word| trimmed.eq_ignore_ascii_case(word));
+    (!says_nothing).then_some(name)
 }

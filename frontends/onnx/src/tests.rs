@@ -5,6 +5,7 @@ mod external;
 mod hostile;
 mod indices;
 mod models;
+mod names;
 mod normalisation;
 mod shapes;
 mod tensors;
