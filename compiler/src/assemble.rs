@@ -6,8 +6,9 @@ use crate::{
     plan_expr::{plan_dtype, plan_expr},
 };
 use mlcc_format::{
-    ArtifactWriter, Block, BufferDef, Check, Condition, Counts, Dim, Instruction, KernelEntry, KernelInfo,
-    Launch, Loop, Manifest, Place, Plan, Signature, SymbolDef, Target, ValueInfo,
+    ArtifactWriter, Block, BufferDef, Call, Check, Condition, Counts, Dim, Instruction, KernelEntry,
+    KernelInfo, Launch, Loop, Manifest, Place, Plan, RuntimeFunction, Signature, SymbolDef, Target,
+    ValueInfo,
 };
 use mlcc_ir::{
     Name,
@@ -330,11 +331,16 @@ impl Assembler<'_> {
             Step::Copy { target, source } => {
                 Instruction::Copy { dst: self.buffer(*target)?, src: self.buffer(*source)? }
             }
-            Step::Call { function, location, .. } => {
+            Step::Call { function, inputs, outputs, attributes, location } => {
                 self.counts.runtime_calls += 1;
-                return Err(
-                    Diagnostic::unsupported(format!("the runtime has no function '{function}'")).at(location)
-                );
+                let named = RuntimeFunction::ALL.iter().find(|(name, _)| **name == **function);
+                let Some((_, function)) = named else {
+                    let message = format!("the runtime has no function '{function}'");
+                    return Err(Diagnostic::unsupported(message).at(location));
+                };
+                let buffers =
+                    inputs.iter().chain(outputs).map(|&id| self.buffer(id)).collect::<Result<_>>()?;
+                Instruction::Call(Call { function: *function, buffers, attributes: attributes.clone() })
             }
             Step::If { condition, then, otherwise } => Instruction::If {
                 condition: self.buffer(*condition)?,
