@@ -24,7 +24,7 @@ use mlcc_passes::{
         rewrite::{self, recognise, transformations::STRASSEN_PRODUCTS},
     },
     plan::{self, ArenaPlan},
-    registry::{Config, Level, PASSES, PassSpec, Run},
+    registry::{Config, Level, PASSES, PassSpec, Run, changes_bits},
     strassen::strassen_products,
     winograd::winograd_convolution,
 };
@@ -199,6 +199,7 @@ fn enabled<'a>(options: &'a Options, level: Level) -> impl Iterator<Item = &'sta
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
             // That equal terms are one is where rewriting starts.
             || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
+            || options.rewrites.is_exact() && changes_bits(p)
             || p.name == STRASSEN_PRODUCTS.name && !options.rewrites.allows(&STRASSEN_PRODUCTS)
     };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
@@ -416,6 +417,7 @@ pub fn config_for(machine: &Machine, options: &Options) -> Config {
         },
         rates: machine.price_rates(),
         threads: machine.threads(),
+        exact: options.rewrites.is_exact(),
     }
 }
 

@@ -103,9 +103,9 @@ enum TargetKind {
 enum Rewrites {
     /// All that make the model faster by estimate
     All,
-    /// Those that leave every bit of every value as it is
+    /// Those that leave every bit of every value as it is: no Winograd, no attention as one kernel, divisions stay
     Exact,
-    /// None; operators that compute the same are computed twice, and only constants are folded
+    /// As exact, but operators that compute the same are computed twice, and only constants are folded
     Off,
 }
 
@@ -231,7 +231,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     // What is known of CPUs says nothing about a GPU.
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => Config { rates: mlcc_cuda::price_rates(&args.arch), ..Config::default() },
+        TargetKind::Cuda => Config {
+            rates: mlcc_cuda::price_rates(&args.arch),
+            exact: options.rewrites.is_exact(),
+            ..Config::default()
+        },
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let mut ranges = BTreeMap::new();
