@@ -132,6 +132,8 @@ pub struct Scheduled {
     pub machine: Machine,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: BTreeMap<Name, (i64, i64)>,
+    /// Values that inputs have where a caller gives none, by the input's number.
+    pub defaults: BTreeMap<usize, Tensor>,
     /// [`plan::graph_peak`] of the model as imported.
     pub file_order_peak_bytes: Option<i64>,
 }
@@ -317,6 +319,7 @@ pub fn run_loop(
         arena,
         machine: machine.clone(),
         ranges: BTreeMap::new(),
+        defaults: BTreeMap::new(),
         file_order_peak_bytes: None,
     })
 }
@@ -334,7 +337,7 @@ pub fn compile(
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target, options).map_err(one)?;
-    let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
+    let Imported { mut graph, ranges, defaults, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     let mut config = config_for(&machine, options);
     run_graph(&mut graph, &mut config, options, observer).map_err(one)?;
@@ -342,6 +345,7 @@ pub fn compile(
     drop(graph);
     let scheduled = Scheduled {
         ranges,
+        defaults,
         file_order_peak_bytes,
         ..run_loop(program, &machine, options, observer).map_err(one)?
     };
@@ -377,6 +381,7 @@ pub fn finish(
         code: &code,
         arena: &scheduled.arena,
         ranges: &scheduled.ranges,
+        defaults: &scheduled.defaults,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,

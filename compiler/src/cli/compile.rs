@@ -238,7 +238,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         },
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
-    let mut ranges = BTreeMap::new();
+    let (mut ranges, mut defaults) = (BTreeMap::new(), BTreeMap::new());
     let mut file_order_peak_bytes = None;
     let program = match args.from {
         None if args.model.extension().is_some_and(|e| e == "mlir") => {
@@ -249,7 +249,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
             let mut graph = match args.from {
                 None => {
                     let imported = pipeline::import(&args.model, options, recorder)?;
-                    ranges = imported.ranges;
+                    (ranges, defaults) = (imported.ranges, imported.defaults);
                     imported.graph
                 }
                 Some(_) => dump()?.graph(&config, options)?,
@@ -281,7 +281,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return compile_cuda(args, &program);
     }
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
-    scheduled.ranges = ranges;
+    (scheduled.ranges, scheduled.defaults) = (ranges, defaults);
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

@@ -8,6 +8,7 @@
 //! | `networks` | what the networks compute, against the reference |
 //! | `running` | `run` and `bench` |
 //! | `symbolic` | sizes that are known when a model runs |
+//! | `values` | values that are right to the last bit or element |
 //! | `inspection` | `inspect` |
 //! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
 //! | `machine` | `machine measure`, and profiles as inputs |
@@ -33,3 +34,4 @@ mod reference;
 mod rewriting;
 mod running;
 mod symbolic;
+mod values;
