@@ -111,11 +111,11 @@ fn outputs_must_be_computed_and_of_their_type() {
 }
 
 #[test]
-fn weights_among_the_inputs_are_weights() {
+fn weights_among_the_inputs_of_old_files_are_weights() {
     let mut graph = simple(vec![node("y = Add(x, w)", vec![])]);
     graph.input.push(value("w", FLOAT, "4"));
     graph.initializer.push(float_weight("w", &[4], &[1.0; 4]));
-    let graph = imported(&model(8, graph)).unwrap().graph;
+    let graph = imported(&ModelProto { ir_version: 3, ..model(8, graph) }).unwrap().graph;
     assert_eq!(graph.inputs.len(), 1);
     let weight = graph.nodes[0].operands[1].unwrap();
     assert!(matches!(graph.value(weight).def, Def::Constant(_)));
