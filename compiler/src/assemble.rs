@@ -6,8 +6,9 @@ use crate::{
     plan_expr::{plan_dtype, plan_expr},
 };
 use mlcc_format::{
-    ArtifactWriter, Block, BufferDef, Check, Condition, Counts, Dim, Instruction, KernelEntry, KernelInfo,
-    Launch, Loop, Manifest, Place, Plan, Signature, SymbolDef, Target, ValueInfo,
+    ArtifactWriter, Block, BufferDef, Call, Check, Condition, Counts, Dim, Instruction, KernelEntry,
+    KernelInfo, Launch, Loop, Manifest, Place, Plan, RuntimeFunction, Signature, SymbolDef, Target,
+    ValueInfo,
 };
 use mlcc_ir::{
     Name,
@@ -18,6 +19,7 @@ use mlcc_ir::{
     program::{Program, Step, Storage, SymbolSource, TensorId},
     requirement::{self, Requirement},
     scalar::Inst,
+    tensor::Tensor,
 };
 use mlcc_passes::plan::{ArenaPlan, touched};
 use std::{collections::BTreeMap, path::Path};
@@ -36,6 +38,8 @@ pub struct Parts<'a> {
     pub arena: &'a ArenaPlan,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: &'a BTreeMap<Name, (i64, i64)>,
+    /// Values that inputs have where a caller gives none, by the input's number.
+    pub defaults: &'a BTreeMap<usize, Tensor>,
     /// What the model needs where its nodes run one by one in the order of its file.
     pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
@@ -71,6 +75,7 @@ pub fn write(parts: &Parts<'_>, path: &Path) -> Result<Written> {
         plan: Plan { arena_bytes: parts.arena.bytes as u64, ..Plan::default() },
         buffers: vec![None; parts.program.tensors.len()],
         packed: BTreeMap::new(),
+        defaults: BTreeMap::new(),
         next_kernel_step: 0,
         counts: Counts::default(),
     };
@@ -78,6 +83,7 @@ pub fn write(parts: &Parts<'_>, path: &Path) -> Result<Written> {
     for &input in &parts.program.inputs {
         assembler.buffer(input)?;
     }
+    assembler.defaults()?;
     for entry in &parts.code.entries {
         assembler.plan.kernels.push(KernelEntry { offset: *entry });
     }
@@ -104,6 +110,8 @@ struct Assembler<'a> {
     buffers: Vec<Option<u32>>,
     /// Constants packed for a kernel: `(tensor, packing)` to buffer.
     packed: BTreeMap<(TensorId, String), u32>,
+    /// The buffer of each input's default.
+    defaults: BTreeMap<usize, u32>,
     next_kernel_step: usize,
     counts: Counts,
 }
@@ -257,6 +265,25 @@ impl Assembler<'_> {
         Ok(buffer)
     }
 
+    /// Stores what inputs are where a caller gives none.
+    fn defaults(&mut self) -> Result<()> {
+        for (&input, tensor) in self.parts.defaults {
+            let blob = self.writer.add_weight(&tensor.data).map_err(io_error)?;
+            let buffer = self.push_buffer(BufferDef {
+                name: format!(
+                    "{}.default",
+                    self.parts.program.tensors[self.parts.program.inputs[input]].name
+                ),
+                dtype: plan_dtype(tensor.dtype),
+                dims: tensor.dims.iter().map(|&d| mlcc_format::Expr::Const(d)).collect(),
+                bytes: mlcc_format::Expr::Const(tensor.data.len() as i64),
+                place: Place::Constant { offset: blob.offset, len: blob.len },
+            });
+            self.defaults.insert(input, buffer);
+        }
+        Ok(())
+    }
+
     fn packed_buffer(&mut self, id: TensorId, packing: &Packing, dims: &[Expr]) -> Result<u32> {
         let key = (id, format!("{packing:?} {dims:?}"));
         if let Some(buffer) = self.packed.get(&key) {
@@ -332,11 +359,16 @@ impl Assembler<'_> {
             Step::Copy { target, source } => {
                 Instruction::Copy { dst: self.buffer(*target)?, src: self.buffer(*source)? }
             }
-            Step::Call { function, location, .. } => {
+            Step::Call { function, inputs, outputs, attributes, location } => {
                 self.counts.runtime_calls += 1;
-                return Err(
-                    Diagnostic::unsupported(format!("the runtime has no function '{function}'")).at(location)
-                );
+                let named = RuntimeFunction::ALL.iter().find(|(name, _)| **name == **function);
+                let Some((_, function)) = named else {
+                    let message = format!("the runtime has no function '{function}'");
+                    return Err(Diagnostic::unsupported(message).at(location));
+                };
+                let buffers =
+                    inputs.iter().chain(outputs).map(|&id| self.buffer(id)).collect::<Result<_>>()?;
+                Instruction::Call(Call { function: *function, buffers, attributes: attributes.clone() })
             }
             Step::If { condition, then, otherwise } => Instruction::If {
                 condition: self.buffer(*condition)?,
@@ -381,11 +413,14 @@ impl Assembler<'_> {
         let info = |name: &str, id: TensorId| {
             let ty = &self.parts.program.tensors[id].ty;
             let dims = ty.dims.iter().map(|d| Ok(Dim::new(self.expr(d)?, &names))).collect::<Result<_>>()?;
-            Ok(ValueInfo { name: name.to_owned(), dtype: plan_dtype(ty.dtype), dims })
+            Ok(ValueInfo { name: name.to_owned(), dtype: plan_dtype(ty.dtype), dims, default: None })
         };
         let program = self.parts.program;
-        let inputs =
+        let mut inputs: Vec<ValueInfo> =
             program.inputs.iter().map(|&i| info(&program.tensors[i].name, i)).collect::<Result<_>>()?;
+        for (&input, &buffer) in &self.defaults {
+            inputs[input].default = Some(buffer);
+        }
         let outputs = program.outputs.iter().map(|(name, o)| info(name, *o)).collect::<Result<_>>()?;
         let kernels = self.parts.scheduled.iter().enumerate().map(|(i, k)| KernelInfo {
             name: format!("k{i}_{}", k.kernel.name),

@@ -24,7 +24,7 @@ use mlcc_passes::{
         rewrite::{self, recognise, transformations::STRASSEN_PRODUCTS},
     },
     plan::{self, ArenaPlan},
-    registry::{Config, Level, PASSES, PassSpec, Run, VARIANTS},
+    registry::{Config, Level, PASSES, PassSpec, Run, VARIANTS, changes_bits},
     strassen::strassen_products,
     winograd::winograd_convolution,
 };
@@ -143,6 +143,8 @@ pub struct Scheduled {
     pub machine: Machine,
     /// Inclusive ranges of symbols, which every run is checked for.
     pub ranges: BTreeMap<Name, (i64, i64)>,
+    /// Values that inputs have where a caller gives none, by the input's number.
+    pub defaults: BTreeMap<usize, Tensor>,
     /// [`plan::graph_peak`] of the model as imported.
     pub file_order_peak_bytes: Option<i64>,
 }
@@ -217,6 +219,7 @@ fn enabled<'a>(
             || options.exact_conv && p.name == winograd_convolution::SPEC.name
             // That equal terms are one is where rewriting starts.
             || options.rewrites.mode == rewrite::Mode::Off && p.name == eliminate_common::SPEC.name
+            || options.rewrites.is_exact() && changes_bits(p)
             || p.name == STRASSEN_PRODUCTS.name && !options.rewrites.allows(&STRASSEN_PRODUCTS)
     };
     PASSES.iter().filter(move |p| options.optimisation > 0 && p.level() == level && !disabled(p))
@@ -334,6 +337,7 @@ pub fn run_loop(
         arena,
         machine: machine.clone(),
         ranges: BTreeMap::new(),
+        defaults: BTreeMap::new(),
         file_order_peak_bytes: None,
     })
 }
@@ -351,7 +355,7 @@ pub fn compile(
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target, options).map_err(one)?;
-    let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
+    let Imported { mut graph, ranges, defaults, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     let mut config = config_for(&machine, options);
     run_graph(&mut graph, &mut config, options, observer).map_err(one)?;
@@ -359,6 +363,7 @@ pub fn compile(
     drop(graph);
     let scheduled = Scheduled {
         ranges,
+        defaults,
         file_order_peak_bytes,
         ..run_loop(program, &machine, options, observer).map_err(one)?
     };
@@ -398,6 +403,7 @@ pub fn finish(
         code: &code,
         arena: &scheduled.arena,
         ranges: &scheduled.ranges,
+        defaults: &scheduled.defaults,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: described(target),
         keep_denormals: options.keep_denormals,
@@ -445,6 +451,7 @@ pub fn config_for(machine: &Machine, options: &Options) -> Config {
         },
         rates: machine.price_rates(),
         threads: machine.threads(),
+        exact: options.rewrites.is_exact(),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub rates: graph::rewrite::Rates,
     /// What taking reductions apart knows about it.
     pub threads: fusion::split_reductions::Threads,
+    /// Whether passes must leave every bit of every value, but for the order of sums, which is nobody's.
+    pub exact: bool,
 }
 
 impl Default for Config {
@@ -44,6 +46,7 @@ impl Default for Config {
             strassen: Default::default(),
             rates: Default::default(),
             threads: Default::default(),
+            exact: false,
         }
     }
 }
@@ -115,6 +118,18 @@ pub const VARIANTS: &[PassSpec] = &[
     fusion::split_reductions::SPEC,
     fusion::fuse_operand::SPEC,
 ];
+
+/// Passes that compute the same over the real numbers in another way: other bits. Where none may change, they do not
+/// run.
+#[must_use]
+pub fn changes_bits(pass: &PassSpec) -> bool {
+    let inexact = [
+        winograd::winograd_convolution::SPEC.name,
+        strassen::strassen_products::SPEC.name,
+        fusion::fuse_attention::SPEC.name,
+    ];
+    inexact.contains(&pass.name)
+}
 
 /// The pass with that name.
 #[must_use]

@@ -121,6 +121,7 @@ fn given_or_random(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<D
         .signature()
         .inputs
         .iter()
+        .filter(|info| info.default.is_none())
         .map(|info| {
             let dims: Option<Vec<i64>> = info.dims.iter().map(|d| d.expr.as_const()).collect();
             let message = format!("input '{}' has the symbolic shape {}", info.name, info.shape_text());

@@ -122,7 +122,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => mlcc_cuda::config_for(&args.arch),
+        TargetKind::Cuda => Config { exact: options.rewrites.is_exact(), ..mlcc_cuda::config_for(&args.arch) },
     };
     if args.from.is_none()
         && let Some(diagnostic) = FileKind::of(&args.model).instead_of_model(&args.model)
@@ -130,14 +130,14 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return Err(one(diagnostic));
     }
     let dump = || Dump::read(&args.model, args.weights.as_deref());
-    let mut ranges = BTreeMap::new();
+    let (mut ranges, mut defaults) = (BTreeMap::new(), BTreeMap::new());
     let mut file_order_peak_bytes = None;
     let program = match args.from {
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
                 None => {
                     let imported = pipeline::import(&args.model, options, recorder)?;
-                    ranges = imported.ranges;
+                    (ranges, defaults) = (imported.ranges, imported.defaults);
                     imported.graph
                 }
                 Some(_) => dump()?.graph(&config, options)?,
@@ -169,7 +169,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return compile_cuda(args, &program);
     }
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
-    scheduled.ranges = ranges;
+    (scheduled.ranges, scheduled.defaults) = (ranges, defaults);
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

@@ -48,7 +48,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     for (kind, values) in [("input", &manifest.signature.inputs), ("output", &manifest.signature.outputs)] {
         for value in values {
-            output::line!("{kind:<9} {} {} {}", value.name, value.dtype.name(), value.shape_text())?;
+            let default = if value.default.is_some() { " with a default" } else { "" };
+            output::line!("{kind:<9} {} {} {}{default}", value.name, value.dtype.name(), value.shape_text())?;
         }
     }
     if !manifest.symbols.is_empty() {

@@ -107,8 +107,9 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
     slots
         .into_iter()
         .zip(signature)
-        .map(|(slot, info)| {
-            slot.ok_or_else(|| {
+        .enumerate()
+        .map(|(i, (slot, info))| {
+            slot.or_else(|| default(model, i)).ok_or_else(|| {
                 let message =
                     format!("input '{}' {} {} is missing", info.name, info.dtype.name(), info.shape_text());
                 one(Diagnostic::user(message).hint("give it with --input FILE.npy, or --input NAME=FILE.npy"))
@@ -154,6 +155,12 @@ fn numpy_name(dtype: mlcc_runtime::DType) -> Option<String> {
         _ if name == "bool" => Some(name.to_owned()),
         _ => None,
     }
+}
+
+/// What an input is where it is not given.
+fn default(model: &Model, input: usize) -> Option<Tensor> {
+    let given = model.default_input(input)?;
+    Tensor::new(ir_dtype(given.dtype), given.dims.to_vec(), given.data.to_vec().into())
 }
 
 fn describe(signature: &[ValueInfo]) -> String {

@@ -2,24 +2,40 @@
 
 use crate::{Symbols, array, evaluate_expr, graph, kernel};
 use mlcc_ir::{
+    attributes::{Attr, Attrs},
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     kernel::Role,
     program::{Program, Step, Storage, SymbolSource, TensorId},
     tensor::{Element, Tensor, element_count},
+    types::TensorType,
 };
 
-/// A named function of the runtime: inputs and integer attributes to outputs.
-pub type Calls<'a> = dyn Fn(&str, &[Tensor], &[i64]) -> Result<Vec<Tensor>> + 'a;
+/// A named function of the runtime: inputs and integer attributes to outputs of these types.
+pub type Calls<'a> = dyn Fn(&str, &[Tensor], &[i64], &[TensorType]) -> Result<Vec<Tensor>> + 'a;
 
-/// The outputs of a program that makes no runtime calls.
+/// The functions of the runtime that programs call.
+fn call(name: &str, inputs: &[Tensor], attributes: &[i64], results: &[TensorType]) -> Result<Vec<Tensor>> {
+    let (("top_k", &[axis, largest]), Some(best)) = ((name, attributes), results.first()) else {
+        return Err(Diagnostic::unsupported(format!("the runtime function '{name}' cannot be interpreted")));
+    };
+    let k = usize::try_from(axis).ok().and_then(|axis| best.dims.get(axis)).cloned();
+    let k = k.ok_or_else(|| Diagnostic::internal(format!("'{name}' has no axis {axis}")))?;
+    let attrs = Attrs::new()
+        .with("k", Attr::Exprs(vec![k]))
+        .with("axis", Attr::Int(axis))
+        .with("largest", Attr::Bool(largest != 0))
+        .with("sorted", Attr::Bool(true));
+    let inputs: Vec<Option<Tensor>> = inputs.iter().cloned().map(Some).collect();
+    graph::evaluate(name, &attrs, &inputs, results)
+}
+
+/// The outputs of a program on these inputs; what it calls is what the runtime has.
 ///
 /// # Errors
 /// As [`run_with`].
 pub fn run(program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    run_with(program, inputs, &|name, _, _| {
-        Err(Diagnostic::unsupported(format!("the runtime function '{name}' cannot be interpreted")))
-    })
+    run_with(program, inputs, &call)
 }
 
 /// The outputs of a program on these inputs.
@@ -106,7 +122,12 @@ impl Machine<'_> {
             }
             Step::Call { function, inputs, outputs, attributes, location } => {
                 let inputs = inputs.iter().map(|&id| self.read(id)).collect::<Result<Vec<_>>>()?;
-                let results = (self.calls)(function, &inputs, attributes).map_err(|e| e.at(location))?;
+                let types = outputs
+                    .iter()
+                    .map(|&id| Ok(TensorType::of(self.program.tensors[id].ty.dtype, &self.dims(id)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                let results =
+                    (self.calls)(function, &inputs, attributes, &types).map_err(|e| e.at(location))?;
                 if results.len() != outputs.len() {
                     let what = format!("'{function}' gave {} results for {}", results.len(), outputs.len());
                     return Err(Diagnostic::internal(what).at(location));

@@ -91,10 +91,11 @@ def Graph_ReverseSequenceOp : Graph_Op<"reverse_sequence", ["x", "lens"], [],
 def Graph_ResizeOp : Graph_Op<"resize", ["x"], [], [Floats<"scales">, Exprs<"sizes">,
     Str<"mode">, OptionalStr<"coordinate_mode">, OptionalStr<"nearest_mode">,
     OptionalFloat<"cubic_coeff_a">, Flag<"exclude_outside">, OptionalFloat<"extrapolation_value">,
-    Flag<"antialias">, OptionalFloats<"roi">]> {
+    Flag<"antialias">, OptionalFloats<"roi">, OptionalInts<"ratio">]> {
   let summary = "Interpolation to another size";
   let description = [{
-    `sizes` are the final dimensions, `scales` the factors; the modes are ONNX's.
+    `sizes` are the final dimensions, `scales` the factors; the modes are ONNX's. A scale of 0 is a quotient of
+    integers, in which positions are exact: the final dimension by the operand's, or the two numbers of `ratio`.
 
     Example: `%y = graph.resize %x scales [1.0, 1.0, 2.0, 2.0] sizes <1, 3, 16, 16> mode "nearest" : (tensor<1x3x8x8xf32>) -> tensor<1x3x16x16xf32>`
   }];

@@ -9,8 +9,12 @@ use crate::{
     attributes::Attributes,
     builder::Builder,
     call::{Call, malformed},
+    defaults,
     external::ExternalData,
-    proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto},
+    order,
+    proto::{
+        FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+    },
     registry::{self, Import, NEWEST_OPSET, OLDEST_OPSET},
     scope::{Scopes, Slot},
     signature::{self, Signature, tensor_element_type},
@@ -20,6 +24,7 @@ use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result, count},
     graph::{Def, Location, ValueId},
+    tensor::Tensor,
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -45,6 +50,24 @@ pub(crate) fn import_model(
     let graph = model.graph.as_ref().ok_or_else(|| {
         vec![Diagnostic::user("the file holds no graph").hint("it is damaged, or not an ONNX model")]
     })?;
+    let mut imported = Err(Vec::new());
+    for defaults in defaults::candidates(graph, model.ir_version) {
+        imported = import_graph(model, graph, &defaults, folder, options);
+        if imported.is_ok() {
+            break;
+        }
+    }
+    imported
+}
+
+/// Imports a model in which these inputs have defaults and other initializers are constants.
+fn import_graph(
+    model: &ModelProto,
+    graph: &GraphProto,
+    defaults: &HashSet<&str>,
+    folder: Option<&Path>,
+    options: &ImportOptions<'_>,
+) -> std::result::Result<Imported, Vec<Diagnostic>> {
     let opset = main_opset(&model.opset_import);
     let functions = model
         .functions
@@ -60,6 +83,7 @@ pub(crate) fn import_model(
         nodes: 0,
         diagnostics: Vec::new(),
         ranges: BTreeMap::new(),
+        defaults: BTreeMap::new(),
     };
     if let Some(version) = opset
         && !(OLDEST_OPSET..=NEWEST_OPSET).contains(&version)
@@ -69,12 +93,12 @@ pub(crate) fn import_model(
         )));
         return Err(importer.diagnostics);
     }
-    importer.model_graph(graph, options);
+    importer.model_graph(graph, defaults, options);
     if !importer.diagnostics.is_empty() {
         // Advice on shapes is of use with the names at hand.
         let hints = importer.diagnostics.iter_mut().filter_map(|d| d.hint.as_mut());
         for hint in hints.filter(|hint| hint.contains("--shape")) {
-            *hint = format!("{hint}; {}", signature::describe(&model_inputs(graph)));
+            *hint = format!("{hint}; {}", signature::describe(&model_inputs(graph, defaults)));
         }
         return Err(importer.diagnostics);
     }
@@ -83,12 +107,14 @@ pub(crate) fn import_model(
         ir_version: model.ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
     };
-    Ok(Imported { graph: importer.builder.graph, info, ranges: importer.ranges })
+    let Importer { builder, ranges, defaults, .. } = importer;
+    Ok(Imported { graph: builder.graph, info, ranges, defaults })
 }
 
-/// The inputs of a model's graph: old models list their weights among them.
-pub(crate) fn model_inputs(graph: &GraphProto) -> Vec<&ValueInfoProto> {
-    let weights: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+/// The inputs of a model's graph, which may list constants among them; those in `defaults` are inputs all the same.
+pub(crate) fn model_inputs<'m>(graph: &'m GraphProto, defaults: &HashSet<&str>) -> Vec<&'m ValueInfoProto> {
+    let weights = graph.initializer.iter().map(|t| t.name.as_str());
+    let weights: HashSet<&str> = weights.filter(|name| !defaults.contains(name)).collect();
     graph.input.iter().filter(|i| !weights.contains(i.name.as_str())).collect()
 }
 
@@ -122,6 +148,8 @@ pub(crate) struct Importer<'m> {
     diagnostics: Vec<Diagnostic>,
     /// Ranges that the options give to symbols.
     ranges: BTreeMap<Name, (i64, i64)>,
+    /// Values of inputs that a caller need not give.
+    defaults: BTreeMap<usize, Tensor>,
 }
 
 impl<'m> Importer<'m> {
@@ -138,16 +166,16 @@ impl<'m> Importer<'m> {
         }
     }
 
-    fn model_graph(&mut self, graph: &'m GraphProto, options: &ImportOptions<'_>) {
+    fn model_graph(&mut self, graph: &'m GraphProto, defaults: &HashSet<&str>, options: &ImportOptions<'_>) {
         let mut signature = Signature::new(options);
-        let inputs = model_inputs(graph);
-        for problem in signature.learn_names(&inputs) {
-            self.report(problem);
-        }
+        let inputs = model_inputs(graph, defaults);
         for input in &inputs {
             if let Err(d) = signature.learn(input) {
                 self.report(d);
             }
+        }
+        for problem in signature.learn_names(&inputs) {
+            self.report(problem);
         }
         for (i, input) in inputs.into_iter().enumerate() {
             let slot = match signature.input_type(input) {
@@ -169,7 +197,12 @@ impl<'m> Importer<'m> {
             self.define(&input.name, slot);
         }
         self.ranges = signature.ranges;
-        self.graph_body(graph);
+        for tensor in graph.initializer.iter().filter(|t| defaults.contains(t.name.as_str())) {
+            if let Err(d) = self.default(tensor) {
+                self.report(d);
+            }
+        }
+        self.graph_body(graph, defaults);
         for output in &graph.output {
             match self.output(output) {
                 Ok(Some(id)) => self.builder.graph.outputs.push((output.name.as_str().into(), id)),
@@ -177,6 +210,24 @@ impl<'m> Importer<'m> {
                 Err(d) => self.report(d),
             }
         }
+    }
+
+    /// Keeps the value that an input has where a caller gives none.
+    fn default(&mut self, proto: &TensorProto) -> Result<()> {
+        let tensor = tensor_from_proto(proto, &self.builder.external)?;
+        let Some(Slot::Value(id)) = self.scopes.get(&proto.name) else { return Ok(()) };
+        let value = self.builder.graph.value(id);
+        let sizes_fit =
+            value.ty.dims.iter().zip(&tensor.dims).all(|(d, n)| d.as_const().is_none_or(|d| d == *n));
+        if value.ty.dtype != tensor.dtype || value.ty.rank() != tensor.dims.len() || !sizes_fit {
+            let message =
+                format!("input '{}' is of type {} but its default of {}", proto.name, value.ty, tensor.ty());
+            return Err(malformed(message));
+        }
+        if let Def::Input(number) = value.def {
+            self.defaults.insert(number, tensor);
+        }
+        Ok(())
     }
 
     /// An output's value; `None` if its import failed already.
@@ -202,9 +253,9 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Weights and nodes of a graph.
-    fn graph_body(&mut self, graph: &'m GraphProto) {
-        for tensor in &graph.initializer {
+    /// Weights and nodes of a graph; what is in `defaults` is no weight.
+    fn graph_body(&mut self, graph: &'m GraphProto, defaults: &HashSet<&str>) {
+        for tensor in graph.initializer.iter().filter(|t| !defaults.contains(t.name.as_str())) {
             let slot = match tensor_from_proto(tensor, &self.builder.external) {
                 Ok(tensor_value) => Slot::Value(self.builder.constant(&tensor.name, tensor_value)),
                 Err(d) => {
@@ -226,7 +277,11 @@ impl<'m> Importer<'m> {
     }
 
     fn node_list(&mut self, nodes: &'m [NodeProto]) {
-        for node in nodes {
+        let order = order::sorted(nodes);
+        for cycle in &order.cycles {
+            self.report_cycle(cycle.iter().map(|&n| &nodes[n]).collect());
+        }
+        for node in order.sorted.into_iter().map(|n| &nodes[n]) {
             self.nodes += 1;
             if self.nodes > MAX_NODES || self.diagnostics.len() >= MAX_DIAGNOSTICS {
                 if self.nodes == MAX_NODES + 1 {
@@ -237,6 +292,23 @@ impl<'m> Importer<'m> {
                 return;
             }
             self.node(node);
+        }
+    }
+
+    /// Reports nodes of which each needs a result of the next, and the last one of the first.
+    fn report_cycle(&mut self, cycle: Vec<&'m NodeProto>) {
+        const SHOWN: usize = 8;
+        let locations: Vec<Location> = cycle.iter().take(SHOWN).map(|node| self.location(node)).collect();
+        let names: Vec<String> = locations.iter().map(|location| format!("'{}'", location.node)).collect();
+        let more =
+            if cycle.len() > SHOWN { format!(" and {} more", cycle.len() - SHOWN) } else { String::new() };
+        let message = match cycle.len() {
+            1 => format!("node {} needs its own result", names[0]),
+            _ => format!("nodes {}{more} need each other's results", names.join(", ")),
+        };
+        self.report(malformed(message).at(&locations[0]));
+        for name in cycle.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty()) {
+            self.define(name, Slot::Poisoned);
         }
     }
 
@@ -322,7 +394,7 @@ impl<'m> Importer<'m> {
         let slot = |name: &String| match self.scopes.get(name) {
             _ if name.is_empty() => Ok(Slot::Absent),
             Some(slot) => Ok(slot),
-            None => Err(malformed(format!("operand '{name}' is used before it is defined"))),
+            None => Err(malformed(format!("operand '{name}' is defined nowhere"))),
         };
         node.input.iter().map(slot).collect()
     }
@@ -401,7 +473,7 @@ impl<'m> Importer<'m> {
             attributes.graph(name)?.ok_or_else(|| malformed(format!("attribute '{name}' is missing")))?;
         self.enter()?;
         self.scopes.push(false);
-        self.graph_body(branch);
+        self.graph_body(branch, &HashSet::new());
         let results = branch
             .output
             .iter()

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | map the file, decode the messages without copying weights | `mapped`, `proto` |
 //! | tensors from typed fields, raw data, external files | `tensor`, `external` |
-//! | inputs: types, symbolic dimensions, overrides | `signature` |
-//! | nodes in order, functions inlined, names resolved | `import` |
+//! | inputs: types, symbolic dimensions, overrides, defaults | `signature`, `defaults` |
+//! | nodes in order, functions inlined, names resolved | `import`, `order` |
 //! | one ONNX operator to graph operators | `ops`, `registry` |
 //!
 //! Whatever a later stage need not know is resolved here: opset differences, `auto_pad`, negative
@@ -18,6 +18,7 @@
 mod attributes;
 mod builder;
 mod call;
+mod defaults;
 mod element_type;
 mod external;
 mod fold;
@@ -25,6 +26,7 @@ mod import;
 mod mapped;
 mod ops;
 mod options;
+mod order;
 mod proto;
 mod registry;
 mod scope;
@@ -54,6 +56,8 @@ pub struct Imported {
     /// Ranges that the options give to symbolic dimensions, inclusive. The graph is right for sizes
     /// beyond them, too.
     pub ranges: BTreeMap<Name, (i64, i64)>,
+    /// Values that inputs have where a caller gives none, by the input's number.
+    pub defaults: BTreeMap<usize, Tensor>,
 }
 
 /// What a model file says about itself.
@@ -89,13 +93,14 @@ pub fn import_bytes(
     import::import_model(&model, folder, options)
 }
 
-/// Names of a model's inputs in order, weights left out.
+/// Names of a model's inputs in order, those with a default left out.
 ///
 /// # Errors
 /// If the file cannot be read or is not a model.
 pub fn input_names(path: &Path) -> Result<Vec<String>> {
     let graph = decode(map_file(path, "model")?)?.graph.unwrap_or_default();
-    Ok(import::model_inputs(&graph).into_iter().map(|i| i.name.clone()).collect())
+    let inputs = import::model_inputs(&graph, &std::collections::HashSet::new());
+    Ok(inputs.into_iter().map(|i| i.name.clone()).collect())
 }
 
 fn decode(bytes: Bytes) -> Result<proto::ModelProto> {

@@ -13,13 +13,16 @@ use mlcc_ir::{
     expr::Expr,
     types::TensorType,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The dimensions of all inputs, resolved together: a symbol that one override fixes is fixed
 /// everywhere.
 pub(crate) struct Signature<'o> {
     options: &'o ImportOptions<'o>,
     fixed: BTreeMap<String, i64>,
+    /// The symbol for each name that the file gives to dimensions.
+    symbols: BTreeMap<String, Name>,
+    taken: BTreeSet<Name>,
     /// Ranges of symbols, inclusive.
     pub(crate) ranges: BTreeMap<Name, (i64, i64)>,
 }
@@ -27,15 +30,26 @@ pub(crate) struct Signature<'o> {
 impl<'o> Signature<'o> {
     /// Collects what the overrides say about symbols.
     pub(crate) fn new(options: &'o ImportOptions<'o>) -> Signature<'o> {
-        Signature { options, fixed: BTreeMap::new(), ranges: BTreeMap::new() }
+        Signature {
+            options,
+            fixed: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            ranges: BTreeMap::new(),
+        }
     }
 
-    /// Learns which symbols the override of an input fixes. To be called for all inputs before
-    /// [`Signature::input_type`].
+    /// Learns the names of an input's dimensions, and which of them its override fixes. To be called for all inputs
+    /// before [`Signature::input_type`].
     pub(crate) fn learn(&mut self, input: &ValueInfoProto) -> Result<()> {
-        let (Some(specs), Some(dims)) = (self.options.shapes.get(&input.name), declared_dims(input)) else {
-            return Ok(());
-        };
+        let Some(dims) = declared_dims(input) else { return Ok(()) };
+        for name in dims.iter().filter_map(symbol_of) {
+            if !self.symbols.contains_key(name) {
+                let symbol = self.unused(&sanitised(name));
+                self.symbols.insert(name.to_owned(), symbol);
+            }
+        }
+        let Some(specs) = self.options.shapes.get(&input.name) else { return Ok(()) };
         for (spec, dim) in specs.iter().zip(dims) {
             let (DimSpec::Fixed(size), Some(symbol)) = (spec, symbol_of(dim)) else { continue };
             if let Some(other) = self.fixed.insert(symbol.to_owned(), *size)
@@ -51,8 +65,8 @@ impl<'o> Signature<'o> {
         Ok(())
     }
 
-    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called before
-    /// [`Signature::learn`]. What is neither an input's name nor a dimension's is an error.
+    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called after
+    /// [`Signature::learn`] for all of them. What is neither an input's name nor a dimension's is an error.
     pub(crate) fn learn_names(&mut self, inputs: &[&ValueInfoProto]) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for (name, specs) in &self.options.shapes {
@@ -71,9 +85,15 @@ impl<'o> Signature<'o> {
                 continue;
             };
             match specs[..] {
-                [DimSpec::Fixed(size)] => drop(self.fixed.insert(symbol, size)),
+                [DimSpec::Fixed(size)] => {
+                    if let Some(other) = self.fixed.insert(symbol, size).filter(|other| *other != size) {
+                        let message = format!("dimension '{name}' is given as {size} and as {other}");
+                        problems.push(Diagnostic::user(message).hint("give it one size with --shape"));
+                    }
+                }
                 [DimSpec::Range(low, high)] => {
-                    self.ranges.insert(sanitised(&symbol).as_str().into(), (low, high));
+                    let known = self.symbols.get(&symbol).cloned();
+                    self.ranges.insert(known.unwrap_or_else(|| sanitised(&symbol).as_str().into()), (low, high));
                 }
                 [DimSpec::Declared] => {}
                 _ => {
@@ -152,21 +172,33 @@ impl<'o> Signature<'o> {
                 };
             }
         }
-        let symbol = match dim.and_then(symbol_of) {
-            Some(symbol) => symbol.to_owned(),
-            None => unnamed(input, d),
-        };
-        match spec {
-            DimSpec::Fixed(size) => return Ok(Expr::from(size)),
-            DimSpec::Range(low, high) => {
-                self.ranges.insert(sanitised(&symbol).as_str().into(), (low, high));
-            }
-            DimSpec::Declared => {}
+        if let DimSpec::Fixed(size) = spec {
+            return Ok(Expr::from(size));
         }
-        Ok(match self.fixed.get(&symbol) {
-            Some(&size) => Expr::from(size),
-            None => Expr::symbol(&sanitised(&symbol)),
-        })
+        let declared = dim.and_then(symbol_of);
+        let name = declared.map_or_else(|| unnamed(input, d), ToOwned::to_owned);
+        if let Some(&size) = self.fixed.get(&name) {
+            return Ok(Expr::from(size));
+        }
+        let symbol = match declared.and_then(|name| self.symbols.get(name)) {
+            Some(symbol) => symbol.clone(),
+            None => self.unused(&unnamed(input, d)),
+        };
+        if let DimSpec::Range(low, high) = spec {
+            self.ranges.insert(symbol.clone(), (low, high));
+        }
+        Ok(Expr::symbol(&symbol))
+    }
+
+    /// `wanted`, or with a number appended where that is another dimension's name.
+    fn unused(&mut self, wanted: &str) -> Name {
+        let mut name: Name = wanted.into();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            n += 1;
+            name = format!("{wanted}_{n}").into();
+        }
+        name
     }
 }
 
@@ -245,9 +277,13 @@ fn declared_dims(value: &ValueInfoProto) -> Option<&[DimensionProto]> {
     }
 }
 
+/// A dimension's name. What exporters write for a dimension that they know nothing of is none: two such dimensions
+/// need not be equal.
 fn symbol_of(dim: &DimensionProto) -> Option<&str> {
-    match dim.value.as_ref()? {
-        dimension::Value::Symbol(name) if !name.is_empty() => Some(name),
-        _ => None,
-    }
+    let dimension::Value::Symbol(name) = dim.value.as_ref()? else { return None };
+    let trimmed = name.trim();
+    let says_nothing = !trimmed.contains(|c: char| c.is_alphanumeric())
+        || trimmed.parse::<i64>().is_ok_and(|size| size < 0)
+        || ["none", "null", "unknown"].iter().any(|word| trimmed.eq_ignore_ascii_case(word));
+    (!says_nothing).then_some(name)
 }

@@ -12,6 +12,7 @@ use mlcc_ir::{
     expr::Expr,
     graph::ValueId,
     kernel::{Axis, AxisKind, Combine},
+    program::Step,
     scalar::{self, BinaryOp, Predicate, UnaryOp},
 };
 
@@ -131,12 +132,39 @@ fn comes_before(
     s.binary(BinaryOp::Or, before, tie)
 }
 
+/// Lines no longer than this are ranked by a kernel, which compares each element with every other.
+const RANKED: i64 = 16;
+
+fn lower_top_k(op: &mut Lowering<'_, '_>) -> Result<()> {
+    let dims = op.dims(op.operand(0)?);
+    let axis = op.axis("axis", -1, dims.len())?;
+    match dims[axis].as_const() {
+        Some(size) if size <= RANKED => lower_ranked(op, axis),
+        _ => call_top_k(op, axis),
+    }
+}
+
+/// Longer lines are the runtime's: which elements are kept depends on those seen before, which no index map tells.
+fn call_top_k(op: &mut Lowering<'_, '_>, axis: usize) -> Result<()> {
+    let x = op.operand(0)?;
+    let inputs = vec![op.scope.tensor(x)?];
+    let outputs = vec![op.scope.tensor(op.result(0)?)?, op.scope.tensor(op.result(1)?)?];
+    let largest = op.attrs().bool("largest", true);
+    op.scope.program.steps.push(Step::Call {
+        function: "top_k".into(),
+        inputs,
+        outputs,
+        attributes: vec![axis as i64, i64::from(largest)],
+        location: op.node.location.clone(),
+    });
+    Ok(())
+}
+
 /// The rank of each element is the number of elements that come before it; those whose rank is below
 /// `k` are written there.
-fn lower_top_k(op: &mut Lowering<'_, '_>) -> Result<()> {
+fn lower_ranked(op: &mut Lowering<'_, '_>, axis: usize) -> Result<()> {
     let x = op.operand(0)?;
     let dims = op.dims(x);
-    let axis = op.axis("axis", -1, dims.len())?;
     let largest = op.attrs().bool("largest", true);
     let mut k = op.kernel();
     let input = k.input(op, x, "x");

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each replacement may change a float's last bit. Where that could show, in a body that rounds, compares or
-//! converts, only the exact ones are made: factors that are powers of two.
+//! converts, only factors that are powers of two are merged. Where no bit may change, a divisor that is a power of two
+//! becomes a factor, and nothing else is done: even such factors merge inexactly beyond the range of normal numbers.
 
 use super::uses::kernel_of;
 use crate::registry::{PassSpec, Run};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "simplify-scalars",
     summary: "merge constant factors and divisors in the scalar programs of kernels",
-    run: Run::Tensor(|program, _| Ok(run(program))),
+    run: Run::Tensor(|program, config| Ok(if config.exact { run_exact(program) } else { run(program) })),
 };
 
 /// Largest binary exponent of a factor, in size: products of two stay far from overflow.
@@ -32,10 +33,19 @@ const MAX_EXPONENT: f64 = 30.0;
 
 /// Runs the pass; returns the number of bodies that changed.
 pub fn run(program: &mut Program) -> usize {
+    run_with(program, false)
+}
+
+/// Runs the part of the pass that leaves every bit of every value; returns the number of bodies that changed.
+pub fn run_exact(program: &mut Program) -> usize {
+    run_with(program, true)
+}
+
+fn run_with(program: &mut Program, exact: bool) -> usize {
     let mut changed = 0;
     for at in 0..program.steps.len() {
         let Some((kernel, _)) = kernel_of(program, at) else { continue };
-        let Some((simple, count)) = simplify(kernel) else { continue };
+        let Some((simple, count)) = simplify(kernel, exact) else { continue };
         if let Step::Kernel { kernel, .. } = &mut program.steps[at] {
             *kernel = Arc::new(simple);
             changed += count;
@@ -45,9 +55,9 @@ pub fn run(program: &mut Program) -> usize {
 }
 
 /// The kernel with simple bodies and how many those are; `None` if all are simple already.
-fn simplify(kernel: &Kernel) -> Option<(Kernel, usize)> {
+fn simplify(kernel: &Kernel, exact: bool) -> Option<(Kernel, usize)> {
     let bodies: Vec<_> =
-        kernel.computes.iter().map(|c| Some(simplified(&c.body)).filter(|b| *b != c.body)).collect();
+        kernel.computes.iter().map(|c| Some(simplified(&c.body, exact)).filter(|b| *b != c.body)).collect();
     let count = bodies.iter().flatten().count();
     let mut simple = kernel.clone();
     for (compute, body) in simple.computes.iter_mut().zip(bodies) {
@@ -57,14 +67,18 @@ fn simplify(kernel: &Kernel) -> Option<(Kernel, usize)> {
 }
 
 /// The body with its factors merged; the body itself if there are none.
-fn simplified(body: &Body) -> Body {
-    let exact_only = body.insts.iter().any(|(inst, _)| shows_last_bits(inst));
+fn simplified(body: &Body, exact: bool) -> Body {
+    let care = match exact {
+        true => Care::Exact,
+        false if body.insts.iter().any(|(inst, _)| shows_last_bits(inst)) => Care::PowersOfTwo,
+        false => Care::LastBits,
+    };
     let mut merged = Body::default();
     let mut map: Vec<ValueId> = Vec::with_capacity(body.insts.len());
     let mut any = false;
     for (inst, dtype) in &body.insts {
         let inst = renumbered(inst, &map);
-        let (inst, of_factor) = match factor_of(&merged, &inst, *dtype, exact_only) {
+        let (inst, of_factor) = match factor_of(&merged, &inst, *dtype, care) {
             Some((x, factor)) => (Inst::Binary(BinaryOp::Mul, x, merged.constant(factor)), true),
             None => (inst, false),
         };
@@ -76,6 +90,17 @@ fn simplified(body: &Body) -> Body {
     }
     merged.result = map[body.result as usize];
     without_unused(&merged)
+}
+
+/// What a replacement may change.
+#[derive(Clone, Copy, PartialEq)]
+enum Care {
+    /// Last bits.
+    LastBits,
+    /// Nothing, for numbers of usual size.
+    PowersOfTwo,
+    /// Nothing.
+    Exact,
 }
 
 /// Whether a last bit of an operand may decide about more than a last bit of the result.
@@ -92,7 +117,7 @@ fn shows_last_bits(inst: &Inst) -> bool {
 }
 
 /// `x` and the one factor of which `inst` is the product, if it is another instruction now.
-fn factor_of(body: &Body, inst: &Inst, dtype: DType, exact_only: bool) -> Option<(ValueId, Constant)> {
+fn factor_of(body: &Body, inst: &Inst, dtype: DType, care: Care) -> Option<(ValueId, Constant)> {
     if !matches!(dtype, DType::F32 | DType::F64) {
         return None;
     }
@@ -112,12 +137,14 @@ fn factor_of(body: &Body, inst: &Inst, dtype: DType, exact_only: bool) -> Option
         Inst::Binary(BinaryOp::Div, a, b) if number(a).is_none() => (a, 1.0 / number(b)?, true),
         _ => product(inst).map(|(x, factor)| (x, factor, false))?,
     };
-    let allowed =
-        |f: f64| f.abs().log2().abs() <= MAX_EXPONENT && (!exact_only || f.abs().log2().fract() == 0.0);
+    let allowed = |f: f64| {
+        f.abs().log2().abs() <= MAX_EXPONENT && (care == Care::LastBits || f.abs().log2().fract() == 0.0)
+    };
     if !allowed(factor) {
         return None;
     }
-    let inner = product(&body.insts[x as usize].0).filter(|(_, inner)| allowed(*inner));
+    let merges = |inner: f64| care != Care::Exact && allowed(inner);
+    let inner = product(&body.insts[x as usize].0).filter(|(_, inner)| merges(*inner));
     if let Some((of, inner)) = inner {
         (x, factor) = (of, factor * inner);
     }

@@ -7,6 +7,7 @@ use mlcc_ir::{
     diagnostic::Result,
     dtype::DType,
     graph::{Def, Graph, Node, ValueId},
+    ops::{Operand, infer},
     tensor::{Element, Tensor, element_count, push_element},
 };
 use std::collections::BTreeSet;
@@ -55,7 +56,10 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
             .iter()
             .map(|o| o.map_or(Some(None), |id| graph.constant(id).cloned().map(Some)))
             .collect();
-        let Some(operands) = operands else { continue };
+        let Some(operands) = operands else {
+            check(graph, node).map_err(|d| d.at(&node.location))?;
+            continue;
+        };
         let types: Vec<_> = node.results.iter().map(|r| graph.value(*r).ty.clone()).collect();
         let read: usize = operands.iter().flatten().map(|t| t.data.len()).sum();
         let written: Option<usize> =
@@ -91,6 +95,16 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
     let mut flags = folded.iter();
     graph.nodes.retain(|_| !*flags.next().expect("a flag a node"));
     Ok(folded.iter().filter(|f| **f).count())
+}
+
+/// Refuses what only the constants just found tell, such as an index out of range.
+fn check(graph: &Graph, node: &Node) -> Result<()> {
+    let is_constant = |id: &ValueId| graph.constant(*id).is_some();
+    if !node.operands.iter().flatten().any(is_constant) {
+        return Ok(());
+    }
+    let operands: Vec<_> = node.operands.iter().map(|o| o.map(|id| Operand::of(graph, id))).collect();
+    infer(&node.op, &node.attrs, &operands).map(|_| ())
 }
 
 /// Operations that a product of constants may take.

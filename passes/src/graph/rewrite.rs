@@ -176,6 +176,12 @@ impl Settings {
         self.allows_class(transformation.class) && !self.disabled.iter().any(|d| d == transformation.name)
     }
 
+    /// Whether every bit of every value must stay.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.mode != Mode::All
+    }
+
     /// Whether a rule is wanted.
     fn allows_rule(&self, rule: &Rule) -> bool {
         self.allows_class(rule.class) && !self.leaves_out(rule)

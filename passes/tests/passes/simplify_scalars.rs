@@ -2,7 +2,10 @@
 
 use crate::{graph_builder::GraphBuilder, program};
 use mlcc_ir::scalar::{BinaryOp, Inst};
-use mlcc_passes::fusion::{inline_elementwise, simplify_scalars::run};
+use mlcc_passes::fusion::{
+    inline_elementwise,
+    simplify_scalars::{run, run_exact},
+};
 
 /// How often an operation occurs in the first kernel.
 fn count(program: &mlcc_ir::program::Program, op: BinaryOp) -> usize {
@@ -54,4 +57,21 @@ fn what_is_rounded_is_divided_exactly() {
         count(&program, BinaryOp::Div)
     };
     assert_eq!((divided_by(41.0), divided_by(0.25)), (1, 0));
+}
+
+#[test]
+fn where_no_bit_may_change_only_powers_of_two_stop_dividing() {
+    let of = |divisor: f32| {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[9]);
+        let (c, two, four) = (b.constant(&[], &[divisor]), b.constant(&[], &[2.0]), b.constant(&[], &[4.0]));
+        let quotient = b.op("div", &[x, c]);
+        let doubled = b.op("mul", &[quotient, two]);
+        let out = b.op("mul", &[doubled, four]);
+        let mut program = program::of(&b.finish(&[out]));
+        inline_elementwise::run(&mut program);
+        program::run_and_compare(&mut program, run_exact);
+        (count(&program, BinaryOp::Div), count(&program, BinaryOp::Mul))
+    };
+    assert_eq!([of(255.0), of(0.25)], [(1, 2), (0, 3)]);
 }

@@ -111,8 +111,8 @@ int32_t mlcc_model_output_dims(const mlcc_model *model, uint32_t index, int64_t 
 int32_t mlcc_model_output_dims_for(const mlcc_model *model, const mlcc_tensor *inputs, uint32_t input_count,
                                    uint32_t index, int64_t *dims, char **error);
 
-/* Runs the model; outputs have the shapes that mlcc_model_output_dims_for tells. Any number of
- * threads may do so at once. What the outputs hold after a failure is unspecified. */
+/* Runs the model; outputs have the shapes that mlcc_model_output_dims_for tells. Either all inputs are
+ * given, or only those without a default, in order. Any number of threads may do so at once. What the outputs hold after a failure is unspecified. */
 int32_t mlcc_model_run(const mlcc_model *model, const mlcc_tensor *inputs, uint32_t input_count,
                        const mlcc_tensor *outputs, uint32_t output_count, char **error);
 

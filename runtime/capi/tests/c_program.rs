@@ -32,6 +32,7 @@ fn write(path: &Path) {
         name: name.into(),
         dtype: DType::F32,
         dims: dims.iter().map(|expr| Dim::new(expr.clone(), &symbols)).collect(),
+        default: None,
     };
     let buffer = |name: &str, dims: &[Expr], place: Place| BufferDef {
         name: name.into(),

@@ -31,6 +31,26 @@ pub(crate) fn count(side: Side, values: &[ValueInfo], got: usize) -> Result<(), 
     Err(Error::Count { what: side.name(), expected: values.len(), names: names.join(", "), got })
 }
 
+/// The inputs in order: those given, or where as many are given as have no default, those and the defaults.
+pub(crate) fn with_defaults<T: Copy>(
+    values: &[ValueInfo],
+    given: &[T],
+    default: impl Fn(usize) -> Option<T>,
+) -> Result<Vec<T>, Error> {
+    let required = values.iter().filter(|value| value.default.is_none()).count();
+    if given.len() != required {
+        count(Side::Input, values, given.len())?;
+        return Ok(given.to_vec());
+    }
+    let mut rest = given.iter().copied();
+    let complete = values.iter().enumerate().map(|(i, value)| match value.default {
+        Some(_) => default(i),
+        None => rest.next(),
+    });
+    let complete: Option<Vec<T>> = complete.collect();
+    complete.ok_or_else(|| Error::Size { what: "a default".into(), problem: "it is not there".into() })
+}
+
 /// Refuses a tensor of another type, of another size than its shape says, or not aligned.
 pub(crate) fn tensor(
     side: Side,

@@ -26,7 +26,8 @@ impl Context {
         self.state
     }
 
-    /// Runs the model on inputs and outputs in the caller's memory.
+    /// Runs the model on inputs and outputs in the caller's memory. Either all inputs are given, or those without a
+    /// default.
     ///
     /// # Errors
     /// Tensors that do not fit the signature, shapes that the model was not compiled for, and too
@@ -55,7 +56,7 @@ impl Context {
     fn execute(&mut self, inputs: &[TensorRef<'_>], outputs: Outputs<'_, '_>) -> Result<(), Error> {
         let model = &*self.model;
         let values = &model.manifest.signature.inputs;
-        bind::count(Side::Input, values, inputs.len())?;
+        let inputs = &bind::with_defaults(values, inputs, |i| model.default_input(i))?;
         for (value, tensor) in values.iter().zip(inputs) {
             bind::tensor(Side::Input, value, tensor.dtype, tensor.dims, tensor.data)?;
         }

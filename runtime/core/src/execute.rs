@@ -27,7 +27,7 @@ pub(crate) struct Run<'a, 'b> {
 
 /// Addresses that go to other threads.
 #[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
+pub(crate) struct Shared<T>(pub(crate) *mut T);
 
 // SAFETY: the pointers are to memory that lives until the pool's `run` returned; what the threads do
 // with it is the kernels' contract: they write disjoint tiles.
@@ -35,7 +35,7 @@ unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     /// The address `count` elements further on.
-    fn at(&self, count: usize) -> *mut T {
+    pub(crate) fn at(&self, count: usize) -> *mut T {
         self.0.wrapping_add(count)
     }
 }

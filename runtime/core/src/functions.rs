@@ -1,6 +1,9 @@
 //! The functions that plans call by name: what has no index map and is no kernel.
 
+mod top_k;
+
 use crate::Error;
+use crate::execute::Shared;
 use crate::model::Inner;
 use crate::state::{Slot, State};
 use crate::tensor::byte_size;
@@ -8,6 +11,82 @@ use mlcc_format::{Call, DType, RuntimeFunction};
 
 /// Executes a call; the verifier has checked the number of its buffers.
 pub(crate) fn call(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error> {
+    match call.function {
+        RuntimeFunction::CountNonZero | RuntimeFunction::NonZero => find_non_zero(model, state, call),
+        RuntimeFunction::TopK => find_best(model, state, call),
+    }
+}
+
+/// Elements beneath which a thread of its own does not pay.
+const ELEMENTS_PER_THREAD: usize = 8192;
+
+fn find_best(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error> {
+    let buffer = |i: usize| &model.plan.buffers[call.buffers[i] as usize];
+    let fail = |problem: &str| {
+        let what = format!("buffer '{}' of {:?}", buffer(1).name, call.function);
+        Err(Error::Size { what, problem: problem.into() })
+    };
+    let (dtype, dims) = (buffer(0).dtype, state.dims(model, call.buffers[0])?);
+    let best = state.dims(model, call.buffers[1])?;
+    let &[axis, largest] = call.attributes.as_slice() else { return fail("its attributes are not two") };
+    let Some(axis) = usize::try_from(axis).ok().filter(|axis| *axis < dims.len()) else {
+        return fail("it has no such axis");
+    };
+    let others_agree = dims.len() == best.len() && (0..dims.len()).all(|d| d == axis || dims[d] == best[d]);
+    if !others_agree || !(0..=dims[axis]).contains(&best[axis]) || dims[axis] >= i64::from(u32::MAX) {
+        return fail("its shape is not that of its operand, or longer along the axis");
+    }
+    let slots = [0, 1, 2].map(|i| state.slot(model, call.buffers[i]));
+    let [source, values, positions] = slots;
+    let (source, values, positions) = (source?, values?, positions?);
+    let fits = |slot: &Slot, dtype, dims: &[i64]| byte_size(dtype, dims) == Some(slot.bytes);
+    let dense = fits(&source, dtype, &dims)
+        && buffer(1).dtype == dtype
+        && fits(&values, dtype, &best)
+        && buffer(2).dtype == DType::I64
+        && fits(&positions, DType::I64, &best);
+    if !dense {
+        return fail("its operands are not dense, or of another type");
+    }
+    let apart = |a: &Slot, b: &Slot| {
+        let (a, b, sizes) = (a.address as u64, b.address as u64, (a.bytes, b.bytes));
+        a.saturating_add(sizes.0) <= b || b.saturating_add(sizes.1) <= a
+    };
+    if !apart(&source, &values) || !apart(&source, &positions) || !apart(&values, &positions) {
+        return fail("its operands share memory");
+    }
+    // All extents fit the memory that holds the operand, or one is 0 and so are the lines or their elements.
+    let product = |dims: &[i64]| dims.iter().fold(1usize, |n, d| n.saturating_mul(*d as usize));
+    let (outer, inner) = (product(&dims[..axis]), product(&dims[axis + 1..]));
+    let (size, k) = (dims[axis] as usize, best[axis] as usize);
+    if k == 0 || outer == 0 || inner == 0 {
+        return Ok(());
+    }
+    let top = top_k::TopK { outer, size, inner, k, largest: largest != 0 };
+    let (data, element) = (bytes(&source), dtype.size());
+    let (to_values, to_positions) = (Shared(values.address), Shared(positions.address));
+    let body = |_: usize, _: usize, begin: i64, end: i64| {
+        top_k::find(top, dtype, data, begin as usize..end as usize, &mut |line, found| {
+            for (rank, &at) in found.iter().enumerate() {
+                let place = |extent: usize, i: usize| (line / inner * extent + i) * inner + line % inner;
+                let from = &data[place(size, at) * element..][..element];
+                let to = place(k, rank);
+                // SAFETY: both outputs are dense tensors of `outer * k * inner` elements, as was checked, live and
+                // writable, as the verifier proved; `rank` is below `k`, and each element is written by the one
+                // thread that has its line. They are apart from each other and from the operand, as was checked.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(from.as_ptr(), to_values.at(to * element), element);
+                    to_positions.at(to * 8).cast::<i64>().write_unaligned(at as i64);
+                }
+            }
+        });
+    };
+    let grain = (ELEMENTS_PER_THREAD / size.max(1)).max(1) as i64;
+    model.pool.run(&[crate::pool::Step { tiles: (outer * inner) as i64, grain, waits: true }], &body);
+    Ok(())
+}
+
+fn find_non_zero(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error> {
     let (input, output) = (call.buffers[0], call.buffers[1]);
     let dtype = model.plan.buffers[input as usize].dtype;
     let dims = state.dims(model, input)?;
@@ -51,6 +130,7 @@ pub(crate) fn call(model: &Inner, state: &mut State, call: &Call) -> Result<(), 
                 }
             }
         }
+        RuntimeFunction::TopK => return fail("it finds no elements".into()),
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A model: an artifact in memory, ready to run.
 
-use crate::bind::{self, Side};
+use crate::bind;
 use crate::code::{Code, KernelFn};
 use crate::pool::Step;
 use crate::program::Program;
@@ -66,6 +66,17 @@ impl Inner {
             Source::Artifact(artifact) => artifact.weights(),
             Source::Memory(weights) => weights.data(),
         }
+    }
+
+    /// What an input is where the caller does not give it.
+    pub(crate) fn default_input(&self, input: usize) -> Option<TensorRef<'_>> {
+        let buffer = self.manifest.signature.inputs.get(input)?.default? as usize;
+        let mlcc_format::Place::Constant { offset, len } = self.plan.buffers.get(buffer)?.place else {
+            return None;
+        };
+        let data = self.weights().get(offset as usize..)?.get(..len as usize)?;
+        let dims = self.program.constant_dims.get(buffer)?;
+        Some(TensorRef { dtype: self.plan.buffers[buffer].dtype, dims, data })
     }
 }
 
@@ -140,6 +151,11 @@ impl Model {
         &self.inner.manifest.signature
     }
 
+    /// What an input is where the caller does not give it: an initializer that the model lists among its inputs.
+    pub fn default_input(&self, input: usize) -> Option<TensorRef<'_>> {
+        self.inner.default_input(input)
+    }
+
     /// What the artifact says about itself.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.manifest
@@ -169,7 +185,8 @@ impl Model {
     /// Shapes that do not fit the signature.
     pub fn output_shapes(&self, inputs: &[&[i64]]) -> Result<Vec<Option<Vec<i64>>>, Error> {
         let (plan, manifest) = (&self.inner.plan, &self.inner.manifest);
-        bind::count(Side::Input, &manifest.signature.inputs, inputs.len())?;
+        let default = |i| self.inner.default_input(i).map(|tensor| tensor.dims);
+        let inputs = &bind::with_defaults(&manifest.signature.inputs, inputs, default)?;
         let dependent = &self.inner.program.dependent;
         let mut symbols = Vec::new();
         bind::symbols(plan, manifest, dependent, inputs, &mut symbols)?;

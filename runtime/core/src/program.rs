@@ -21,6 +21,8 @@ pub(crate) struct Program {
     pub(crate) arguments: usize,
     /// How many sizes all launches have together.
     pub(crate) sizes: usize,
+    /// For each buffer its dimensions, if they are numbers.
+    pub(crate) constant_dims: Vec<Vec<i64>>,
 }
 
 /// Where a launch keeps what its kernel gets.
@@ -74,6 +76,10 @@ impl Program {
             }
             first_launch.push(firsts);
         }
-        Program { dependent, late, views, launches, first_launch, arguments, sizes }
+        let constant_dims = plan.buffers.iter().map(|buffer| {
+            buffer.dims.iter().map(Expr::as_const).collect::<Option<Vec<i64>>>().unwrap_or_default()
+        });
+        let constant_dims = constant_dims.collect();
+        Program { constant_dims, dependent, late, views, launches, first_launch, arguments, sizes }
     }
 }

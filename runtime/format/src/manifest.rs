@@ -74,6 +74,9 @@ pub struct ValueInfo {
     pub dtype: DType,
     /// Its dimensions, outermost first.
     pub dims: Vec<Dim>,
+    /// The constant buffer of the plan that stands in for an input which the caller does not give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<u32>,
 }
 
 /// A dimension of an input or output.

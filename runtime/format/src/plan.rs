@@ -217,13 +217,25 @@ pub enum RuntimeFunction {
     /// Buffers: any tensor, an i64 tensor of shape `[rank, count]`. Writes the coordinates of the
     /// elements that are not zero in row-major order, as ONNX's `NonZero` does.
     NonZero,
+    /// Buffers: any tensor, a tensor of the same type with `k` elements along an axis, an i64 tensor of that shape.
+    /// Attributes: the axis, 1 for the greatest elements or 0 for the least. Writes them and their positions along the
+    /// axis, best first; of equal ones the first comes first, NaN is greater than all.
+    TopK,
 }
 
 impl RuntimeFunction {
+    /// All of them, by the names that programs call them by.
+    pub const ALL: [(&str, RuntimeFunction); 3] = [
+        ("count_non_zero", RuntimeFunction::CountNonZero),
+        ("non_zero", RuntimeFunction::NonZero),
+        ("top_k", RuntimeFunction::TopK),
+    ];
+
     /// How many of the buffers are read, and how many are written after those.
     pub fn arity(self) -> (usize, usize) {
         match self {
             RuntimeFunction::CountNonZero | RuntimeFunction::NonZero => (1, 1),
+            RuntimeFunction::TopK => (1, 2),
         }
     }
 }

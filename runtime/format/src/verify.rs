@@ -126,6 +126,18 @@ impl Verifier<'_> {
                 self.require(early, || format!("check {i} depends on data"));
             }
         }
+        for value in &manifest.signature.inputs {
+            let Some(id) = value.default else { continue };
+            let fits = plan.buffers.get(id as usize).is_some_and(|buffer| {
+                let constant = |e: &Expr| matches!(e, Expr::Const(n) if *n >= 0);
+                matches!(buffer.place, Place::Constant { .. })
+                    && (buffer.dtype, buffer.dims.len()) == (value.dtype, value.dims.len())
+                    && buffer.dims.iter().all(constant)
+            });
+            self.require(fits, || {
+                format!("the default of input '{}' is no constant of its type", value.name)
+            });
+        }
         if let Some(code) = self.limits.code {
             for (i, kernel) in plan.kernels.iter().enumerate() {
                 self.require(kernel.offset < code, || format!("kernel {i} begins beyond the code section"));

@@ -8,6 +8,7 @@
 //! | `networks` | what the networks compute, against the reference |
 //! | `running` | `run` and `bench` |
 //! | `symbolic` | sizes that are known when a model runs |
+//! | `values` | values that are right to the last bit or element |
 //! | `inspection` | `inspect` |
 //! | `commands` | options that commands share, advice, and how things are printed |
 //! | `rewriting` | what `compile` says of rewrites, and how they are chosen |
@@ -39,3 +40,4 @@ mod rewriting;
 mod running;
 mod symbolic;
 mod threads;
+mod values;

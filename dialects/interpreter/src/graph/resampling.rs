@@ -16,16 +16,20 @@ pub(super) fn resize(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let mut outside: Vec<Vec<bool>> = Vec::new();
     for d in 0..dims.len() {
         let (input, output) = (dims[d], call.dims()[d]);
-        let ratio = output as f64 / input as f64;
-        let scale = if scales[d] == 0.0 { ratio } else { scales[d] };
-        let line = Line { call, d, input, output, scale };
-        let taps: Vec<Taps> = (0..output).map(|i| line.taps(i)).collect();
-        outside.push(taps.iter().map(Option::is_none).collect());
-        let unchanged =
-            input == output && taps.iter().enumerate().all(|(i, t)| t.as_deref() == Some(&[(i, 1.0)]));
-        if unchanged {
+        let ratio = match (scales[d] == 0.0, call.attrs.ints("ratio")) {
+            (false, _) => None,
+            (true, Some(&[to, from])) => Some((to, from)),
+            (true, _) => Some((output, input)),
+        };
+        let scale = ratio.map_or(scales[d], |(to, from)| to as f64 / from as f64);
+        let crops = call.attrs.str("coordinate_mode", "half_pixel") == "tf_crop_and_resize";
+        if input == output && scale == 1.0 && !crops {
+            outside.push(vec![false; output as usize]);
             continue;
         }
+        let line = Line { call, d, input, output, ratio, scale };
+        let taps: Vec<Taps> = (0..output).map(|i| line.taps(i)).collect();
+        outside.push(taps.iter().map(Option::is_none).collect());
         let (outer, inner) = around(&dims, d);
         let mut next = vec![0.0; outer * output as usize * inner];
         for o in 0..outer {
@@ -59,16 +63,36 @@ struct Line<'a> {
     d: usize,
     input: i64,
     output: i64,
+    /// The scale as a quotient of integers, where it is one.
+    ratio: Option<(i64, i64)>,
     scale: f64,
 }
 
 impl Line<'_> {
-    /// The taps of position `i` of the result.
-    fn taps(&self, i: i64) -> Taps {
-        let Line { call, d, input, output, scale } = *self;
-        if input == 0 {
-            return Some(Vec::new());
+    /// The position of element `i` of the result as dividend and divisor, where it is a quotient of integers.
+    fn quotient(&self, i: i64) -> Option<(i128, i128)> {
+        let (to, from) = self.ratio?;
+        let [i, to, from, input, output] = [i, to, from, self.input, self.output].map(i128::from);
+        let centre = 2 * i + 1;
+        Some(match self.call.attrs.str("coordinate_mode", "half_pixel") {
+            "tf_crop_and_resize" => return None,
+            "asymmetric" => (i * from, to),
+            "tf_half_pixel_for_nn" => (centre * from, 2 * to),
+            "align_corners" => (i * (input - 1) * from, (to * input - from).max(1)),
+            "half_pixel_symmetric" => ((input - 1) * to + (centre - output) * from, 2 * to),
+            "pytorch_half_pixel" if output == 1 => (0, 1),
+            _ => (centre * from - to, 2 * to),
+        })
+    }
+
+    /// The position of element `i` of the result: the element on the left, and the way to the next one. `None` where
+    /// the extrapolation value stands.
+    fn position(&self, i: i64) -> Option<(i64, f64)> {
+        if let Some((dividend, divisor)) = self.quotient(i) {
+            let way = dividend.rem_euclid(divisor) as f64 / divisor as f64;
+            return Some((dividend.div_euclid(divisor) as i64, way));
         }
+        let Line { call, d, input, output, scale, .. } = *self;
         let rank = call.dims().len();
         let (i, length) = (i as f64, input as f64);
         let stretched = scale * length;
@@ -92,18 +116,24 @@ impl Line<'_> {
             }
             "tf_half_pixel_for_nn" => (i + 0.5) / scale,
             "pytorch_half_pixel" if output == 1 => 0.0,
-            "half_pixel_symmetric" => {
-                let adjustment = output as f64 / stretched;
-                length / 2.0 * (1.0 - adjustment) + (i + 0.5) / scale - 0.5
-            }
+            "half_pixel_symmetric" => (length - 1.0) / 2.0 + (2.0 * i + 1.0 - output as f64) / 2.0 / scale,
             _ => (i + 0.5) / scale - 0.5,
         };
-        let base = x.floor();
-        let weights = weights(call, x - base, scale);
+        Some((x.floor() as i64, x - x.floor()))
+    }
+
+    /// The taps of position `i` of the result.
+    fn taps(&self, i: i64) -> Taps {
+        let Line { call, input, scale, .. } = *self;
+        if input == 0 {
+            return Some(Vec::new());
+        }
+        let (base, way) = self.position(i)?;
+        let weights = weights(call, way, scale);
         let mut taps: Vec<(usize, f64)> = Vec::with_capacity(weights.len());
         let mut sum = 0.0;
         for (step, weight) in weights {
-            let position = base as i64 + step;
+            let position = base + step;
             let inside = (0..input).contains(&position);
             if weight == 0.0 || (!inside && call.attrs.bool("exclude_outside", false)) {
                 continue;
@@ -132,6 +162,7 @@ fn weights(call: &Call<'_>, ratio: f64, scale: f64) -> Vec<(i64, f64)> {
             "round_prefer_ceil" => ratio >= 0.5,
             "floor" => false,
             "ceil" => true,
+            "simple" => scale < 1.0,
             _ => ratio > 0.5,
         };
         return vec![(i64::from(right), 1.0)];

@@ -97,7 +97,7 @@ fn calls_and_misuse() {
         location,
     });
     assert_eq!(run(&p, &inputs).unwrap_err().location.unwrap().node, "n0".into());
-    let calls = |name: &str, inputs: &[Tensor], _: &[i64]| {
+    let calls = |name: &str, inputs: &[Tensor], _: &[i64], _: &[TensorType]| {
         try_evaluate(name, &attrs(&[]), &inputs.iter().cloned().map(Some).collect::<Vec<_>>())
     };
     assert_eq!(run_with(&p, &inputs, &calls).unwrap()[0].to_f64(), [-1.0, 2.0]);

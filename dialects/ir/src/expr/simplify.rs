@@ -183,6 +183,19 @@ fn split_multiples(expr: &Expr, d: i64) -> (Expr, Expr) {
     )
 }
 
+/// The greatest common divisor of `d` and the coefficients of all terms, if there are any and it is above 1. The
+/// constant need not have it: `floordiv(2a + 1, 2d) = floordiv(a, d)`.
+fn common_factor(expr: &Expr, d: i64) -> Option<i64> {
+    let gcd = |mut a: i64, mut b: i64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let factor = expr.terms.iter().fold(d, |g, (_, c)| gcd(g, (c % g).abs()));
+    (factor > 1 && !expr.terms.is_empty()).then_some(factor)
+}
+
 /// Exact division of every term by a product that all of them contain: `(a*b*n) / (b*n) = a`.
 fn divide_exactly(a: &Expr, b: &Expr) -> Option<Expr> {
     let ([(divisor, c)], 0) = (&b.terms[..], b.constant) else { return None };
@@ -213,6 +226,11 @@ pub(super) fn floor_div(a: &Expr, b: &Expr) -> Expr {
             return a.clone();
         }
         let (whole, part) = split_multiples(a, d);
+        if let Some(factor) = common_factor(&part, d) {
+            let terms = part.terms.into_iter().map(|(product, c)| (product, c / factor)).collect();
+            let part = Expr { terms, constant: part.constant.div_euclid(factor) };
+            return whole + part.floor_div(&Expr::from(d / factor));
+        }
         return match part.as_const() {
             Some(_) => whole,
             // floordiv(floordiv(x, a), b) = floordiv(x, a * b)
@@ -311,5 +329,6 @@ mod tests {
         assert_eq!(expr("mod(%o * 64 + %v, 64)").simplify(&range), expr("%v"));
         assert_eq!(expr("floordiv(floordiv(%o, 2), 3)"), expr("floordiv(%o, 6)"));
         assert_eq!(expr("floordiv(a * b * 4, b * 2)"), expr("a * 2"));
+        assert_eq!(expr("floordiv(%o * 6 - 1, 4)"), expr("floordiv(%o * 3 - 1, 2)"));
     }
 }

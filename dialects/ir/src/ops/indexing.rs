@@ -11,6 +11,7 @@ use crate::{
     dtype::DType,
     expr::Expr,
     requirement::Condition,
+    tensor::Element,
     types::TensorType,
 };
 
@@ -76,17 +77,84 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     );
 }
 
+/// Demands that the constants among the indices are in bounds: those of an index tuple, or else single ones, along
+/// these dimensions of the data. Where a size is a symbol, every run checks it.
+fn check_indices(call: &Call<'_>, sizes: &[Expr]) -> Result<()> {
+    let Some(indices) = call.optional(1) else { return Ok(()) };
+    // The least and the greatest index along each dimension.
+    let mut ranges: Vec<Option<(i64, i64)>> = vec![None; sizes.len()];
+    let mut meet = |at: usize, index: i64| {
+        let range = &mut ranges[at % sizes.len().max(1)];
+        let (low, high) = range.unwrap_or((index, index));
+        *range = Some((low.min(index), high.max(index)));
+    };
+    if sizes.is_empty() {
+        return Ok(());
+    }
+    match indices.constant {
+        Some(constant) => {
+            for at in 0..constant.elements() {
+                meet(
+                    at,
+                    match constant.get(at) {
+                        Element::UInt(index) => i64::try_from(index).unwrap_or(i64::MAX),
+                        other => other.to_i64(),
+                    },
+                );
+            }
+        }
+        None => {
+            let known = known::of(call, 1).unwrap_or_default();
+            known
+                .iter()
+                .enumerate()
+                .filter_map(|(at, i)| Some((at, i.as_const()?)))
+                .for_each(|(at, i)| meet(at, i));
+        }
+    }
+    for (size, range) in sizes.iter().zip(ranges) {
+        let Some((low, high)) = range else { continue };
+        for index in [low, high] {
+            let needed = if index < 0 { index.saturating_neg() } else { index.saturating_add(1) };
+            if let Some(size) = size.as_const().filter(|&size| size < needed) {
+                let message = format!("index {index} is out of range for {size} elements");
+                return Err(Diagnostic::user(message).hint(match size {
+                    0 => "there is nothing to index; check the shape of the data".into(),
+                    _ => {
+                        format!("an index is in {} to {}, negative ones count from the end", -size, size - 1)
+                    }
+                }));
+            }
+            call.require(Condition::AtLeast(size.clone(), needed), || {
+                format!("{size} must be at least {needed} for index {index}")
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Demands that the indices are no larger than the data but along `axis`.
+fn check_extents(call: &Call<'_>, axis: usize) -> Result<()> {
+    let (data, indices) = (call.ty(0)?, call.ty(1)?);
+    for (d, (size, given)) in data.dims.iter().zip(&indices.dims).enumerate().filter(|(d, _)| *d != axis) {
+        let room = size.clone() - given.clone();
+        if room.as_const().is_some_and(|room| room < 0) {
+            return Err(call.error(1, format!("is longer than the data's {size} along dimension {d}")));
+        }
+        call.require(Condition::AtLeast(room, 0), || {
+            format!("{given} indices along dimension {d} must be no more than the data's {size}")
+        });
+    }
+    Ok(())
+}
+
 fn gather(call: &Call<'_>) -> Result<Vec<Inferred>> {
     call.expect_int(1)?;
     let (data, indices) = (call.ty(0)?, call.ty(1)?);
     let axis = call.axis("axis", data.rank())?;
     let dims = [&data.dims[..axis], &indices.dims, &data.dims[axis + 1..]].concat();
+    check_indices(call, &data.dims[axis..=axis])?;
     let positions = known::of(call, 1).filter(|_| data.rank() == 1);
-    if let (Some(positions), Some(size)) = (&positions, data.dims[axis].as_const())
-        && let Some(bad) = positions.iter().filter_map(Expr::as_const).find(|i| !(-size..size).contains(i))
-    {
-        return Err(Diagnostic::user(format!("index {bad} is out of range for {size} elements")));
-    }
     let known = known::of(call, 0).zip(positions).and_then(|(elements, positions)| {
         let count = elements.len() as i64;
         let at = |i: &Expr| {
@@ -102,7 +170,9 @@ fn gather_elements(call: &Call<'_>) -> Result<Vec<Inferred>> {
     call.expect_int(1)?;
     let (data, indices) = (call.ty(0)?, call.ty(1)?);
     call.expect_rank(1, data.rank())?;
-    call.axis("axis", data.rank())?;
+    let axis = call.axis("axis", data.rank())?;
+    check_indices(call, &data.dims[axis..=axis])?;
+    check_extents(call, axis)?;
     Ok(result(data.dtype, indices.dims.clone()))
 }
 
@@ -136,6 +206,7 @@ fn gather_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
     for (dim, size) in dims.iter_mut().zip(&data.dims[..batch]) {
         *dim = call.equal(dim, size, "be the batches of data and indices")?;
     }
+    check_indices(call, &data.dims[batch..batch + length])?;
     dims.extend_from_slice(&data.dims[batch + length..]);
     Ok(result(data.dtype, dims))
 }
@@ -153,9 +224,11 @@ fn check_reduction(call: &Call<'_>) -> Result<()> {
 fn scatter_elements(call: &Call<'_>) -> Result<Vec<Inferred>> {
     check_reduction(call)?;
     let data = call.ty(0)?;
-    call.axis("axis", data.rank())?;
+    let axis = call.axis("axis", data.rank())?;
     call.expect_rank(1, data.rank())?;
     call.expect_rank(2, data.rank())?;
+    check_indices(call, &data.dims[axis..=axis])?;
+    check_extents(call, axis)?;
     for (a, b) in call.ty(1)?.dims.iter().zip(&call.ty(2)?.dims) {
         call.equal(a, b, "be the dimensions of indices and updates")?;
     }
@@ -171,6 +244,7 @@ fn scatter_nd(call: &Call<'_>) -> Result<Vec<Inferred>> {
     for (a, b) in wanted.iter().zip(&call.ty(2)?.dims) {
         call.equal(a, b, "be the dimensions of indices, data and updates")?;
     }
+    check_indices(call, &data.dims[..length])?;
     Ok(result(data.dtype, data.dims.clone()))
 }
 

@@ -18,12 +18,13 @@ const RESIZE: &[AttrDef] = &[
     opt("extrapolation_value", AttrKind::Float),
     opt("antialias", AttrKind::Bool),
     opt("roi", AttrKind::Floats),
+    opt("ratio", AttrKind::Ints),
 ];
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     into.push(OpDef {
         name: "resize",
-        summary: "x resampled to other sizes by a separable filter; a scale of 0 is the ratio of the sizes",
+        summary: "x resampled to other sizes by a separable filter; a scale of 0 is the quotient of the sizes, or of the two numbers of ratio",
         operands: X,
         results: Y,
         attributes: RESIZE,
@@ -55,6 +56,9 @@ fn resize(call: &Call<'_>) -> Result<Vec<Inferred>> {
     }
     if scales.iter().any(|s| s.is_nan() || *s < 0.0) {
         return Err(call.attr_error("scales", "must be at least 0"));
+    }
+    if call.attrs.ints("ratio").is_some_and(|r| r.len() != 2 || r.iter().any(|&n| n < 1)) {
+        return Err(call.attr_error("ratio", "must be two integers of at least 1"));
     }
     for (dim, _) in x.dims.iter().zip(scales).filter(|(_, scale)| **scale == 0.0) {
         call.require(Condition::AtLeast(dim.clone(), 1), || format!("{dim} must not be 0"));

@@ -114,8 +114,11 @@ fn compress(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
             (call.reshape(x, vec![elements])?, 0)
         }
     };
+    // A condition may be shorter than the axis, and what is beyond its end says nothing.
+    let length = call.ty(x).dims[axis].as_const().and_then(|n| usize::try_from(n).ok());
+    let length = condition.elements().min(length.unwrap_or(usize::MAX));
     let chosen: Vec<i64> =
-        (0..condition.elements()).filter(|&i| condition.get(i).to_i64() != 0).map(|i| i as i64).collect();
+        (0..length).filter(|&i| condition.get(i).to_i64() != 0).map(|i| i as i64).collect();
     let indices = call.ints(&chosen);
     Ok(vec![call.along("gather", &[x, indices], axis)?])
 }

@@ -97,13 +97,13 @@ fn resize(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         None => (0..rank).collect(),
     };
     let given = call.constant_floats(2, "scales")?;
-    let (scales, sizes) = match given {
+    let Given { scales, sizes, ratio } = match given {
         Some(given) => {
             let mut scales = vec![1.0; rank];
             check_length("scales", given.len(), axes.len())?;
             axes.iter().zip(given).for_each(|(&axis, scale)| scales[axis] = scale);
             let sizes = scaled_dims(&dims, &scales)?;
-            (scales, sizes)
+            Given { scales, sizes, ratio: None }
         }
         None => {
             let wanted = call.input(3).map_err(|_| malformed("neither scales nor sizes are given"))?;
@@ -124,6 +124,9 @@ fn resize(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         .with("exclude_outside", Attr::Bool(call.flag("exclude_outside", false)?))
         .with("extrapolation_value", Attr::Float(call.float("extrapolation_value", 0.0)?))
         .with("antialias", Attr::Bool(call.flag("antialias", false)?));
+    if let Some(ratio) = ratio {
+        attrs = attrs.with("ratio", Attr::Ints(ratio.to_vec()));
+    }
     if coordinates == "tf_crop_and_resize" {
         let given =
             call.constant_floats(1, "roi")?.ok_or_else(|| malformed("the region of interest is missing"))?;
@@ -145,51 +148,50 @@ fn check_length(what: &str, found: usize, wanted: usize) -> Result<()> {
     Err(malformed(format!("operand '{what}' has {} instead of {wanted}", count(found, "element"))))
 }
 
-/// Scales from sizes, after `keep_aspect_ratio_policy`.
-fn from_sizes(
-    call: &Call<'_, '_>,
-    dims: &[Expr],
-    axes: &[usize],
-    wanted: Vec<Expr>,
-) -> Result<(Vec<f64>, Vec<Expr>)> {
+/// What given sizes say about a resize.
+struct Given {
+    /// 0 where it is a quotient of integers.
+    scales: Vec<f64>,
+    sizes: Vec<Expr>,
+    /// That quotient, if it is not the one of a dimension's own sizes.
+    ratio: Option<[i64; 2]>,
+}
+
+/// Sizes after `keep_aspect_ratio_policy`.
+fn from_sizes(call: &Call<'_, '_>, dims: &[Expr], axes: &[usize], wanted: Vec<Expr>) -> Result<Given> {
     let mut sizes = dims.to_vec();
     axes.iter().zip(wanted).for_each(|(&axis, size)| sizes[axis] = size);
     let mut scales = vec![1.0; dims.len()];
     for &d in axes.iter().filter(|&&d| sizes[d] != dims[d]) {
-        scales[d] = match (sizes[d].as_const(), dims[d].as_const()) {
-            (Some(new), Some(old)) if new > 0 && old > 0 => new as f64 / old as f64,
-            (Some(_), Some(_)) => {
-                return Err(malformed(format!("dimension {d} cannot become {} long", sizes[d])));
-            }
-            // What no constant is, every run divides for itself.
-            _ => constant_ratio(&sizes[d], &dims[d]).unwrap_or(0.0),
-        };
+        let lengths = (sizes[d].as_const(), dims[d].as_const());
+        if matches!(lengths, (Some(new), Some(old)) if new <= 0 || old <= 0) {
+            return Err(malformed(format!("dimension {d} cannot become {} long", sizes[d])));
+        }
+        scales[d] = 0.0;
     }
-    let chosen = axes.iter().map(|&d| scales[d]);
-    let scale = match call.text("keep_aspect_ratio_policy", "stretch")? {
-        "stretch" => return Ok((scales, sizes)),
-        "not_larger" => chosen.fold(f64::INFINITY, f64::min),
-        "not_smaller" => chosen.fold(0.0, f64::max),
+    let larger = match call.text("keep_aspect_ratio_policy", "stretch")? {
+        "stretch" => return Ok(Given { scales, sizes, ratio: None }),
+        "not_larger" => false,
+        "not_smaller" => true,
         other => return Err(malformed(format!("attribute 'keep_aspect_ratio_policy' is '{other}'"))),
     };
-    for &d in axes {
-        let old = dims[d].as_const().ok_or_else(|| {
-            Diagnostic::unsupported("the aspect ratio depends on symbolic sizes")
-                .hint("give the inputs fixed shapes with --shape")
-        })?;
-        scales[d] = scale;
-        sizes[d] = Expr::from((scale * old as f64 + 0.5).floor() as i64);
+    let lengths = axes.iter().map(|&d| Some([sizes[d].as_const()?, dims[d].as_const()?]));
+    let lengths: Vec<[i64; 2]> = lengths.collect::<Option<_>>().ok_or_else(|| {
+        Diagnostic::unsupported("the aspect ratio depends on symbolic sizes")
+            .hint("give the inputs fixed shapes with --shape")
+    })?;
+    let product = |a: i64, b: i64| i128::from(a) * i128::from(b);
+    let by_ratio = |a: &&[i64; 2], b: &&[i64; 2]| product(a[0], b[1]).cmp(&product(b[0], a[1]));
+    let chosen = if larger { lengths.iter().max_by(by_ratio) } else { lengths.iter().min_by(by_ratio) };
+    let Some(&ratio) = chosen else { return Ok(Given { scales, sizes, ratio: None }) };
+    for (&d, [_, old]) in axes.iter().zip(&lengths) {
+        // Rounded, halves up.
+        let doubled = 2 * product(*old, ratio[0]) + i128::from(ratio[1]);
+        let size = doubled / (2 * i128::from(ratio[1]).max(1));
+        sizes[d] = Expr::from(i64::try_from(size).unwrap_or(i64::MAX));
+        scales[d] = 0.0;
     }
-    Ok((scales, sizes))
-}
-
-/// The ratio of two symbolic sizes, if one is a constant multiple of the other.
-fn constant_ratio(new: &Expr, old: &Expr) -> Option<f64> {
-    let whole = |a: &Expr, b: &Expr| {
-        let quotient = a.floor_div(b).as_const().filter(|&q| q > 0)?;
-        (b.clone() * Expr::from(quotient) == *a).then_some(quotient as f64)
-    };
-    whole(new, old).or_else(|| whole(old, new).map(|q| 1.0 / q))
+    Ok(Given { scales, sizes, ratio: Some(ratio) })
 }
 
 fn grid_sample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {

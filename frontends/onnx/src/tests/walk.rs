@@ -68,7 +68,7 @@ fn all_problems_are_reported_once() {
         [
             "Unsupported NoSuchOperator_a: operator 'NoSuchOperator' is not supported",
             "Unsupported LSTM_c: operator 'LSTM' is not supported: recurrent layers are not implemented yet",
-            "User Relu_d: operand 'missing' is used before it is defined",
+            "User Relu_d: operand 'missing' is defined nowhere",
             "User Transpose_e: axis 5 is out of range for 2 dimensions",
         ]
     );
@@ -111,11 +111,11 @@ fn outputs_must_be_computed_and_of_their_type() {
 }
 
 #[test]
-fn weights_among_the_inputs_are_weights() {
+fn weights_among_the_inputs_of_old_files_are_weights() {
     let mut graph = simple(vec![node("y = Add(x, w)", vec![])]);
     graph.input.push(value("w", FLOAT, "4"));
     graph.initializer.push(float_weight("w", &[4], &[1.0; 4]));
-    let graph = imported(&model(8, graph)).unwrap().graph;
+    let graph = imported(&ModelProto { ir_version: 3, ..model(8, graph) }).unwrap().graph;
     assert_eq!(graph.inputs.len(), 1);
     let weight = graph.nodes[0].operands[1].unwrap();
     assert!(matches!(graph.value(weight).def, Def::Constant(_)));
@@ -158,7 +158,7 @@ fn functions_are_inlined() {
 fn a_function_does_not_see_its_caller() {
     let mut model = with_function(vec![]);
     model.functions[0].node[0].input[0] = "x".into();
-    assert_eq!(errors(&model)[0].message, "operand 'x' is used before it is defined");
+    assert_eq!(errors(&model)[0].message, "operand 'x' is defined nowhere");
 }
 
 fn with_if(condition: NodeProto) -> ModelProto {

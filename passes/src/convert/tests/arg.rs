@@ -56,6 +56,8 @@ fn top_k_in_order() {
             }
             for dtype in INTS.into_iter().chain(FLOATS) {
                 assert_agrees("top_k", &a(4), &[between(dtype, &[5, 9], 0.0, 4.0)]);
+                // Lines that are too long to compare each element with every other.
+                assert_agrees("top_k", &a(4), &[between(dtype, &[70, 65], 0.0, 4.0)]);
             }
             let special = [1.0, f32::NAN, f32::INFINITY, -1.0, f32::NAN, f32::NEG_INFINITY];
             assert_agrees("top_k", &a(1), &[Tensor::from_f32(&[2, 3], &special)]);

@@ -51,6 +51,77 @@ fn nearest_in_every_rounding() {
     }
 }
 
+/// The nearest element by the arithmetic of integers.
+fn nearest(from: i64, to: i64, at: i64, coordinates: &str, rounding: &str) -> i64 {
+    let (dividend, divisor) = match coordinates {
+        _ if from == to => (at, 1),
+        "asymmetric" => (at * from, to),
+        "tf_half_pixel_for_nn" => ((2 * at + 1) * from, 2 * to),
+        "align_corners" | "pytorch_half_pixel" if to == 1 => (0, 1),
+        "align_corners" => (at * (from - 1), to - 1),
+        _ => ((2 * at + 1) * from - to, 2 * to),
+    };
+    let (floor, rest) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
+    let up = match rounding {
+        "floor" => false,
+        "ceil" => rest > 0,
+        "round_prefer_ceil" => 2 * rest >= divisor,
+        _ => 2 * rest > divisor,
+    };
+    (floor + i64::from(up)).clamp(0, from - 1)
+}
+
+#[test]
+fn the_nearest_element_is_exact_for_every_pair_of_sizes() {
+    let sizes = [1, 2, 3, 5, 7, 17, 20, 44, 49, 50, 94];
+    for (from, to) in sizes.iter().flat_map(|&from| sizes.map(|to| (from, to))) {
+        for coordinates in COORDINATES.into_iter().chain(["tf_half_pixel_for_nn"]) {
+            for rounding in ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"] {
+                let a = attrs(&[
+                    ("scales", Attr::Floats(vec![if from == to { 1.0 } else { 0.0 }])),
+                    ("sizes", ints(&[to])),
+                    ("mode", text("nearest")),
+                    ("coordinate_mode", text(coordinates)),
+                    ("nearest_mode", text(rounding)),
+                ]);
+                let x = i64s(&[from], &(0..from).collect::<Vec<_>>());
+                let want: Vec<i64> = (0..to).map(|i| nearest(from, to, i, coordinates, rounding)).collect();
+                for how in [As::Inputs, As::Symbolic] {
+                    let (g, inputs) = single("resize", &a, &[Some(x.clone())], how);
+                    let case = format!("{from} to {to}, {coordinates}, {rounding}");
+                    assert_eq!(interpreted(&g, &inputs), want, "{case}, graph");
+                    let program = assert_graph_agrees(&g, &inputs);
+                    assert_eq!(
+                        mlcc_interpreter::program::run(&program, &inputs).unwrap()[0].to_i64(),
+                        want,
+                        "{case}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The first output of the graph level's interpreter.
+fn interpreted(g: &mlcc_ir::graph::Graph, inputs: &[mlcc_ir::tensor::Tensor]) -> Vec<i64> {
+    mlcc_interpreter::graph::run(g, inputs).unwrap()[0].to_i64()
+}
+
+#[test]
+fn a_ratio_that_is_not_that_of_the_sizes() {
+    // As with an aspect ratio that is kept: 5x8 becomes 8x12 by 3/2, or 7x11 by 11/8.
+    for (to, ratio) in [([1, 2, 8, 12], [3, 2]), ([1, 2, 7, 11], [11, 8]), ([1, 2, 2, 3], [3, 8])] {
+        for coordinates in COORDINATES {
+            for mode in ["nearest", "linear", "cubic"] {
+                let a = resize([1, 2, 5, 8], to, mode, coordinates)
+                    .with("scales", Attr::Floats(vec![1.0, 1.0, 0.0, 0.0]))
+                    .with("ratio", ints(&ratio));
+                assert_agrees("resize", &a, &[f32s(&[1, 2, 5, 8])]);
+            }
+        }
+    }
+}
+
 #[test]
 fn linear_and_cubic() {
     for mode in ["linear", "cubic"] {

@@ -61,7 +61,7 @@ impl Builder {
 
     fn value(&self, name: &str, dtype: DType, dims: &[Expr]) -> ValueInfo {
         let dims = dims.iter().map(|expr| Dim::new(expr.clone(), &self.manifest.symbols)).collect();
-        ValueInfo { name: name.into(), dtype, dims }
+        ValueInfo { name: name.into(), dtype, dims, default: None }
     }
 
     pub(crate) fn input(&mut self, name: &str, dtype: DType, dims: &[Expr]) -> u32 {

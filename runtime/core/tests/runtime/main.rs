@@ -10,3 +10,4 @@ mod errors;
 mod machine_code;
 mod memory;
 mod numeric;
+mod top_k;

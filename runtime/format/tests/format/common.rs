@@ -14,6 +14,7 @@ pub(crate) fn plan(weight: Blob) -> (Manifest, Plan) {
         name: name.into(),
         dtype: DType::F32,
         dims: dims().into_iter().map(|expr| Dim::new(expr, &symbols)).collect(),
+        default: None,
     };
     let buffer = |name: &str, dims: Vec<Expr>, place: Place| {
         let bytes = Expr::product(dims.clone()) * 4;
