@@ -122,7 +122,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => Config { exact: options.rewrites.is_exact(), ..mlcc_cuda::config_for(&args.arch) },
+        TargetKind::Cuda => mlcc_passes::registry::Config { exact: options.rewrites.is_exact(), ..mlcc_cuda::config_for(&args.arch) },
     };
     if args.from.is_none()
         && let Some(diagnostic) = FileKind::of(&args.model).instead_of_model(&args.model)
