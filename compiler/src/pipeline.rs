@@ -8,7 +8,6 @@ use crate::{
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
-    Name,
     attributes::Attrs,
     diagnostic::Diagnostic,
     graph::{Graph, known_elements},
@@ -29,7 +28,6 @@ use mlcc_passes::{
     winograd::winograd_convolution,
 };
 use std::{
-    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
@@ -130,8 +128,6 @@ pub struct Scheduled {
     pub arena: ArenaPlan,
     /// What the decisions were taken for.
     pub machine: Machine,
-    /// Inclusive ranges of symbols, which every run is checked for.
-    pub ranges: BTreeMap<Name, (i64, i64)>,
     /// [`plan::graph_peak`] of the model as imported.
     pub file_order_peak_bytes: Option<i64>,
 }
@@ -303,21 +299,13 @@ pub fn run_loop(
     let start = Instant::now();
     let unique = codegen::unique_kernels(&program);
     let kernels = guarded("schedule", || match options.optimisation {
-        0 | 1 => codegen::schedule_plainly(&unique),
-        _ => codegen::schedule(&unique, machine),
+        0 | 1 => codegen::schedule_plainly(&unique, &program.ranges),
+        _ => codegen::schedule(&unique, &program.ranges, machine),
     })?;
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
     observer.after_phase(Phase::Loop, start.elapsed());
-    Ok(Scheduled {
-        program,
-        unique,
-        kernels,
-        arena,
-        machine: machine.clone(),
-        ranges: BTreeMap::new(),
-        file_order_peak_bytes: None,
-    })
+    Ok(Scheduled { program, unique, kernels, arena, machine: machine.clone(), file_order_peak_bytes: None })
 }
 
 /// Compiles a model file to an artifact for a CPU.
@@ -333,17 +321,14 @@ pub fn compile(
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target, options).map_err(one)?;
-    let Imported { mut graph, ranges, .. } = import(model, options, observer)?;
+    let Imported { mut graph, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     let mut config = config_for(&machine, options);
     run_graph(&mut graph, &mut config, options, observer).map_err(one)?;
     let program = run_tensor(&graph, &config, options, observer).map_err(one)?;
     drop(graph);
-    let scheduled = Scheduled {
-        ranges,
-        file_order_peak_bytes,
-        ..run_loop(program, &machine, options, observer).map_err(one)?
-    };
+    let scheduled =
+        Scheduled { file_order_peak_bytes, ..run_loop(program, &machine, options, observer).map_err(one)? };
     finish(&scheduled, &target, output, options, observer).map_err(one)
 }
 
@@ -375,7 +360,6 @@ pub fn finish(
         scheduled: &scheduled.kernels,
         code: &code,
         arena: &scheduled.arena,
-        ranges: &scheduled.ranges,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: mlcc_format::Target {
             kind: mlcc_format::TargetKind::Cpu,

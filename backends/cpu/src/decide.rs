@@ -30,6 +30,7 @@ use mlcc_ir::{
     diagnostic::Result,
     kernel::{Kernel, Role},
     nest::{Buffer, LoopNest},
+    size_range::SizeRanges,
 };
 use mlcc_passes::schedule::{self, Schedule, Step};
 use plan::Plan;
@@ -44,12 +45,17 @@ pub struct Decision {
 }
 
 /// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
-/// may be packed.
+/// may be packed; `ranges` are what is known of its symbols.
 ///
 /// # Errors
 /// If the kernel has no naive nest.
-pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<Decision> {
-    let (variant, plan) = plan_for(kernel, constants, machine)?;
+pub fn decide(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<Decision> {
+    let (variant, plan) = plan_for(kernel, constants, ranges, machine)?;
     Ok(Decision { variant, schedule: Schedule { steps: plan.steps } })
 }
 
@@ -57,13 +63,24 @@ pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result
 ///
 /// # Errors
 /// If the kernel has no naive nest.
-pub fn schedule(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Decision, LoopNest)> {
-    let (variant, plan) = plan_for(kernel, constants, machine)?;
+pub fn schedule(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<(Decision, LoopNest)> {
+    let (variant, plan) = plan_for(kernel, constants, ranges, machine)?;
     Ok((Decision { variant, schedule: Schedule { steps: plan.steps } }, plan.nest))
 }
 
-fn plan_for(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Name, Plan)> {
-    let naive = schedule::naive(kernel)?;
+fn plan_for(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<(Name, Plan)> {
+    let mut naive = schedule::naive(kernel)?;
+    naive.ranges = ranges.of(&naive.symbols);
     // Buffers are operands first: where each constant tensor went.
     let constants: Vec<Name> =
         constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();

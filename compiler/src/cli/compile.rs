@@ -13,7 +13,6 @@ use mlcc_ir::{diagnostic::Diagnostic, program::Program};
 use mlcc_mlir::MlirContext;
 use mlcc_passes::{graph::rewrite, registry::Config};
 use std::{
-    collections::BTreeMap,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -33,7 +32,8 @@ pub(super) struct Args {
     /// GPU architecture.
     #[arg(long, default_value = "sm_80")]
     arch: String,
-    /// Dimensions of an input, fixed or a range: `x=1..8x3x224x224`. Repeatable.
+    /// Dimensions of an input, fixed or a range (`1..8`, `64..`, `64..512:16` for multiples of 16):
+    /// `x=1..8x3x224x224`. Repeatable.
     #[arg(long, value_name = "NAME=DIMS")]
     shape: Vec<String>,
     /// What to write instead of an artifact.
@@ -234,7 +234,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         TargetKind::Cuda => Config { rates: mlcc_cuda::price_rates(&args.arch), ..Config::default() },
     };
     let dump = || Dump::read(&args.model, args.weights.as_deref());
-    let mut ranges = BTreeMap::new();
     let mut file_order_peak_bytes = None;
     let program = match args.from {
         None if args.model.extension().is_some_and(|e| e == "mlir") => {
@@ -243,11 +242,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
-                None => {
-                    let imported = pipeline::import(&args.model, options, recorder)?;
-                    ranges = imported.ranges;
-                    imported.graph
-                }
+                None => pipeline::import(&args.model, options, recorder)?.graph,
                 Some(_) => dump()?.graph(&config, options)?,
             };
             if last == Phase::Import {
@@ -277,7 +272,6 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return compile_cuda(args, &program);
     }
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
-    scheduled.ranges = ranges;
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

@@ -17,7 +17,6 @@ use crate::{
     tensor::tensor_from_proto,
 };
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result},
     graph::{Def, Location, ValueId},
 };
@@ -59,7 +58,6 @@ pub(crate) fn import_model(
         nesting: 0,
         nodes: 0,
         diagnostics: Vec::new(),
-        ranges: BTreeMap::new(),
     };
     if let Some(version) = opset
         && !(OLDEST_OPSET..=NEWEST_OPSET).contains(&version)
@@ -85,7 +83,7 @@ pub(crate) fn import_model(
         ir_version: model.ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
     };
-    Ok(Imported { graph: importer.builder.graph, info, ranges: importer.ranges })
+    Ok(Imported { graph: importer.builder.graph, info })
 }
 
 /// The inputs of a model's graph: old models list their weights among them.
@@ -122,8 +120,6 @@ pub(crate) struct Importer<'m> {
     nesting: usize,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
-    /// Ranges that the options give to symbols.
-    ranges: BTreeMap<Name, (i64, i64)>,
 }
 
 impl<'m> Importer<'m> {
@@ -167,7 +163,7 @@ impl<'m> Importer<'m> {
             };
             self.define(&input.name, slot);
         }
-        self.ranges = signature.ranges;
+        self.builder.graph.ranges = signature.ranges;
         self.graph_body(graph);
         for output in &graph.output {
             match self.output(output) {

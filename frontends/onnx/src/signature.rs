@@ -7,10 +7,10 @@ use crate::{
     proto::{DimensionProto, ValueInfoProto, dimension, type_proto},
 };
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     expr::Expr,
+    size_range::SizeRanges,
     types::TensorType,
 };
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ use std::collections::BTreeMap;
 pub(crate) struct Signature<'o> {
     options: &'o ImportOptions<'o>,
     fixed: BTreeMap<String, i64>,
-    /// Ranges of symbols, inclusive.
-    pub(crate) ranges: BTreeMap<Name, (i64, i64)>,
+    /// Ranges of symbols.
+    pub(crate) ranges: SizeRanges,
 }
 
 impl<'o> Signature<'o> {
     /// Collects what the overrides say about symbols.
     pub(crate) fn new(options: &'o ImportOptions<'o>) -> Signature<'o> {
-        Signature { options, fixed: BTreeMap::new(), ranges: BTreeMap::new() }
+        Signature { options, fixed: BTreeMap::new(), ranges: SizeRanges::default() }
     }
 
     /// Learns which symbols the override of an input fixes. To be called for all inputs before
@@ -119,8 +119,16 @@ impl<'o> Signature<'o> {
         };
         match spec {
             DimSpec::Fixed(size) => return Ok(Expr::from(size)),
-            DimSpec::Range(low, high) => {
-                self.ranges.insert(sanitised(&symbol).as_str().into(), (low, high));
+            DimSpec::Range(range) => {
+                // Several inputs may have the symbol.
+                let name = sanitised(&symbol);
+                let both = self.ranges.get(&name).both(range);
+                self.ranges.insert(name.as_str().into(), both.ok_or_else(|| {
+                    let other = self.ranges.get(&name);
+                    Diagnostic::user(format!(
+                        "dimension '{symbol}' of input '{input}' is given as {range} and as {other}, which no size is in"
+                    ))
+                })?);
             }
             DimSpec::Declared => {}
         }
