@@ -106,9 +106,9 @@ impl Contraction<'_> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
-        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
-        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
-        Some((self.m.first().cloned(), self.n.first()?.clone(), sizes.1, tile))
+        let width = self.static_count(&self.n);
+        let tile = choose(self.machine, self.lanes, (&self.row_counts(), width), self.row_stride());
+        Some((self.m.first().cloned(), self.n.first()?.clone(), width, tile))
     }
 
     fn made_columns(&mut self, buffer: usize) -> Option<()> {
