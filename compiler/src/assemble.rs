@@ -36,8 +36,6 @@ pub struct Parts<'a> {
     pub code: &'a Code,
     /// Where the intermediates live.
     pub arena: &'a ArenaPlan,
-    /// Inclusive ranges of symbols, which every run is checked for.
-    pub ranges: &'a BTreeMap<Name, (i64, i64)>,
     /// Values that inputs have where a caller gives none, by the input's number.
     pub defaults: &'a BTreeMap<usize, Tensor>,
     /// What the model needs where its nodes run one by one in the order of its file.
@@ -126,12 +124,23 @@ impl Assembler<'_> {
             let SymbolSource::InputDim { input, dim } = symbol.source;
             self.plan.symbols.push(SymbolDef::InputDim { input: input as u32, dim: dim as u32 });
         }
-        for (name, &(min, max)) in self.parts.ranges {
-            if self.symbols.contains(name) {
-                let value = self.expr(&Expr::symbol(name))?;
+        for (name, range) in self.parts.program.ranges.iter() {
+            let symbol = Expr::symbol(name);
+            let value = self.expr(&symbol)?;
+            let (min, max) = (range.low, range.high.unwrap_or(i64::MAX));
+            let ends = match range.high {
+                Some(max) => format!("from {min} to {max}"),
+                None => format!("from {min} on"),
+            };
+            self.plan.checks.push(Check {
+                condition: Condition::Range { value, min, max },
+                message: format!("the model was compiled for {name} {ends}"),
+            });
+            if range.multiple > 1 {
+                let rest = self.expr(&symbol.modulo(&Expr::from(range.multiple)))?;
                 self.plan.checks.push(Check {
-                    condition: Condition::Range { value, min, max },
-                    message: format!("the model was compiled for {name} from {min} to {max}"),
+                    condition: Condition::Equal(rest, mlcc_format::Expr::Const(0)),
+                    message: format!("the model was compiled for multiples of {} as {name}", range.multiple),
                 });
             }
         }

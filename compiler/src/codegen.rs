@@ -9,6 +9,7 @@ use mlcc_ir::{
     kernel::Kernel,
     nest::LoopNest,
     program::{Program, Step, Storage, TensorId},
+    size_range::SizeRanges,
 };
 use mlcc_passes::schedule::Schedule;
 use std::{
@@ -90,13 +91,17 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
     unique
 }
 
-/// Chooses a schedule for each kernel and applies it.
+/// Chooses a schedule for each kernel and applies it; `ranges` are what is known of the program's symbols.
 ///
 /// # Errors
 /// If a kernel cannot be scheduled.
-pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<ScheduledKernel>> {
+pub fn schedule(
+    unique: &UniqueKernels,
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<Vec<ScheduledKernel>> {
     schedule_with(unique, |kernel, constants| {
-        let (decision, nest) = mlcc_cpu::schedule(kernel, constants, machine)?;
+        let (decision, nest) = mlcc_cpu::schedule(kernel, constants, ranges, machine)?;
         let refused = decision
             .refused
             .iter()
@@ -111,9 +116,10 @@ pub fn schedule(unique: &UniqueKernels, machine: &Machine) -> Result<Vec<Schedul
 ///
 /// # Errors
 /// If a kernel has no nest.
-pub fn schedule_plainly(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> {
+pub fn schedule_plainly(unique: &UniqueKernels, ranges: &SizeRanges) -> Result<Vec<ScheduledKernel>> {
     schedule_with(unique, |kernel, _| {
-        let nest = mlcc_passes::schedule::naive(kernel)?;
+        let mut nest = mlcc_passes::schedule::naive(kernel)?;
+        nest.ranges = ranges.of(&nest.symbols);
         Ok(Decided {
             text: "naive:".into(),
             schedule: Schedule { steps: Vec::new() },

@@ -103,7 +103,7 @@ impl Recorder {
             |k: &&ScheduledKernel| *k.kernel.name == *wanted || k.nodes.iter().any(|n| **n == *wanted);
         if let Some(scheduled) = kernels.iter().find(matches) {
             let mut steps = Vec::new();
-            let naive = schedule::naive(&scheduled.kernel)?;
+            let naive = naive(scheduled)?;
             schedule::apply(&naive, &scheduled.schedule, &mut |step, nest| {
                 steps.push((step.to_string(), nest.clone()));
             })?;
@@ -124,7 +124,11 @@ impl Recorder {
 
 /// The kernels' loops before any primitive.
 fn naive_nests(kernels: &[ScheduledKernel]) -> Result<Vec<LoopNest>, Diagnostic> {
-    kernels.iter().map(|k| schedule::naive(&k.kernel)).collect()
+    kernels.iter().map(naive).collect()
+}
+
+fn naive(scheduled: &ScheduledKernel) -> Result<LoopNest, Diagnostic> {
+    Ok(LoopNest { ranges: scheduled.nest.ranges.clone(), ..schedule::naive(&scheduled.kernel)? })
 }
 
 /// `NN-phase-pass.mlir`.

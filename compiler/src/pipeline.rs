@@ -8,7 +8,6 @@ use crate::{
 };
 use mlcc_cpu::Machine;
 use mlcc_ir::{
-    Name,
     attributes::Attrs,
     diagnostic::Diagnostic,
     graph::{Graph, known_elements},
@@ -141,8 +140,6 @@ pub struct Scheduled {
     pub arena: ArenaPlan,
     /// What the decisions were taken for.
     pub machine: Machine,
-    /// Inclusive ranges of symbols, which every run is checked for.
-    pub ranges: BTreeMap<Name, (i64, i64)>,
     /// Values that inputs have where a caller gives none, by the input's number.
     pub defaults: BTreeMap<usize, Tensor>,
     /// [`plan::graph_peak`] of the model as imported.
@@ -324,8 +321,8 @@ pub fn run_loop(
     let start = Instant::now();
     let unique = codegen::unique_kernels(&program);
     let kernels = guarded("schedule", || match options.optimisation {
-        0 | 1 => codegen::schedule_plainly(&unique),
-        _ => codegen::schedule(&unique, machine),
+        0 | 1 => codegen::schedule_plainly(&unique, &program.ranges),
+        _ => codegen::schedule(&unique, &program.ranges, machine),
     })?;
     let arena = plan::decide(&program);
     observer.after_pass(Phase::Loop, "schedule", kernels.len(), Ir::Nests(&kernels))?;
@@ -336,7 +333,6 @@ pub fn run_loop(
         kernels,
         arena,
         machine: machine.clone(),
-        ranges: BTreeMap::new(),
         defaults: BTreeMap::new(),
         file_order_peak_bytes: None,
     })
@@ -355,14 +351,13 @@ pub fn compile(
     let one = |d: Diagnostic| vec![d];
     let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
     let machine = machine_for(&target, options).map_err(one)?;
-    let Imported { mut graph, ranges, defaults, .. } = import(model, options, observer)?;
+    let Imported { mut graph, defaults, .. } = import(model, options, observer)?;
     let file_order_peak_bytes = plan::graph_peak(&graph);
     let mut config = config_for(&machine, options);
     run_graph(&mut graph, &mut config, options, observer).map_err(one)?;
     let program = run_tensor(&graph, &config, options, observer).map_err(one)?;
     drop(graph);
     let scheduled = Scheduled {
-        ranges,
         defaults,
         file_order_peak_bytes,
         ..run_loop(program, &machine, options, observer).map_err(one)?
@@ -402,7 +397,6 @@ pub fn finish(
         scheduled: &scheduled.kernels,
         code: &code,
         arena: &scheduled.arena,
-        ranges: &scheduled.ranges,
         defaults: &scheduled.defaults,
         file_order_peak_bytes: scheduled.file_order_peak_bytes,
         target: described(target),

@@ -65,6 +65,8 @@ pub fn graph_to_tensor(graph: &Graph) -> Result<Program> {
         scope.tensors[input.0 as usize] = Some(id);
     }
     scope.program.symbols = symbols_of_inputs(graph);
+    let symbols: Vec<Name> = scope.program.symbols.iter().map(|s| s.name.clone()).collect();
+    scope.program.ranges = graph.ranges.of(&symbols);
     scope.program.requirements = requirements::of_graph(graph);
     for (i, (_, output)) in graph.outputs.iter().enumerate() {
         scope.direct_outputs.entry(*output).or_insert(i);

@@ -11,7 +11,7 @@ mod run;
 
 use kernels::{Conv, conv, matmul, softmax};
 use mlcc_cpu::{Machine, schedule};
-use mlcc_ir::{expr::Expr, kernel::Kernel};
+use mlcc_ir::{expr::Expr, kernel::Kernel, size_range::SizeRanges};
 use mlcc_llvm::{Options, Target, compile};
 use std::time::Instant;
 
@@ -50,7 +50,8 @@ fn main() {
     let target = Target::host().unwrap();
     for (name, kernel, constants) in cases.into_iter().filter(|c| c.0.contains(&wanted)) {
         let start = Instant::now();
-        let (decision, nest) = schedule(&kernel, &constants, &Machine::for_target(&target)).unwrap();
+        let (decision, nest) =
+            schedule(&kernel, &constants, &SizeRanges::default(), &Machine::for_target(&target)).unwrap();
         let decided = start.elapsed();
         let start = Instant::now();
         let compiled = match compile(&nest, &target, &Options::default()) {

@@ -11,7 +11,7 @@
 mod kernels;
 
 use mlcc_cpu::{Machine, decide};
-use mlcc_ir::nest::Node;
+use mlcc_ir::{nest::Node, size_range::SizeRanges};
 use mlcc_passes::schedule::{Step, naive};
 use std::{collections::BTreeMap, time::Instant};
 
@@ -35,10 +35,10 @@ fn main() {
     let machine = Machine::named("znver4").unwrap();
     let start = Instant::now();
     for _ in 0..TIMES {
-        decide(&kernel, &[1, 2], &machine).unwrap();
+        decide(&kernel, &[1, 2], &SizeRanges::default(), &machine).unwrap();
     }
     println!("whole decision: {:.0} us", start.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES));
-    let decision = decide(&kernel, &[1, 2], &machine).unwrap();
+    let decision = decide(&kernel, &[1, 2], &SizeRanges::default(), &machine).unwrap();
     let mut nest = naive(&kernel).unwrap();
     let mut costs: BTreeMap<String, (f64, u32)> = BTreeMap::new();
     let mut total = 0.0;

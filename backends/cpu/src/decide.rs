@@ -31,6 +31,7 @@ use mlcc_ir::{
     diagnostic::Result,
     kernel::{Kernel, Role},
     nest::{Buffer, LoopNest},
+    size_range::SizeRanges,
 };
 use mlcc_passes::schedule::{self, Schedule, Step};
 use plan::Plan;
@@ -49,20 +50,31 @@ pub struct Decision {
 }
 
 /// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
-/// may be packed.
+/// may be packed; `ranges` are what is known of its symbols.
 ///
 /// # Errors
 /// If the kernel has no naive nest.
-pub fn decide(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<Decision> {
-    schedule(kernel, constants, machine).map(|(decision, _)| decision)
+pub fn decide(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<Decision> {
+    schedule(kernel, constants, ranges, machine).map(|(decision, _)| decision)
 }
 
 /// Decides for a kernel and applies the schedule.
 ///
 /// # Errors
 /// If the kernel has no naive nest.
-pub fn schedule(kernel: &Kernel, constants: &[usize], machine: &Machine) -> Result<(Decision, LoopNest)> {
-    let naive = schedule::naive(kernel)?;
+pub fn schedule(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    machine: &Machine,
+) -> Result<(Decision, LoopNest)> {
+    let mut naive = schedule::naive(kernel)?;
+    naive.ranges = ranges.of(&naive.symbols);
     // Buffers are operands first: where each constant tensor went.
     let constants: Vec<Name> =
         constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();

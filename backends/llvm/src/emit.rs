@@ -195,7 +195,7 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     fn interval(&self, expr: &Expr) -> Interval {
-        expr.interval(&|axis| self.range(axis))
+        expr.interval_in(&|axis| self.range(axis), &self.nest.ranges)
     }
 
     /// The expression with constant axes put in, simplified.
@@ -209,7 +209,7 @@ impl<'c> Emitter<'_, 'c> {
             }
             _ => None,
         });
-        constants.simplify(&|axis| self.range(axis))
+        constants.simplify_in(&|axis| self.range(axis), &self.nest.ranges)
     }
 
     /// Evaluates `inside` with an axis in scope.

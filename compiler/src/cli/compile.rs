@@ -16,7 +16,6 @@ use mlcc_ir::{
 };
 use mlcc_mlir::MlirContext;
 use std::{
-    collections::BTreeMap,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -122,7 +121,10 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     let machine = pipeline::machine_for(&target, options).map_err(one)?;
     let mut config = match args.target {
         TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => mlcc_passes::registry::Config { exact: options.rewrites.is_exact(), ..mlcc_cuda::config_for(&args.arch) },
+        TargetKind::Cuda => mlcc_passes::registry::Config {
+            exact: options.rewrites.is_exact(),
+            ..mlcc_cuda::config_for(&args.arch)
+        },
     };
     if args.from.is_none()
         && let Some(diagnostic) = FileKind::of(&args.model).instead_of_model(&args.model)
@@ -130,14 +132,14 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return Err(one(diagnostic));
     }
     let dump = || Dump::read(&args.model, args.weights.as_deref());
-    let (mut ranges, mut defaults) = (BTreeMap::new(), BTreeMap::new());
+    let mut defaults = std::collections::BTreeMap::new();
     let mut file_order_peak_bytes = None;
     let program = match args.from {
         None | Some(Phase::Import | Phase::Graph) => {
             let mut graph = match args.from {
                 None => {
                     let imported = pipeline::import(&args.model, options, recorder)?;
-                    (ranges, defaults) = (imported.ranges, imported.defaults);
+                    defaults = imported.defaults;
                     imported.graph
                 }
                 Some(_) => dump()?.graph(&config, options)?,
@@ -169,7 +171,7 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         return compile_cuda(args, &program);
     }
     let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
-    (scheduled.ranges, scheduled.defaults) = (ranges, defaults);
+    scheduled.defaults = defaults;
     scheduled.file_order_peak_bytes = file_order_peak_bytes;
     match (args.emit, last) {
         (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),

@@ -14,7 +14,7 @@ pub(super) struct Compiling {
     /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3 or neoverse-n1.
     #[arg(long, default_value = "host")]
     pub(super) target_cpu: String,
-    /// Dimensions of an input, fixed or a range: `x=1..8x3x224x224`. Or one dimension by its name, wherever the model
+    /// Dimensions of an input, fixed or a range (`1..8`, `64..`, `64..512:16` for multiples of 16): `x=1..8x3x224x224`. Or one dimension by its name, wherever the model
     /// has it: `batch=4`, `batch=1..8`. Repeatable.
     #[arg(long, value_name = "NAME=DIMS")]
     shape: Vec<String>,

@@ -40,7 +40,7 @@ fn strassen(products: &[(Changed, f64)]) -> Result<(), Vec<Diagnostic>> {
         seconds * 1e6
     )?;
     for (product, seconds) in products {
-        let [rows, columns, terms] = product.sizes;
+        let [rows, columns, terms] = &product.sizes;
         let sizes = format!("{rows}x{terms}x{columns}");
         let nodes: Vec<&str> = product.nodes.iter().map(|n| &**n).collect();
         output::line!(

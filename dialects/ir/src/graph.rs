@@ -1,7 +1,8 @@
 //! The graph level: WHICH operators, on whole tensors.
 
 use crate::{
-    Name, attributes::Attrs, expr::Expr, requirement::Requirement, tensor::Tensor, types::TensorType,
+    Name, attributes::Attrs, expr::Expr, requirement::Requirement, size_range::SizeRanges, tensor::Tensor,
+    types::TensorType,
 };
 use std::fmt;
 
@@ -82,6 +83,8 @@ pub struct Graph {
     pub outputs: Vec<(Name, ValueId)>,
     /// Operators in order.
     pub nodes: Vec<Node>,
+    /// What is known of the symbols' sizes; the model refuses to run at others.
+    pub ranges: SizeRanges,
     /// What must hold of the sizes beyond what the nodes demand: demands of nodes that are no more, of operators
     /// that the importer took apart.
     pub requirements: Vec<Requirement>,

@@ -20,6 +20,7 @@ pub mod ops;
 pub mod program;
 pub mod requirement;
 pub mod scalar;
+pub mod size_range;
 pub mod tensor;
 pub mod types;
 

@@ -9,6 +9,7 @@ use crate::{
     expr::Expr,
     kernel::{Combine, Role},
     scalar::Body,
+    size_range::SizeRanges,
 };
 
 /// Where a buffer lives.
@@ -192,6 +193,8 @@ pub struct LoopNest {
     pub nodes: Vec<Name>,
     /// Symbols on which it depends, sorted; passed by the caller in this order.
     pub symbols: Vec<Name>,
+    /// What is known of them.
+    pub ranges: SizeRanges,
     /// Operands in the kernel's order (inputs, then outputs), then temporaries.
     pub buffers: Vec<Buffer>,
     /// The nest.

@@ -1,8 +1,8 @@
 //! The tensor level: a program of kernels, views, runtime calls and control flow over tensors.
 
 use crate::{
-    Name, expr::Expr, graph::Location, kernel::Kernel, requirement::Requirement, tensor::Tensor,
-    types::TensorType,
+    Name, expr::Expr, graph::Location, kernel::Kernel, requirement::Requirement, size_range::SizeRanges,
+    tensor::Tensor, types::TensorType,
 };
 use std::sync::Arc;
 
@@ -120,6 +120,8 @@ pub struct Program {
     pub name: Name,
     /// Symbols, in the order in which they are bound.
     pub symbols: Vec<Symbol>,
+    /// What is known of the symbols' sizes; the program refuses to run at others.
+    pub ranges: SizeRanges,
     /// What must hold of the symbols, or the program refuses to run.
     pub requirements: Vec<Requirement>,
     /// All tensors.

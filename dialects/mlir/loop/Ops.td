@@ -9,13 +9,15 @@ def Loop_NestOp : Loop_Op<"nest", [IsolatedFromAbove, SingleBlock, NoTerminator]
   let summary = "A kernel's loops";
   let description = [{
     Buffers are the kernel's operands in order (inputs, then outputs), then temporaries. `symbols` are the sizes
-    that the caller passes, sorted.
+    that the caller passes, sorted; `ranges` what is known of each of them, if something is.
 
     Example: `loop.nest "relu" nodes ["relu_0"] symbols ["n"] { ... }`
+    Example: `loop.nest "add" nodes ["add_0"] symbols ["m", "n"] ranges ["0..", "1..8"] { ... }`
   }];
-  let arguments = (ins StrAttr:$name, StrArrayAttr:$nodes, StrArrayAttr:$symbols);
+  let arguments = (ins StrAttr:$name, StrArrayAttr:$nodes, StrArrayAttr:$symbols,
+                       OptionalAttr<StrArrayAttr>:$ranges);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$name `nodes` $nodes `symbols` $symbols $body attr-dict";
+  let assemblyFormat = "$name `nodes` $nodes `symbols` $symbols (`ranges` $ranges^)? $body attr-dict";
 }
 
 def Loop_BufferOp : Loop_Op<"buffer"> {

@@ -17,6 +17,7 @@ use mlcc_ir::{
         Buffer, ContractionTile, Fetch, GatheredRows, Loop, LoopNest, Mapping, Node, Packing, Space, Store,
         TileOperand,
     },
+    size_range::{SizeRange, SizeRanges},
 };
 use std::{collections::HashMap, fmt::Write};
 
@@ -45,8 +46,11 @@ impl MlirContext {
 
 /// A nest in MLIR's generic form.
 pub(crate) fn write(nest: &LoopNest) -> Result<String> {
+    let known = nest.symbols.iter().map(|s| nest.ranges.get(s).to_string().into()).collect::<Vec<Name>>();
+    let ranges =
+        if nest.ranges.is_empty() { String::new() } else { format!(", ranges = {}", strings(&known)) };
     let mut text = format!(
-        "\"loop.nest\"() <{{name = {}, nodes = {}, symbols = {}}}> ({{\n^bb0:\n",
+        "\"loop.nest\"() <{{name = {}, nodes = {}, symbols = {}{ranges}}}> ({{\n^bb0:\n",
         quote(&nest.name),
         strings(&nest.nodes),
         strings(&nest.symbols)
@@ -193,12 +197,24 @@ pub(crate) fn read(op: Op<'_>) -> Result<LoopNest> {
         name: field(op, "name", name)?,
         nodes: field(op, "nodes", names)?,
         symbols: field(op, "symbols", names)?,
+        ranges: SizeRanges::default(),
         buffers: Vec::new(),
         body: Vec::new(),
         packings: Vec::new(),
         streamed: Vec::new(),
         fetches: Vec::new(),
     };
+    if let Some(ranges) = optional(op, "ranges", names)? {
+        if ranges.len() != nest.symbols.len() {
+            return Err(error(op, format!("{} ranges for {} symbols", ranges.len(), nest.symbols.len())));
+        }
+        for (symbol, range) in nest.symbols.iter().zip(&ranges) {
+            let range: SizeRange = range.parse().map_err(|e: String| error(op, e))?;
+            if !range.is_any() {
+                nest.ranges.insert(symbol.clone(), range);
+            }
+        }
+    }
     let mut tensors = HashMap::new();
     let mut rest = Vec::new();
     for op in op.block(0).into_iter().flat_map(Block::ops) {

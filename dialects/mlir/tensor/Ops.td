@@ -80,9 +80,15 @@ def Te_ProgramOp : Te_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock]> {
 
 def Te_SymbolOp : Te_Op<"symbol"> {
   let summary = "Binds a symbol to a dimension of an input";
-  let description = "Example: `te.symbol \"batch\" = input 0 dim 0`";
-  let arguments = (ins StrAttr:$name, I64Attr:$input, I64Attr:$dim);
-  let assemblyFormat = "$name `=` `input` $input `dim` $dim attr-dict";
+  let description = [{
+    Its sizes may have a range, beyond which the program refuses to run: from one number to another, from one on, or
+    only multiples of a number.
+
+    Example: `te.symbol "batch" = input 0 dim 0`
+    Example: `te.symbol "length" = input 0 dim 1 in "64..512:16"`
+  }];
+  let arguments = (ins StrAttr:$name, I64Attr:$input, I64Attr:$dim, OptionalAttr<StrAttr>:$range);
+  let assemblyFormat = "$name `=` `input` $input `dim` $dim (`in` $range^)? attr-dict";
 }
 
 def Te_RequireOp : Te_Op<"require"> {

@@ -21,7 +21,6 @@ use crate::{
     tensor::tensor_from_proto,
 };
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result, count},
     graph::{Def, Location, ValueId},
     tensor::Tensor,
@@ -82,7 +81,6 @@ fn import_graph(
         nesting: 0,
         nodes: 0,
         diagnostics: Vec::new(),
-        ranges: BTreeMap::new(),
         defaults: BTreeMap::new(),
     };
     if let Some(version) = opset
@@ -107,8 +105,8 @@ fn import_graph(
         ir_version: model.ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
     };
-    let Importer { builder, ranges, defaults, .. } = importer;
-    Ok(Imported { graph: builder.graph, info, ranges, defaults })
+    let Importer { builder, defaults, .. } = importer;
+    Ok(Imported { graph: builder.graph, info, defaults })
 }
 
 /// The inputs of a model's graph, which may list constants among them; those in `defaults` are inputs all the same.
@@ -146,8 +144,6 @@ pub(crate) struct Importer<'m> {
     nesting: usize,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
-    /// Ranges that the options give to symbols.
-    ranges: BTreeMap<Name, (i64, i64)>,
     /// Values of inputs that a caller need not give.
     defaults: BTreeMap<usize, Tensor>,
 }
@@ -196,7 +192,7 @@ impl<'m> Importer<'m> {
             };
             self.define(&input.name, slot);
         }
-        self.ranges = signature.ranges;
+        self.builder.graph.ranges = signature.ranges;
         for tensor in graph.initializer.iter().filter(|t| defaults.contains(t.name.as_str())) {
             if let Err(d) = self.default(tensor) {
                 self.report(d);

@@ -38,13 +38,12 @@ pub use registry::{NEWEST_OPSET, OLDEST_OPSET, supported_operators};
 
 use bytes::Bytes;
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result},
     graph::Graph,
     tensor::Tensor,
 };
 use prost::Message;
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{fs::File, path::Path};
 
 /// A model at the graph level.
 #[derive(Clone, Debug)]
@@ -53,11 +52,8 @@ pub struct Imported {
     pub graph: Graph,
     /// What the file says about itself.
     pub info: ModelInfo,
-    /// Ranges that the options give to symbolic dimensions, inclusive. The graph is right for sizes
-    /// beyond them, too.
-    pub ranges: BTreeMap<Name, (i64, i64)>,
     /// Values that inputs have where a caller gives none, by the input's number.
-    pub defaults: BTreeMap<usize, Tensor>,
+    pub defaults: std::collections::BTreeMap<usize, Tensor>,
 }
 
 /// What a model file says about itself.

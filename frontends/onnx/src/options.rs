@@ -4,6 +4,7 @@ use crate::signature::FORM;
 use mlcc_ir::{
     attributes::Attrs,
     diagnostic::{Diagnostic, Result},
+    size_range::SizeRange,
     tensor::Tensor,
 };
 use std::collections::BTreeMap;
@@ -29,15 +30,15 @@ pub struct ImportOptions<'a> {
 pub enum DimSpec {
     /// This size.
     Fixed(i64),
-    /// Symbolic, with sizes in this inclusive range.
-    Range(i64, i64),
+    /// Symbolic, with sizes in this range.
+    Range(SizeRange),
     /// As the file says.
     Declared,
 }
 
 impl DimSpec {
-    /// Parses `name=1..8x3x224x?`: an input's name and its dimensions, each a size, a range or `?`
-    /// for what the file says. Nothing after `=` is a scalar.
+    /// Parses `name=1..8x3x224x?`: an input's name and its dimensions, each a size, a range (`1..8`, `64..`, or
+    /// `64..512:16` for multiples of 16) or `?` for what the file says. Nothing after `=` is a scalar.
     ///
     /// # Errors
     /// If the text is not of that form, or a size is negative.
@@ -51,14 +52,13 @@ impl DimSpec {
             return Ok((name.to_owned(), Vec::new()));
         }
         let size = |text: &str| text.parse::<i64>().ok().filter(|&n| n >= 0);
-        let parse = |dim: &str| match dim.split_once("..") {
-            _ if dim == "?" => Some(DimSpec::Declared),
-            None => size(dim).map(DimSpec::Fixed),
-            Some((low, high)) => match (size(low)?, size(high)?) {
-                (low, high) if low == high => Some(DimSpec::Fixed(low)),
-                (low, high) if low < high => Some(DimSpec::Range(low, high)),
-                _ => None,
-            },
+        let parse = |dim: &str| match dim {
+            "?" => Some(DimSpec::Declared),
+            _ if !dim.contains("..") => size(dim).map(DimSpec::Fixed),
+            _ => dim.parse().ok().map(|range: SizeRange| match range.only() {
+                Some(size) => DimSpec::Fixed(size),
+                None => DimSpec::Range(range),
+            }),
         };
         let dims = dims
             .split('x')
@@ -82,12 +82,17 @@ mod tests {
 
     #[test]
     fn shapes_parse() {
+        let range = |text: &str| DimSpec::Range(text.parse().unwrap());
         assert_eq!(
             DimSpec::parse_shape("a=b=1..8x3x?"),
-            Ok(("a=b".into(), vec![DimSpec::Range(1, 8), DimSpec::Fixed(3), DimSpec::Declared]))
+            Ok(("a=b".into(), vec![range("1..8"), DimSpec::Fixed(3), DimSpec::Declared]))
+        );
+        assert_eq!(
+            DimSpec::parse_shape("a=64..512:16x7..x8..8x9..17:8"),
+            Ok(("a".into(), vec![range("64..512:16"), range("7.."), DimSpec::Fixed(8), DimSpec::Fixed(16)]))
         );
         assert_eq!(DimSpec::parse_shape("s="), Ok(("s".into(), vec![])));
-        for bad in ["x", "x=-1", "x=3x", "x=8..1", "x=1x2y", "x=99999999999999999999"] {
+        for bad in ["x", "x=-1", "x=3x", "x=8..1", "x=1..7:8", "x=..", "x=1x2y", "x=99999999999999999999"] {
             assert!(DimSpec::parse_shape(bad).is_err(), "{bad}");
         }
     }

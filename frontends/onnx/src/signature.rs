@@ -11,6 +11,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result, count},
     dtype::DType,
     expr::Expr,
+    size_range::{SizeRange, SizeRanges},
     types::TensorType,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +24,8 @@ pub(crate) struct Signature<'o> {
     /// The symbol for each name that the file gives to dimensions.
     symbols: BTreeMap<String, Name>,
     taken: BTreeSet<Name>,
-    /// Ranges of symbols, inclusive.
-    pub(crate) ranges: BTreeMap<Name, (i64, i64)>,
+    /// Ranges of symbols.
+    pub(crate) ranges: SizeRanges,
 }
 
 impl<'o> Signature<'o> {
@@ -35,7 +36,7 @@ impl<'o> Signature<'o> {
             fixed: BTreeMap::new(),
             symbols: BTreeMap::new(),
             taken: BTreeSet::new(),
-            ranges: BTreeMap::new(),
+            ranges: SizeRanges::default(),
         }
     }
 
@@ -91,9 +92,15 @@ impl<'o> Signature<'o> {
                         problems.push(Diagnostic::user(message).hint("give it one size with --shape"));
                     }
                 }
-                [DimSpec::Range(low, high)] => {
+                [DimSpec::Range(range)] => {
                     let known = self.symbols.get(&symbol).cloned();
-                    self.ranges.insert(known.unwrap_or_else(|| sanitised(&symbol).as_str().into()), (low, high));
+                    let symbol = known.unwrap_or_else(|| sanitised(&symbol).as_str().into());
+                    if let Err(other) = self.narrow(&symbol, range) {
+                        let message = format!(
+                            "dimension '{name}' is given as {range} and as {other}, which no size is in"
+                        );
+                        problems.push(Diagnostic::user(message).hint("give it one range with --shape"));
+                    }
                 }
                 [DimSpec::Declared] => {}
                 _ => {
@@ -184,10 +191,26 @@ impl<'o> Signature<'o> {
             Some(symbol) => symbol.clone(),
             None => self.unused(&unnamed(input, d)),
         };
-        if let DimSpec::Range(low, high) = spec {
-            self.ranges.insert(symbol.clone(), (low, high));
+        if let DimSpec::Range(range) = spec {
+            // Several inputs may have the symbol.
+            self.narrow(&symbol, range).map_err(|other| {
+                Diagnostic::user(format!(
+                    "dimension '{name}' of input '{input}' is given as {range} and as {other}, which no size is in"
+                ))
+                .hint("give it one range with --shape")
+            })?;
         }
         Ok(Expr::symbol(&symbol))
+    }
+
+    /// Takes a further range for a symbol.
+    ///
+    /// # Errors
+    /// The range that is known, if no size is in both.
+    fn narrow(&mut self, symbol: &Name, range: SizeRange) -> std::result::Result<(), SizeRange> {
+        let known = self.ranges.get(symbol);
+        self.ranges.insert(symbol.clone(), known.both(range).ok_or(known)?);
+        Ok(())
     }
 
     /// `wanted`, or with a number appended where that is another dimension's name.

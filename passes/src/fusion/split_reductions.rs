@@ -11,7 +11,8 @@
 //! kernels. What is left over where the parts do not divide the reduction is reduced in the second kernel. Sums of
 //! floating-point numbers are rounded otherwise; the parts do not depend on the number of threads, so that the
 //! result does not either. It pays where the results alone are not work for all threads and the reduction is many
-//! times as long as a further kernel takes. Sizes must be static.
+//! times as long as a further kernel takes. What is cut must be static; other sizes may be symbolic, and it pays where it
+//! does for all [samples](SizeRanges::samples) of them.
 
 use super::merge::{Bound, fresh};
 use crate::registry::{PassSpec, Run};
@@ -21,6 +22,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
     program::{Program, Step, Storage, TensorId},
     scalar::{BinaryOp, Body, Inst},
+    size_range::SizeRanges,
     types::{Layout, TensorType},
 };
 
@@ -55,9 +57,8 @@ pub fn run(program: &mut Program, threads: &Threads) -> usize {
     let mut steps = Vec::with_capacity(program.steps.len());
     for step in std::mem::take(&mut program.steps) {
         let split = match &step {
-            Step::Kernel { kernel, operands } => {
-                decide(kernel, threads).map(|parts| apart(program, &Bound::of(kernel, operands), &parts))
-            }
+            Step::Kernel { kernel, operands } => decide(kernel, threads, &program.ranges)
+                .map(|parts| apart(program, &Bound::of(kernel, operands), &parts)),
             _ => None,
         };
         match split {
@@ -85,9 +86,10 @@ pub struct Parts {
     pub left: i64,
 }
 
-/// Decides for a kernel; `None` if it stays as it is.
+/// Decides for a kernel whose symbols have these ranges; `None` if it stays as it is. Of several sizes, each number of
+/// parts counts by the one at which it loses most.
 #[must_use]
-pub fn decide(kernel: &Kernel, threads: &Threads) -> Option<Parts> {
+pub fn decide(kernel: &Kernel, threads: &Threads, ranges: &SizeRanges) -> Option<Parts> {
     /// Times the work of a further kernel that a reduction must have.
     const MANY: i64 = 8;
     let (first, rest) = kernel.computes.split_first()?;
@@ -99,17 +101,18 @@ pub fn decide(kernel: &Kernel, threads: &Threads) -> Option<Parts> {
     if !first.is_reduction() || !rest.iter().all(plain) || !explicit || !ordered || !whole || !inputs {
         return None;
     }
-    let extents = |kind: AxisKind| {
+    let product = |kind: AxisKind, size: &dyn Fn(&Expr) -> Option<i64>| {
         let of_kind = first.axes.iter().filter(move |a| a.kind == kind);
-        of_kind.map(|a| a.extent.as_const()).collect::<Option<Vec<i64>>>()
+        of_kind.map(|a| size(&a.extent)).try_fold(1i64, |n, e| Some(n.saturating_mul(e?)))
     };
-    let product = |list: &[i64]| list.iter().fold(1i64, |n, e| n.saturating_mul(*e));
-    let (results, depth) = (product(&extents(AxisKind::Parallel)?), product(&extents(AxisKind::Reduction)?));
-    let work = results.saturating_mul(depth);
-    if results == 0 || work < MANY * threads.kernel_work {
+    let samples = ranges.samples(|size| {
+        let (results, depth) = (product(AxisKind::Parallel, size)?, product(AxisKind::Reduction, size)?);
+        let units = units(kernel, first, threads.lanes, size)?;
+        Some(Sample { results, work: results.saturating_mul(depth), units })
+    })?;
+    if samples.iter().any(|s| s.results == 0 || s.work < MANY * threads.kernel_work) {
         return None;
     }
-    let units = units(kernel, first, threads.lanes);
     let cut = cut_axis(first, 2 * threads.cores)?;
     // Windows have templates of their own, and what is cut already looks like one.
     let alone = |e: &Expr| {
@@ -119,8 +122,8 @@ pub fn decide(kernel: &Kernel, threads: &Threads) -> Option<Parts> {
         return None;
     }
     let extent = cut.extent.as_const()?;
-    let inner = work / extent.max(1);
-    let cost = |count: i64| {
+    let cost = |&Sample { results, work, units }: &Sample, count: i64| {
+        let inner = work / extent.max(1);
         let (length, left) = (extent / count, extent % count);
         let part = inner * length / units.max(1);
         let further = if count > 1 { threads.kernel_work + left * inner + count * results } else { 0 };
@@ -128,26 +131,42 @@ pub fn decide(kernel: &Kernel, threads: &Threads) -> Option<Parts> {
         let each = [1, 2, 2, 4, 8, 16, 32, 64].into_iter().filter(|t| *t <= threads.cores.max(2));
         each.map(|t| (units * count + t - 1) / t * part.max(1) + further).fold(0i64, i64::saturating_add)
     };
-    let most = (2 * threads.cores).min(extent / 2).min(work / threads.kernel_work);
-    let count = (1..=most.max(1)).min_by_key(|&count| cost(count))?;
+    let least = samples.iter().map(|s| s.work).min()?;
+    let most = (2 * threads.cores).min(extent / 2).min(least / threads.kernel_work).max(1);
+    let mut loss = vec![0.0f64; most as usize];
+    for sample in &samples {
+        let costs: Vec<f64> = (1..=most).map(|count| cost(sample, count) as f64).collect();
+        let best = costs.iter().copied().fold(f64::INFINITY, f64::min);
+        loss.iter_mut().zip(costs).for_each(|(loss, cost)| *loss = loss.max(cost / best));
+    }
+    let count = (1..=most).min_by(|a, b| loss[*a as usize - 1].total_cmp(&loss[*b as usize - 1]))?;
     (count > 1).then(|| Parts { axis: cut.name.clone(), count, length: extent / count, left: extent % count })
 }
 
+/// Sizes of a reduction.
+#[derive(PartialEq)]
+struct Sample {
+    results: i64,
+    /// Elements that are combined.
+    work: i64,
+    /// See [`units`].
+    units: i64,
+}
+
 /// Parts of a kernel that threads can share as it is: its results, but those of a few vectors of columns together.
-fn units(kernel: &Kernel, compute: &Compute, lanes: i64) -> i64 {
+fn units(kernel: &Kernel, compute: &Compute, lanes: i64, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<i64> {
     // Vectors lie along the innermost dimension that has several points.
     let innermost = compute.reads().filter_map(|(t, index)| {
         let dims = &kernel.tensors[t].ty.dims;
         (0..index.len()).rev().find(|&d| !dims[d].is(1)).map(|d| &index[d])
     });
     let innermost: Vec<&Expr> = innermost.collect();
-    let free = compute.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
-    free.map(|a| {
-        let extent = a.extent.as_const().unwrap_or(1);
+    let mut free = compute.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
+    free.try_fold(1i64, |units, a| {
+        let extent = size(&a.extent)?;
         let columns = innermost.iter().any(|e| e.uses_axis(&a.name));
-        if columns { (extent + 4 * lanes - 1) / (4 * lanes) } else { extent }
+        Some(units.saturating_mul(if columns { (extent + 4 * lanes - 1) / (4 * lanes) } else { extent }))
     })
-    .fold(1, i64::saturating_mul)
 }
 
 /// The outermost axis of the reduction that is long enough for some parts, or the longest.

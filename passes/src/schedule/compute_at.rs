@@ -60,7 +60,7 @@ pub fn compute_at(nest: &LoopNest, buffer: &str, at: &str) -> Result<LoopNest> {
         }
     }
     let (mut all, mut inside) = (0, 0);
-    each_read(&nest.body, &mut Ranges::default(), id, &mut |read, ranges| {
+    each_read(&nest.body, &mut Ranges::outside(nest), id, &mut |read, ranges| {
         all += 1;
         inside += usize::from(ranges.names().any(|n| **n == *at) && read.outside.is_none());
     });

@@ -34,7 +34,7 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
         super::tree::find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
     }
     let mut merged = false;
-    let body = rewrite_bodies(nest.body.clone(), &mut Ranges::default(), &mut |mut nodes, _| {
+    let body = rewrite_bodies(nest.body.clone(), &mut Ranges::outside(nest), &mut |mut nodes, _| {
         let at = |nodes: &[Node], axis: &str| {
             nodes.iter().position(|n| matches!(n, Node::Loop(l) if *l.axis == *axis))
         };

@@ -13,11 +13,12 @@ use mlcc_ir::{
     kernel::{AxisKind, Combine, Compute, Kernel, Role},
     nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store},
     scalar::{Body, Constant, Inst},
+    size_range::SizeRanges,
     tensor::Element,
     types::Layout,
 };
 
-/// Each compute its own serial nest.
+/// Each compute its own serial nest. What is known of symbols is for the caller to say.
 ///
 /// # Errors
 /// If a reduction has no combination, or a tensor a layout that was not made explicit.
@@ -48,6 +49,7 @@ pub fn naive(kernel: &Kernel) -> Result<LoopNest> {
         name: kernel.name.clone(),
         nodes: kernel.nodes.clone(),
         symbols: kernel.symbols(),
+        ranges: SizeRanges::default(),
         buffers,
         body: Vec::new(),
         packings: Vec::new(),

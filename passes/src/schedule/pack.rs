@@ -27,7 +27,7 @@ pub fn pack(nest: &LoopNest, buffer: &str, axes: &[Name]) -> Result<LoopNest> {
     if b.role != Role::Input || b.packed {
         return Err(Diagnostic::user(format!("'{buffer}' is not an operand that can be packed")));
     }
-    let panel = Panel::of(nest, &nest.body, &Ranges::default(), id, axes)?;
+    let panel = Panel::of(nest, &nest.body, &Ranges::outside(nest), id, axes)?;
     if panel.reads.others {
         return Err(Diagnostic::user(format!("'{buffer}' is read at other elements too")));
     }

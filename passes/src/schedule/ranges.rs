@@ -4,16 +4,23 @@
 use mlcc_ir::{
     Name,
     expr::{Atom, Expr, Interval},
-    nest::Loop,
+    nest::{Loop, LoopNest},
+    size_range::SizeRanges,
 };
 
 /// The loops around a node, outermost first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranges {
     axes: Vec<(Name, Expr, Interval)>,
+    sizes: SizeRanges,
 }
 
 impl Ranges {
+    /// Outside of all loops of a nest.
+    pub(crate) fn outside(nest: &LoopNest) -> Ranges {
+        Ranges { axes: Vec::new(), sizes: nest.ranges.clone() }
+    }
+
     /// Enters a loop.
     pub(crate) fn push(&mut self, l: &Loop) {
         self.push_axis(l.axis.clone(), l.extent.clone());
@@ -21,7 +28,7 @@ impl Ranges {
 
     /// Enters a loop over `0..extent`.
     pub(crate) fn push_axis(&mut self, axis: Name, extent: Expr) {
-        let high = extent.interval(&|a| self.interval(a)).high.map(|h| h - 1);
+        let high = self.of(&extent).high.map(|h| h - 1);
         self.axes.push((axis, extent, Interval { low: Some(0), high }));
     }
 
@@ -61,12 +68,12 @@ impl Ranges {
 
     /// The range of an expression.
     pub(crate) fn of(&self, e: &Expr) -> Interval {
-        e.interval(&|a| self.interval(a))
+        e.interval_in(&|a| self.interval(a), &self.sizes)
     }
 
     /// The expression with what the ranges decide resolved.
     pub(crate) fn simplify(&self, e: &Expr) -> Expr {
-        e.simplify(&|a| self.interval(a))
+        e.simplify_in(&|a| self.interval(a), &self.sizes)
     }
 
     /// A constant that the expression never exceeds.

@@ -27,7 +27,7 @@ use mlcc_ir::{
 pub fn skip(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     let id = buffer_named(nest, buffer)?;
     let mut found = false;
-    let body = rewrite_bodies(nest.body.clone(), &mut Ranges::default(), &mut |mut nodes, ranges| {
+    let body = rewrite_bodies(nest.body.clone(), &mut Ranges::outside(nest), &mut |mut nodes, ranges| {
         for node in &mut nodes {
             if let Node::Store(s) = node
                 && s.body.insts.iter().any(|(inst, _)| checked(inst, id))

@@ -41,7 +41,7 @@ pub(crate) fn rewrite_loops(
         Ok(out)
     }
     let mut found = false;
-    let body = go(&nest.body, axis, &mut Ranges::default(), &mut found, f)?;
+    let body = go(&nest.body, axis, &mut Ranges::outside(nest), &mut found, f)?;
     if !found {
         return Err(no_axis(nest, axis));
     }
@@ -56,7 +56,7 @@ pub(crate) fn rewrite_inside(
     f: &mut dyn FnMut(Vec<Node>, &Ranges) -> Result<Vec<Node>>,
 ) -> Result<LoopNest> {
     if at == "root" {
-        return Ok(LoopNest { body: f(nest.body.clone(), &Ranges::default())?, ..nest.clone() });
+        return Ok(LoopNest { body: f(nest.body.clone(), &Ranges::outside(nest))?, ..nest.clone() });
     }
     rewrite_loops(nest, at, &mut |l, ranges| {
         let mut inside = ranges.clone();

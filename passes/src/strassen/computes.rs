@@ -44,7 +44,7 @@ fn extents(axes: &[Axis]) -> impl Iterator<Item = Expr> {
 fn halved(axes: &[Axis], cut: &Cut, name: &str) -> Vec<Axis> {
     let of = |a: &Axis| {
         if a.name == cut.name {
-            parallel(name, cut.half())
+            Axis { name: name.into(), extent: cut.half(), kind: AxisKind::Parallel }
         } else {
             Axis { kind: AxisKind::Parallel, ..a.clone() }
         }
@@ -153,7 +153,7 @@ impl Parts<'_> {
         });
         let (index, outside) = read.unwrap_or_default();
         let of_row = Expr::axis(&self.pairs()) * Expr::from(2) + Expr::axis(ROW);
-        let of_term = Expr::axis(&term.name) + Expr::axis(TERM) * Expr::from(term.half());
+        let of_term = Expr::axis(&term.name) + Expr::axis(TERM) * term.half();
         let index = index
             .iter()
             .map(|e| e.replace_axis(&row.name, &of_row).replace_axis(&term.name, &of_term))
@@ -215,7 +215,7 @@ impl Parts<'_> {
         }
         // Whole pairs of rows; the last one of an odd number is not read.
         let padded = |a: &Axis| {
-            if a.name == row.name { Expr::from(2 * row.half()) } else { a.extent.clone() }
+            if a.name == row.name { row.half() * Expr::from(2) } else { a.extent.clone() }
         };
         let dims: Vec<Expr> = self.product.rows.iter().map(padded).chain(extents(&columns)).collect();
         let halves = tensors.len();
@@ -241,7 +241,7 @@ impl Parts<'_> {
         }
         let results: Vec<Axis> = self.product.rows.iter().cloned().chain(columns).collect();
         for half in 0..2 {
-            let of_column = Expr::axis(&column.name) + Expr::from(half as i64 * column.half());
+            let of_column = Expr::axis(&column.name) + column.half() * Expr::from(half as i64);
             for old in self.epilogue() {
                 let mut c = old.clone();
                 c.name = format!("{}{half}", old.name).into();

@@ -14,22 +14,23 @@ use mlcc_ir::{
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cut {
     pub(super) name: Name,
-    pub(super) extent: i64,
+    pub(super) extent: Expr,
 }
 
 impl Cut {
     /// Points of a half; the second one's last may be outside.
-    pub(super) fn half(&self) -> i64 {
-        (self.extent + 1) / 2
+    pub(super) fn half(&self) -> Expr {
+        self.extent.ceil_div(&Expr::from(2))
     }
 
+    /// Whether the number of points is odd, or may be.
     pub(super) fn is_odd(&self) -> bool {
-        self.extent % 2 != 0
+        !self.extent.modulo(&Expr::from(2)).is(0)
     }
 }
 
 /// A kernel that begins with `result[rows, columns] = Σ terms: x[rows, terms] w[terms, columns]`; what
-/// follows is elementwise over the result. Each group is any number of axes.
+/// follows is elementwise over the result. Each group is any number of axes; those of rows may be symbolic.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Product {
     /// The kernel's tensors.
@@ -51,7 +52,7 @@ impl Product {
     pub(super) fn of(kernel: &Kernel) -> Option<Product> {
         let (first, rest) = kernel.computes.split_first()?;
         if first.combine != Some(Combine::Add)
-            || !first.axes.iter().all(|a| a.extent.as_const().is_some_and(|e| e > 0))
+            || !first.axes.iter().all(|a| a.extent.as_const().is_none_or(|e| e > 0))
         {
             return None;
         }
@@ -90,6 +91,9 @@ impl Product {
                 _ => return None,
             }
         }
+        if columns.iter().chain(&terms).any(|a| a.extent.as_const().is_none()) {
+            return None;
+        }
         let whole = |axis: &Axis| x.is_whole(axis, &kernel.tensors[x.tensor].ty);
         let found = Product {
             x: x.tensor,
@@ -111,8 +115,8 @@ impl Product {
     }
 
     /// Number of points of axes.
-    pub(super) fn count(axes: &[Axis]) -> i64 {
-        axes.iter().fold(1, |n, a| n.saturating_mul(a.extent.as_const().unwrap_or(1)))
+    pub(super) fn count(axes: &[Axis]) -> Expr {
+        axes.iter().fold(Expr::from(1), |n, a| n * a.extent.clone())
     }
 
     /// Whether each element of the result is written once, and all that follows is elementwise over it.
@@ -159,15 +163,17 @@ fn contiguous(kernel: &Kernel) -> Option<Name> {
     last.write.last()?.as_axis().cloned()
 }
 
-/// The axis to cut: where least is outside, then the longest. An odd one must be `whole`.
+/// The axis to cut: where least is outside, then the longest; a symbolic one only if there is no other. An odd one
+/// must be `whole`.
 fn cut(axes: &[Axis], whole: &dyn Fn(&Axis) -> bool) -> Option<Cut> {
     let known = axes.iter().filter_map(|a| {
-        let cut = Cut { name: a.name.clone(), extent: a.extent.as_const()? };
-        (cut.extent > 1 && (!cut.is_odd() || whole(a))).then_some(cut)
+        let cut = Cut { name: a.name.clone(), extent: a.extent.clone() };
+        (!a.extent.is(1) && (!cut.is_odd() || whole(a))).then_some(cut)
     });
-    known.min_by(|a, b| {
-        let outside = |c: &Cut| if c.is_odd() { c.extent } else { i64::MAX };
-        outside(b).cmp(&outside(a)).then(b.extent.cmp(&a.extent))
+    known.min_by_key(|cut| {
+        let extent = cut.extent.as_const();
+        let filled = if cut.is_odd() { extent } else { Some(i64::MAX) };
+        std::cmp::Reverse((extent.is_some(), filled, extent))
     })
 }
 
@@ -176,10 +182,10 @@ fn halves(axes: &[Axis], cut: &Cut, base: usize, address: &Expr) -> Option<Halve
     let mut offsets = [vec![Some(base)], vec![Some(base)]];
     for axis in axes {
         let stride = usize::try_from(address.split_axis(&axis.name)?.0.as_const()?).ok()?;
-        let extent = axis.extent.as_const()?;
+        let (extent, half) = (axis.extent.as_const()?, cut.half().as_const()?);
         for (second, offsets) in offsets.iter_mut().enumerate() {
             let (first, count) =
-                if axis.name == cut.name { (second as i64 * cut.half(), cut.half()) } else { (0, extent) };
+                if axis.name == cut.name { (second as i64 * half, half) } else { (0, extent) };
             let points: Vec<Option<usize>> =
                 (first..first + count).map(|i| (i < extent).then_some(i as usize * stride)).collect();
             let outer = std::mem::take(offsets);

@@ -12,7 +12,8 @@
 //!
 //! `u` are the sums of the weights' quarters, a constant. Rows and terms may be odd in number: what is outside
 //! is 0. Products of one matrix with several weights (attention's projections) share the first kernel. Weights
-//! grow to 7/4 of their size, which [`super::budget`] limits. Sizes must be static. Products are rounded
+//! grow to 7/4 of their size, which [`super::budget`] limits. Sizes must be static, but for the rows': it pays where it does for all
+//! [samples](mlcc_ir::size_range::SizeRanges::samples) of them, by the least gain. Products are rounded
 //! otherwise: sums of quarters cancel, so that errors are two to three times the plain product's.
 
 use super::{
@@ -28,6 +29,7 @@ use crate::{
 };
 use mlcc_ir::{
     Name,
+    expr::Expr,
     kernel::{Kernel, Role},
     program::{Program, Step, Storage, TensorId},
     tensor::Tensor,
@@ -66,7 +68,7 @@ pub struct Changed {
     /// The ONNX nodes of its kernel.
     pub nodes: Vec<Name>,
     /// Rows, columns and terms of a sum.
-    pub sizes: [i64; 3],
+    pub sizes: [Expr; 3],
     /// Multiply-adds of a vector on one core that it is estimated to save.
     pub gain: f64,
     /// Bytes by which constants have grown.
@@ -139,19 +141,23 @@ fn report(program: &Program, step: &Step, candidate: &Candidate) -> Option<Chang
 
 fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64>) -> Option<Candidate> {
     let (kernel, product, [_, w]) = product_of(program, step)?;
-    let part = |axes, cut: &super::recognise::Cut| {
-        let count = Product::count(axes);
-        [count, count / cut.extent * cut.half()]
-    };
-    let sizes = Sizes {
-        rows: part(&product.rows, &product.row),
-        columns: part(&product.columns, &product.column),
-        terms: part(&product.terms, &product.term),
-    };
-    let gain = gain(&sizes)?;
+    let samples = program.ranges.samples(|size| {
+        let part = |axes, cut: &super::recognise::Cut| {
+            let (count, half) = (size(&Product::count(axes))?, size(&cut.half())?);
+            Some([count, count / size(&cut.extent)?.max(1) * half])
+        };
+        Some(Sizes {
+            rows: part(&product.rows, &product.row)?,
+            columns: part(&product.columns, &product.column)?,
+            terms: part(&product.terms, &product.term)?,
+        })
+    })?;
+    let gains: Vec<f64> = samples.iter().map(gain).collect::<Option<_>>()?;
+    let gain = gains.into_iter().min_by(f64::total_cmp)?;
+    let quarter = samples.first()?;
     product.weight_halves(&kernel.computes[0], &program.tensors[w].ty)?;
     let transformed =
-        (4 * algorithm::PRODUCTS as i64).checked_mul(sizes.columns[1])?.checked_mul(sizes.terms[1])?;
+        (4 * algorithm::PRODUCTS as i64).checked_mul(quarter.columns[1])?.checked_mul(quarter.terms[1])?;
     // Weights that nothing else reads go.
     let stays = uses(program, w) > 1 || Parts { kernel, product: &product }.stays(product.w);
     Some(Candidate { gain, growth: transformed - if stays { 0 } else { bytes_of(program, w) } })

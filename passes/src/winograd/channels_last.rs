@@ -48,14 +48,10 @@ impl ChannelsLast {
         moved.then(|| ChannelsLast { kernel: permute_kernel(kernel, &orders), orders })
     }
 
-    /// Elements that the copies move, if all sizes are static.
-    pub(super) fn copied(&self) -> Option<i64> {
+    /// Elements that the copies move.
+    pub(super) fn copied(&self) -> Expr {
         let moved = self.kernel.operands().zip(&self.orders).filter(|(_, order)| order.is_some());
-        moved.into_iter().try_fold(0i64, |sum, (t, _)| {
-            let dims = &self.kernel.tensors[t].ty.dims;
-            let count = dims.iter().try_fold(1i64, |n, d| n.checked_mul(d.as_const()?))?;
-            sum.checked_add(count)
-        })
+        moved.fold(Expr::from(0), |sum, (t, _)| sum + self.kernel.tensors[t].ty.elements())
     }
 
     /// The operands of the kernel, and the copies in front of it and behind.

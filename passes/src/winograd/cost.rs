@@ -45,31 +45,39 @@ impl Default for Rates {
 /// Channels and filters below which the transforms cannot be in whole vectors.
 const MIN_CHANNELS: i64 = 16;
 
-/// The algorithm with the least estimated time; `None` is the direct sum.
+/// The algorithm with the least estimated time; `None` is the direct sum. Of several sizes that a convolution may have,
+/// each choice counts by the one at which it loses most: its time there over the fastest choice's.
 #[must_use]
-pub fn choose(sizes: &Sizes, rates: &Rates) -> Option<Algorithm> {
-    best(sizes, rates).map(|(_, algorithm)| algorithm)
+pub fn choose(sizes: &[Sizes], rates: &Rates) -> Option<Algorithm> {
+    let choices = [None, Some(Algorithm::F2), Some(Algorithm::F4)];
+    let mut worst = choices.map(|_| 1.0f64);
+    for sizes in sizes {
+        let times = choices.map(|algorithm| time_with(algorithm, sizes, rates));
+        let least = times.into_iter().fold(f64::INFINITY, f64::min);
+        worst.iter_mut().zip(times).for_each(|(worst, time)| *worst = worst.max(time / least));
+    }
+    let mut best = (f64::INFINITY, None);
+    for (worst, choice) in worst.into_iter().zip(choices) {
+        if worst < best.0 {
+            best = (worst, choice);
+        }
+    }
+    best.1
 }
 
 /// The estimated time of Winograd's algorithm, in multiply-adds of a vector, where it is less than the direct sum's.
 #[must_use]
 pub fn time(sizes: &Sizes, rates: &Rates) -> Option<f64> {
-    best(sizes, rates).map(|(time, _)| time)
+    let algorithm = choose(&[*sizes], rates)?;
+    Some(time_with(Some(algorithm), sizes, rates))
 }
 
-fn best(sizes: &Sizes, rates: &Rates) -> Option<(f64, Algorithm)> {
-    if sizes.channels < MIN_CHANNELS || sizes.filters < MIN_CHANNELS {
-        return None;
+fn time_with(algorithm: Option<Algorithm>, sizes: &Sizes, rates: &Rates) -> f64 {
+    match algorithm {
+        None => direct(sizes, rates),
+        Some(_) if sizes.channels < MIN_CHANNELS || sizes.filters < MIN_CHANNELS => f64::INFINITY,
+        Some(algorithm) => transformed(&algorithm, sizes, rates),
     }
-    let mut least = direct(sizes, rates);
-    let mut best = None;
-    for algorithm in [Algorithm::F2, Algorithm::F4] {
-        let time = transformed(&algorithm, sizes, rates);
-        if time < least {
-            (least, best) = (time, Some((time, algorithm)));
-        }
-    }
-    best
 }
 
 fn up(a: i64, b: i64) -> f64 {
@@ -113,7 +121,7 @@ mod tests {
 
     fn chosen(batch: i64, side: i64, channels: i64, filters: i64) -> Option<usize> {
         let sizes = Sizes { batch, rows: side, columns: side, channels, filters, copied: 0 };
-        choose(&sizes, &Rates::default()).map(|a| a.outputs())
+        choose(&[sizes], &Rates::default()).map(|a| a.outputs())
     }
 
     #[test]
@@ -132,6 +140,28 @@ mod tests {
         // F(4, 3) would compute 16 outputs where F(2, 3) computes 4.
         assert_eq!(chosen(64, 2, 128, 128), Some(2));
         assert_eq!(chosen(64, 1, 128, 128), None);
+    }
+
+    #[test]
+    fn several_sizes_take_what_loses_least() {
+        let sizes = |batch: i64, side: i64, channels: i64| Sizes {
+            batch,
+            rows: side,
+            columns: side,
+            channels,
+            filters: channels,
+            copied: 0,
+        };
+        let chosen = |batches: &[i64], side, channels| {
+            let all: Vec<Sizes> = batches.iter().map(|batch| sizes(*batch, side, channels)).collect();
+            choose(&all, &Rates::default()).map(|a| a.outputs())
+        };
+        assert_eq!(chosen(&[1, 2, 4, 8], 56, 64), Some(4));
+        // One image of a few pixels waits for its weights; many do not, and gain more than one loses.
+        assert_eq!(chosen(&[1], 3, 512), None);
+        assert_eq!(chosen(&[64], 3, 512), Some(4));
+        assert_eq!(chosen(&[1, 64], 3, 512), Some(2));
+        assert_eq!(chosen(&[], 56, 64), None);
     }
 
     #[test]

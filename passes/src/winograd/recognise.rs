@@ -4,6 +4,7 @@ use super::{algorithm::WINDOW, cost::Sizes};
 use mlcc_ir::{
     Name,
     dtype::DType,
+    expr::Expr,
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
     scalar::{BinaryOp, Inst},
 };
@@ -28,7 +29,7 @@ pub(super) struct Convolution {
     pub(super) x: usize,
     pub(super) w: usize,
     pub(super) result: usize,
-    /// Axes that input and output share otherwise.
+    /// Axes that input and output share otherwise; their extents may be symbolic.
     pub(super) batch: Vec<Axis>,
     pub(super) rows: Spatial,
     pub(super) columns: Spatial,
@@ -45,8 +46,7 @@ impl Convolution {
         let (conv, rest) = kernel.computes.split_first()?;
         let [kept, reduced] = [AxisKind::Parallel, AxisKind::Reduction]
             .map(|kind| conv.axes.iter().filter(|a| a.kind == kind).collect::<Vec<_>>());
-        let static_size = conv.axes.iter().all(|a| a.extent.as_const().is_some_and(|e| e > 0));
-        if conv.combine != Some(Combine::Add) || reduced.len() != 3 || !static_size {
+        if conv.combine != Some(Combine::Add) || reduced.len() != 3 {
             return None;
         }
         let ((x, x_index), (w, w_index)) = factors(conv)?;
@@ -108,18 +108,24 @@ impl Convolution {
             filter: (*filter).clone(),
             filter_dims,
         };
-        found.fits_rest(conv, rest, kernel).then_some(found)
+        // Batches may be as many as they like.
+        let fixed = conv.axes.iter().filter(|a| !found.batch.iter().any(|b| b.name == a.name));
+        let mut fixed = fixed.map(|a| a.extent.as_const());
+        let some = found.batch.iter().all(|b| b.extent.as_const().is_none_or(|e| e > 0));
+        let sized = some && fixed.all(|extent| extent.is_some_and(|e| e > 0));
+        (sized && found.fits_rest(conv, rest, kernel)).then_some(found)
     }
 
-    /// The convolution's sizes, with so many elements copied around it; `None` if batches are too many.
-    pub(super) fn sizes(&self, copied: i64) -> Option<Sizes> {
+    /// The convolution's sizes, with so many elements copied around it, where `size` gives symbolic ones; `None`
+    /// if batches are too many.
+    pub(super) fn sizes(&self, copied: &Expr, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<Sizes> {
         Some(Sizes {
-            batch: self.batch.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_const()?))?,
+            batch: self.batch.iter().try_fold(1i64, |n, a| n.checked_mul(size(&a.extent)?))?,
             rows: self.rows.extent,
             columns: self.columns.extent,
             channels: self.channel.extent.as_const()?,
             filters: self.filter.extent.as_const()?,
-            copied,
+            copied: size(copied)?,
         })
     }
 
@@ -132,8 +138,8 @@ impl Convolution {
     /// Whether each output is written once, and what follows uses it elementwise, filters innermost.
     fn fits_rest(&self, conv: &Compute, rest: &[Compute], kernel: &Kernel) -> bool {
         let axes = self.output_axes();
-        let once = |index: &[mlcc_ir::expr::Expr]| {
-            let point: Vec<_> = index.iter().filter_map(mlcc_ir::expr::Expr::as_axis).collect();
+        let once = |index: &[Expr]| {
+            let point: Vec<_> = index.iter().filter_map(Expr::as_axis).collect();
             axes.iter().all(|a| point.iter().filter(|p| *p == a).count() == 1)
                 && index.len() == axes.len()
                 && point.len() == axes.len()
@@ -158,7 +164,7 @@ impl Convolution {
 }
 
 /// A factor: tensor and index.
-pub(super) type Factor<'a> = (usize, &'a [mlcc_ir::expr::Expr]);
+pub(super) type Factor<'a> = (usize, &'a [Expr]);
 
 /// The two reads whose product is summed; the first may be out of bounds as 0.
 /// What slides and the filters, if the compute sums products of two tensors.
@@ -173,8 +179,7 @@ pub(super) fn factors(conv: &Compute) -> Option<(Factor<'_>, Factor<'_>)> {
         Inst::Binary(BinaryOp::Mul, a, b) if conv.body.insts.len() == 3 => {
             let ((a, _), (b, padded)) = (read(a)?, read(b)?);
             // The filters are the operand without a window.
-            let slides =
-                |index: &[mlcc_ir::expr::Expr]| index.iter().any(|e| e.as_axis().is_none() && !e.is(0));
+            let slides = |index: &[Expr]| index.iter().any(|e| e.as_axis().is_none() && !e.is(0));
             match (slides(a.1), slides(b.1)) {
                 (true, false) if !padded => Some((a, b)),
                 (false, true) => Some((b, a)),

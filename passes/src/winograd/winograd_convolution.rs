@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A tile is a square of outputs; tiles that reach beyond the image read zeros, and what they compute
-//! there is not read. `u` are the transformed filters, a constant. Sizes must be static, filters
-//! constant; where channels are not the last dimension of input and output, copies bring them there.
+//! there is not read. `u` are the transformed filters, a constant. Sizes must be static, but for the
+//! batch's, filters constant; where channels are not the last dimension of input and output, copies bring them there.
 
 use super::{
     algorithm::Algorithm,
@@ -47,16 +47,17 @@ pub fn run(program: &mut Program, rates: &Rates) -> usize {
 }
 
 /// The estimated time of a kernel's convolution as this pass computes it, in multiply-adds of a vector, whatever its
-/// filters are and as if channels were last: layouts are chosen before. `None` if it is no such convolution, or the
-/// direct sum is faster.
+/// filters are and as if channels were last: layouts are chosen before. `size` gives symbolic sizes. `None` if it is
+/// no such convolution, or the direct sum is faster.
 #[must_use]
-pub fn time_of(kernel: &Kernel, rates: &Rates) -> Option<f64> {
+pub fn time_of(kernel: &Kernel, rates: &Rates, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<f64> {
     let conv = Convolution::of(kernel).or_else(|| Convolution::of(&ChannelsLast::of(kernel)?.kernel))?;
-    cost::time(&conv.sizes(0)?, rates)
+    cost::time(&conv.sizes(&Expr::from(0), size)?, rates)
 }
 
-/// Runs the pass with another choice than the estimate's.
-pub fn run_with(program: &mut Program, choose: &dyn Fn(&Sizes) -> Option<Algorithm>) -> usize {
+/// Runs the pass with another choice than the estimate's. It is given the sizes that the convolution may have, several
+/// where they are symbolic.
+pub fn run_with(program: &mut Program, choose: &dyn Fn(&[Sizes]) -> Option<Algorithm>) -> usize {
     let mut changed = 0;
     let mut steps = Vec::with_capacity(program.steps.len());
     for step in std::mem::take(&mut program.steps) {
@@ -76,7 +77,7 @@ pub fn run_with(program: &mut Program, choose: &dyn Fn(&Sizes) -> Option<Algorit
 fn rewrite(
     program: &mut Program,
     step: &Step,
-    choose: &dyn Fn(&Sizes) -> Option<Algorithm>,
+    choose: &dyn Fn(&[Sizes]) -> Option<Algorithm>,
 ) -> Option<Vec<Step>> {
     let Step::Kernel { kernel, operands } = step else { return None };
     let found = Convolution::of(kernel);
@@ -87,8 +88,9 @@ fn rewrite(
         |t: usize, ids: &[TensorId]| kernel.operands().zip(ids).find(|(k, _)| *k == t).map(|(_, id)| *id);
     let w = bound(conv.w, operands)?;
     let Storage::Constant(filters) = &program.tensors[w].storage else { return None };
-    let copied = turned.as_ref().map_or(Some(0), ChannelsLast::copied)?;
-    let algorithm = choose(&conv.sizes(copied)?)?;
+    let copied = turned.as_ref().map_or(Expr::from(0), ChannelsLast::copied);
+    let samples = program.ranges.samples(|size| conv.sizes(&copied, size))?;
+    let algorithm = choose(&samples)?;
     let transformed = algorithm.transform_filters(filters, conv.filter_dims)?;
     let (operands, mut steps, behind) = match &turned {
         Some(turned) => turned.surround(program, operands),

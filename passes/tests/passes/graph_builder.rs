@@ -22,6 +22,15 @@ impl GraphBuilder {
         self.input_of(name, DType::F32, dims)
     }
 
+    /// An input of `f32` whose dimensions are expressions.
+    pub(crate) fn symbolic_input(&mut self, name: &str, dims: &[&str]) -> ValueId {
+        let dims = dims.iter().map(|d| d.parse().expect("an expression")).collect();
+        let number = self.graph.inputs.len();
+        let id = self.graph.add_value(name, TensorType::new(DType::F32, dims), Def::Input(number));
+        self.graph.inputs.push(id);
+        id
+    }
+
     /// An input of any type.
     pub(crate) fn input_of(&mut self, name: &str, dtype: DType, dims: &[i64]) -> ValueId {
         let number = self.graph.inputs.len();

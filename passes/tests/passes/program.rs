@@ -28,32 +28,47 @@ pub(crate) fn kernels(program: &Program) -> Vec<&Kernel> {
     kernels
 }
 
-/// Runs `pass` and demands that the program computes the same as before on random inputs; returns the
-/// number of changes.
+/// Sizes that symbols have in turn: one, odd, even.
+const SIZES: [i64; 4] = [1, 2, 3, 5];
+
+/// Runs `pass` and demands that the program computes the same as before on random inputs, of several sizes where it
+/// has symbols; returns the number of changes.
 pub(crate) fn run_and_compare(program: &mut Program, pass: fn(&mut Program) -> usize) -> usize {
-    let mut state = 11u64;
-    let inputs: Vec<Tensor> = program
-        .inputs
-        .iter()
-        .map(|&i| {
-            let ty = &program.tensors[i].ty;
-            assert_eq!(ty.dtype, DType::F32);
-            let dims = ty.static_dims().expect("a static shape");
-            let values: Vec<f32> = (0..dims.iter().product::<i64>())
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-                })
-                .collect();
-            Tensor::from_f32(&dims, &values)
-        })
-        .collect();
-    let before = program::run(program, &inputs).expect("the program runs before the pass");
+    let before = program.clone();
     let changes = pass(program);
     contract::check_program(program, "the pass").expect("the pass leaves a well-formed program");
-    let after = program::run(program, &inputs).expect("the program runs after the pass");
+    let sizes = if before.symbols.is_empty() { &SIZES[..1] } else { &SIZES[..] };
+    for size in sizes {
+        let inputs = inputs(&before, *size);
+        let want = program::run(&before, &inputs).expect("the program runs before the pass");
+        let got = program::run(program, &inputs).expect("the program runs after the pass");
+        compare(&want, &got);
+    }
+    changes
+}
+
+/// Random inputs for symbols that all have the same size.
+fn inputs(program: &Program, size: i64) -> Vec<Tensor> {
+    let mut state = 11u64;
+    let input = |&i: &usize| {
+        let ty = &program.tensors[i].ty;
+        assert_eq!(ty.dtype, DType::F32);
+        let dims = ty.dims.iter().map(|d| d.evaluate(&|_| Some(size)));
+        let dims: Vec<i64> = dims.collect::<Option<_>>().expect("a shape");
+        let values: Vec<f32> = (0..dims.iter().product::<i64>())
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+            })
+            .collect();
+        Tensor::from_f32(&dims, &values)
+    };
+    program.inputs.iter().map(input).collect()
+}
+
+fn compare(before: &[Tensor], after: &[Tensor]) {
     assert_eq!(before.len(), after.len());
-    for (want, got) in before.iter().zip(&after) {
+    for (want, got) in before.iter().zip(after) {
         assert_eq!(want.dims, got.dims);
         let (want, got) = (want.to_f64(), got.to_f64());
         let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -62,5 +77,4 @@ pub(crate) fn run_and_compare(program: &mut Program, pass: fn(&mut Program) -> u
         let error = norm(&difference) / norm(&want);
         assert!(error <= 1e-6, "relative error {error}");
     }
-    changes
 }

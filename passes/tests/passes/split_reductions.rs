@@ -55,7 +55,7 @@ fn long_reductions_run_in_parts() {
 #[test]
 fn parts_that_divide_leave_nothing_over() {
     let program = reduced("reduce_sum", &[2, 600], &[1]);
-    let parts = decide(program::kernels(&program)[0], &SMALL).unwrap();
+    let parts = decide(program::kernels(&program)[0], &SMALL, &program.ranges).unwrap();
     assert_eq!((&*parts.axis, parts.left), ("i1", 0));
     assert_eq!(parts.count * parts.length, 600);
     // A part for each of few threads, or for each of many.
@@ -75,6 +75,30 @@ fn what_follows_the_sum_follows_its_parts() {
     assert_eq!(program::run_and_compare(&mut program, split), 1);
     assert_eq!(program::kernels(&program).len(), 2);
     assert_eq!(program::kernels(&program)[0].computes.len(), 1);
+}
+
+#[test]
+fn what_is_not_cut_may_be_symbolic() {
+    for (dims, over) in [(&["n", "251"][..], &[1][..]), (&["251", "n"], &[0]), (&["n", "3", "251"], &[0, 2])]
+    {
+        let mut b = GraphBuilder::new();
+        let x = b.symbolic_input("x", dims);
+        let out = b.op_with("reduce_mean", &[x], axes(over));
+        let mut program = program::of(&b.finish(&[out]));
+        assert_eq!(program::run_and_compare(&mut program, split), 1, "{dims:?} over {over:?}");
+    }
+    // Rows for every thread, if there are so many.
+    let mut b = GraphBuilder::new();
+    let x = b.symbolic_input("x", &["n", "251"]);
+    let out = b.op_with("reduce_sum", &[x], axes(&[1]));
+    let mut program = program::of(&b.finish(&[out]));
+    program.ranges.insert("n".into(), "64..".parse().unwrap());
+    assert_eq!(program::run_and_compare(&mut program, |p| run(p, &SMALL)), 0);
+    // What is symbolic is not cut.
+    let mut b = GraphBuilder::new();
+    let x = b.symbolic_input("x", &["2", "n"]);
+    let out = b.op_with("reduce_sum", &[x], axes(&[1]));
+    assert_eq!(program::run_and_compare(&mut program::of(&b.finish(&[out])), split), 0);
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct Conv {
     relu: bool,
     /// Whether it reads the program's input and writes its output, whose layouts are fixed.
     alone: bool,
+    /// Whether the number of images is a symbol.
+    symbolic: bool,
 }
 
 impl Conv {
@@ -44,8 +46,13 @@ impl Conv {
         let (height, width) =
             ((rows - 1) * self.stride + 3 - top - bottom, (columns - 1) * self.stride + 3 - left - right);
         let mut b = GraphBuilder::new();
-        let x = b.input("x", &[batch, channels, height, width]);
-        let r = (self.residual == Residual::Other).then(|| b.input("r", &[batch, filters, rows, columns]));
+        let batch = if self.symbolic { "batch".to_owned() } else { batch.to_string() };
+        let images = |b: &mut GraphBuilder, name: &str, dims: [i64; 3]| {
+            let dims = dims.map(|d| d.to_string());
+            b.symbolic_input(name, &[&batch, &dims[0], &dims[1], &dims[2]])
+        };
+        let x = images(&mut b, "x", [channels, height, width]);
+        let r = (self.residual == Residual::Other).then(|| images(&mut b, "r", [filters, rows, columns]));
         let values = |count: i64, scale: f32| -> Vec<f32> {
             (0..count).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect()
         };
@@ -88,6 +95,7 @@ fn conv(sizes: [i64; 5], pads: [i64; 4]) -> Conv {
         residual: Residual::None,
         relu: false,
         alone: false,
+        symbolic: false,
     }
 }
 
@@ -146,10 +154,48 @@ fn images_with_channels_first_are_copied() {
 }
 
 #[test]
+fn batches_may_be_symbolic() {
+    for residual in [Residual::None, Residual::Other, Residual::Own] {
+        for (alone, kernels) in [(false, 3), (true, 1)] {
+            for pass in [by_f2, by_f4] {
+                let conv = conv([1, 7, 5, 5, 5], [1; 4]);
+                let mut program = Conv { residual, relu: true, alone, symbolic: true, ..conv }.program();
+                assert_eq!(program::kernels(&program).len(), kernels);
+                assert_eq!(program::run_and_compare(&mut program, pass), 1, "{residual:?}");
+                assert!(program::kernels(&program).len() > kernels);
+            }
+        }
+    }
+}
+
+#[test]
+fn symbolic_batches_are_taken_for_one_to_eight_or_what_is_known_of_them() {
+    let program = || Conv { alone: true, symbolic: true, ..conv([1, 28, 27, 16, 24], [1; 4]) }.program();
+    let look = |program: &mut Program, batches: &[i64]| {
+        let seen = std::cell::Cell::new(false);
+        let choose = |sizes: &[Sizes]| {
+            assert_eq!(sizes.iter().map(|s| s.batch).collect::<Vec<_>>(), batches);
+            let copied = |s: &Sizes| s.copied == s.batch * 28 * 27 * (16 + 24);
+            assert!(sizes.iter().all(copied));
+            seen.set(true);
+            None
+        };
+        assert_eq!(run_with(program, &choose), 0);
+        assert!(seen.get());
+    };
+    look(&mut program(), &[1, 2, 4, 8]);
+    let mut ranged = program();
+    ranged.ranges.insert("batch".into(), "16..54".parse().unwrap());
+    look(&mut ranged, &[16, 24, 36, 54]);
+    assert_eq!(run(&mut program(), &Rates::default()), 1);
+}
+
+#[test]
 fn copies_count() {
     let mut program = Conv { alone: true, ..conv([2, 28, 27, 16, 24], [1; 4]) }.program();
-    let count = |sizes: &Sizes| {
-        assert_eq!(sizes.copied, 2 * 28 * 27 * (16 + 24));
+    let count = |sizes: &[Sizes]| {
+        assert_eq!(sizes.len(), 1);
+        assert_eq!(sizes[0].copied, 2 * 28 * 27 * (16 + 24));
         None
     };
     assert_eq!(run_with(&mut program, &count), 0);

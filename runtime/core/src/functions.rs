@@ -62,7 +62,7 @@ fn find_best(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error>
     if k == 0 || outer == 0 || inner == 0 {
         return Ok(());
     }
-    let top = top_k::TopK { outer, size, inner, k, largest: largest != 0 };
+    let top = top_k::TopK { size, inner, k, largest: largest != 0 };
     let (data, element) = (bytes(&source), dtype.size());
     let (to_values, to_positions) = (Shared(values.address), Shared(positions.address));
     let body = |_: usize, _: usize, begin: i64, end: i64| {

@@ -129,3 +129,54 @@ fn sizes_that_meet_a_number_must_equal_it() {
         }
     }
 }
+
+/// A convolution that Winograd's algorithm pays for, between two pointwise functions, of any number of images.
+fn images() -> Model {
+    let (channels, filters) = (16usize, 24usize);
+    let conv = Node::new("Conv", &["a", "w"], &["b"]).attribute("pads", Attribute::Ints(vec![1; 4]));
+    Model::new(18)
+        .input("x", DType::F32, &["n".into(), channels.into(), 27.into(), 28.into()])
+        .weight("w", Tensor::random(DType::F32, &[filters, channels, 3, 3], 5))
+        .node(Node::new("Tanh", &["x"], &["a"]))
+        .node(conv)
+        .node(Node::new("Tanh", &["b"], &["y"]))
+        .output("y", DType::F32, &["n".into(), filters.into(), 27.into(), 28.into()])
+}
+
+#[test]
+fn convolutions_of_any_number_of_images_are_transformed() {
+    let project = Project::with(&images());
+    project.succeed(&["compile", "model.onnx"]);
+    project.succeed(&["compile", "model.onnx", "--exact-conv", "-o", "exact.mlcc"]);
+    assert!(project.succeed(&["inspect", "model.mlcc"]).contains("[transform]"));
+    for n in [1, 2, 3, 5] {
+        project.write_inputs(&[Tensor::random(DType::F32, &[n, 16, 27, 28], n as u64)]);
+        let want = project.run("exact.mlcc", 1);
+        let error = project.run("model.mlcc", 1)[0].relative_error(&want[0]);
+        assert!(error.as_ref().is_ok_and(|e| *e < 3e-6), "{n} images: {error:?}");
+    }
+}
+
+#[test]
+fn ranges_of_sizes_outlive_a_dump() {
+    let project = Project::with(&images());
+    // Transformed weights are none of the model's, which a dump refers to.
+    let shape = ["--shape", "x=2..6:2x?x?x?", "--exact-conv"];
+    project.succeed(&[&["compile", "model.onnx", "-o", "direct.mlcc"], &shape[..]].concat());
+    for (level, from) in [("import", "import"), ("graph", "graph"), ("tensor", "tensor")] {
+        let dump = format!("{level}.mlir");
+        project.succeed(&[&["compile", "model.onnx", "--to", level, "-o", &dump], &shape[..]].concat());
+        assert!(project.read_text(&dump).contains("2..6:2"), "{level}");
+        let compile = ["compile", &dump, "--from", from, "--weights", "model.onnx", "-o", "resumed.mlcc"];
+        project.succeed(&compile);
+        for artifact in ["direct.mlcc", "resumed.mlcc"] {
+            for (n, why) in [(8, "for n from 2 to 6"), (3, "for multiples of 2 as n")] {
+                project.write_inputs(&[Tensor::random(DType::F32, &[n, 16, 27, 28], 1)]);
+                let said = project.failure(1, &["run", artifact, "--input", "input_0.npy"]);
+                assert!(said.contains(&format!("the model was compiled {why}")), "{artifact}: {said}");
+            }
+            project.write_inputs(&[Tensor::random(DType::F32, &[4, 16, 27, 28], 1)]);
+            assert_eq!(project.run(artifact, 1).len(), 1);
+        }
+    }
+}

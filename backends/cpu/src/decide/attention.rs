@@ -22,7 +22,7 @@ use super::{
     plan::{Plan, axis},
     refusal::{OrRefuse, Planned, refuse},
     register_tile::{choose, rows_for},
-    stages::{Stage, estimate, shared_axes, stage_names, stages, stride},
+    stages::{Stage, shared_axes, stage_names, stages, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -176,8 +176,8 @@ impl<'a> Attention<'a> {
     }
 
     fn count(&self, all: &[Stage], stage: usize, name: &str) -> (i64, bool) {
-        let extent = all[stage].axes.iter().find(|a| a.name == name).map(|a| &a.extent);
-        extent.map_or((1, true), |e| (estimate(e), e.as_const().is_some()))
+        let axis = all[stage].axes.iter().find(|a| a.name == name);
+        axis.map_or((1, true), |a| (a.count, a.extent.as_const().is_some()))
     }
 
     fn step(&mut self, step: Step) -> Planned<()> {
@@ -426,7 +426,7 @@ impl<'a> Attention<'a> {
 
     /// Tiles of queries by features.
     fn value_tiles(&mut self, block: i64, features: i64) -> Planned<()> {
-        let tile = choose(self.machine, self.lanes, (Some(block), Some(features)), 0);
+        let tile = choose(self.machine, self.lanes, (&[block], Some(features)), 0);
         let columns = tile.vectors * self.lanes;
         let lane = format!("{}.i", self.query);
         let (from, to) = (self.values - 1, self.names.len());

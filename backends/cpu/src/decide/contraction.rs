@@ -28,6 +28,7 @@ use super::{
     operand::work,
     plan::{Plan, axis},
     refusal::{OrRefuse, Planned, refuse},
+    register_tile::UNKNOWN,
     stages::{Stage, estimate, offset, reduction_behind, shared_axes, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
@@ -196,11 +197,24 @@ impl<'a> Contraction<'a> {
     }
 
     fn count(&self, name: &str) -> i64 {
-        self.extent(name).map_or(1, |e| estimate(&e))
+        self.extent(name).map_or(1, |e| estimate(&e, &self.plan.nest.ranges))
     }
 
     fn static_count(&self, names: &[String]) -> Option<i64> {
         names.iter().try_fold(1i64, |n, a| n.checked_mul(self.extent(a)?.as_const()?))
+    }
+
+    /// Numbers of rows that there may be.
+    fn row_counts(&self) -> Vec<i64> {
+        let rows = self.m.iter().try_fold(Expr::from(1), |n, a| Some(n * self.extent(a)?));
+        let rows = rows.unwrap_or_else(|| Expr::from(UNKNOWN));
+        let sizes = &self.plan.nest.ranges;
+        let mut symbols = Vec::new();
+        rows.collect_symbols(&mut symbols);
+        let counts = sizes.samples(|size| size(&rows)).unwrap_or_default();
+        // Nothing is known of a lone symbol: it may be one row or thousands.
+        let unknown = counts.first() == Some(&1) && symbols.iter().any(|s| sizes.get(s).is_any());
+        if unknown || counts.is_empty() { vec![UNKNOWN] } else { counts }
     }
 
     /// The same step in all stages.

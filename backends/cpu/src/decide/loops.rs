@@ -16,6 +16,7 @@ use mlcc_ir::{
     kernel::{Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space},
     scalar::Inst,
+    size_range::SizeRanges,
 };
 use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
 
@@ -65,7 +66,7 @@ fn pairs_pay(stages: &[Stage], vector: Option<&str>, lanes: u32, machine: &Machi
         s.axes
             .iter()
             .filter(|a| vector == Some(&*a.name))
-            .all(|a| estimate(&a.extent) >= FULL_PAIRS * 2 * i64::from(lanes))
+            .all(|a| a.count >= FULL_PAIRS * 2 * i64::from(lanes))
     };
     long && machine.vector_registers >= 32 && lanes > 1 && stages.iter().all(fills)
 }
@@ -169,8 +170,7 @@ impl Loops {
     fn run(&mut self, mut shared: Vec<String>, vector: Option<String>) {
         let Some(all) = self.stages() else { return };
         let total = all.iter().fold(0i64, |n, s| n.saturating_add(s.points().saturating_mul(work(s))));
-        let extents =
-            |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| estimate(&a.extent));
+        let extents = |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
         let mut counts: Vec<i64> = shared.iter().map(extents).collect();
         let single = self.names.len() == 1;
         // The vector axis becomes the innermost shared one.
@@ -298,7 +298,8 @@ impl Loops {
     /// The stages inside the merged loops: their axes are those not merged.
     fn inner_stages(&self, merged: &[String]) -> Vec<Stage> {
         let mut found = Vec::new();
-        collect(&self.plan.nest.body, &self.names, &mut found);
+        let names = Names { names: &self.names, sizes: &self.plan.nest.ranges };
+        collect(&self.plan.nest.body, names, &mut found);
         let heavy: Vec<Name> = merged.iter().map(|m| self.in_heavy(m)).collect();
         for stage in &mut found {
             // The loops of the stage that kept its names are around the others.
@@ -359,30 +360,32 @@ fn vector_loops(nodes: &[Node], found: &mut Vec<VectorLoop>) {
     }
 }
 
+/// Names of the stages that are looked for, and what is known of symbols.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    names: &'a [String],
+    sizes: &'a SizeRanges,
+}
+
 /// Stages as they lie inside merged loops: chains of loops that carry a stage's name around its store.
-fn collect(nodes: &[Node], names: &[String], found: &mut Vec<Stage>) {
+fn collect(nodes: &[Node], names: Names<'_>, found: &mut Vec<Stage>) {
     for node in nodes {
         collect_node(node, names, &mut Vec::new(), found);
     }
 }
 
-fn collect_node(
-    node: &Node,
-    names: &[String],
-    around: &mut Vec<mlcc_ir::nest::Loop>,
-    found: &mut Vec<Stage>,
-) {
+fn collect_node(node: &Node, of: Names<'_>, around: &mut Vec<mlcc_ir::nest::Loop>, found: &mut Vec<Stage>) {
     match node {
         Node::Loop(l) => {
             around.push(mlcc_ir::nest::Loop { body: Vec::new(), ..l.clone() });
             for inner in &l.body {
-                collect_node(inner, names, around, found);
+                collect_node(inner, of, around, found);
             }
             around.pop();
         }
         Node::Store(store) => {
             let stage_of = |axis: &str| {
-                names
+                of.names
                     .iter()
                     .filter(|n| axis.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.')))
                     .max_by_key(|n| n.len())
@@ -398,6 +401,7 @@ fn collect_node(
                 .map(|l| super::stages::StageAxis {
                     name: l.axis[name.len() + 1..].to_owned(),
                     extent: l.extent.clone(),
+                    count: estimate(&l.extent, of.sizes),
                     reduced: l.mapping == mlcc_ir::nest::Mapping::Reduction,
                 })
                 .collect();

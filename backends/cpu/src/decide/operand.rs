@@ -1,6 +1,6 @@
 //! How accesses run along an axis, and what that costs in vectors.
 
-use super::stages::{Stage, estimate, offset, stride};
+use super::stages::{Stage, offset, stride};
 use mlcc_ir::{
     dtype::DType,
     expr::{Atom, Expr},
@@ -34,7 +34,7 @@ pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<Str
                 }
             }
             // Lanes that an axis does not fill are wasted.
-            let filled = estimate(&a.extent).clamp(1, lanes);
+            let filled = a.count.clamp(1, lanes);
             (cost * lanes / filled, -(at as i64), a.name.clone())
         })
         .collect();

@@ -1,6 +1,11 @@
 //! A schedule in the making: a nest and the steps that led to it.
 
-use mlcc_ir::{Name, diagnostic::Result, nest::LoopNest};
+use mlcc_ir::{
+    Name,
+    diagnostic::Result,
+    expr::{Atom, Expr},
+    nest::{LoopNest, Node},
+};
 use mlcc_passes::schedule::Step;
 
 /// A nest and the steps taken so far.
@@ -58,12 +63,12 @@ impl Plan {
     /// iteration of the innermost, `target` the work of some tens of microseconds: a sixteenth of it is
     /// worth a thread.
     pub(super) fn parallelize(&mut self, axes: &[(Name, i64)], inside: i64, target: i64) {
-        let counts: Vec<i64> = axes.iter().map(|(_, count)| *count).collect();
+        let counts = self.counts(axes);
         for Division { at, chunk, .. } in divisions(&counts, inside, target).into_iter().take(ATTEMPTS) {
-            let (name, count) = &axes[at];
+            let (name, count) = (&axes[at].0, counts[at]);
             let mut steps = Vec::new();
             let mut outer: Vec<Name> = axes[..at].iter().map(|(n, _)| n.clone()).collect();
-            if chunk >= *count {
+            if count.fixed && chunk >= count.least {
                 if at == 0 {
                     // One tile.
                     return;
@@ -80,10 +85,43 @@ impl Plan {
             }
         }
     }
+
+    /// What is known of the numbers of iterations of loops, which are given with estimates.
+    pub(super) fn counts(&self, axes: &[(Name, i64)]) -> Vec<Count> {
+        let symbolic = |e: &Expr| e.any_atom(&mut |a| matches!(a, Atom::Symbol(_)));
+        let mut counts: Vec<Count> = axes.iter().map(|(_, count)| Count::fixed(*count)).collect();
+        self.nest.visit(&mut |node| {
+            if let Node::Loop(l) = node
+                && let Some(at) = axes.iter().position(|(name, _)| *name == l.axis)
+                && symbolic(&l.extent)
+            {
+                let least = self.nest.ranges.sample(0, &l.extent).unwrap_or(1).max(1);
+                counts[at] = Count { least, fixed: false };
+            }
+        });
+        counts
+    }
+}
+
+/// The number of a loop's iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count {
+    /// The number; of a symbolic one the least.
+    pub(super) least: i64,
+    /// Whether it is known.
+    pub(super) fixed: bool,
+}
+
+impl Count {
+    fn fixed(count: i64) -> Count {
+        Count { least: count, fixed: true }
+    }
 }
 
 /// Most parts that a loop is divided into for the threads.
 const MOST_PARTS: i64 = 256;
+/// Tiles of loops whose number is known that are enough for all threads, whatever the size of a symbolic one inside.
+const ENOUGH_TILES: i64 = 32;
 /// Candidates for parallel loops that are tried; the first is legal unless iterations depend on each
 /// other.
 const ATTEMPTS: usize = 8;
@@ -100,16 +138,44 @@ pub(super) struct Division {
 
 /// Ways to divide nested loops with these counts, outermost first, among threads, the best first. `inside` and
 /// `target` are as for [`Plan::parallelize`].
-pub(super) fn divisions(counts: &[i64], inside: i64, target: i64) -> Vec<Division> {
+///
+/// A symbolic loop is never cut: its parts would be few where it is short. It runs in parallel as a whole, unless
+/// those outside of it make tiles enough for any size; how many of them a thread takes at once is decided by the
+/// real sizes when the model runs. Loops inside of it are divided as for its least number of iterations.
+pub(super) fn divisions(counts: &[Count], inside: i64, target: i64) -> Vec<Division> {
+    let least = |counts: &[Count]| counts.iter().fold(1i64, |n, c| n.saturating_mul(c.least));
+    let symbolic = counts.iter().rposition(|c| !c.fixed);
+    if let Some(last) = symbolic {
+        let mut tiles = 1i64;
+        for (at, count) in counts[..last].iter().enumerate().take_while(|(_, c)| c.fixed) {
+            tiles = tiles.saturating_mul(count.least);
+            if tiles >= ENOUGH_TILES {
+                return vec![Division {
+                    at,
+                    chunk: 1,
+                    work: inside.saturating_mul(least(&counts[at + 1..])),
+                }];
+            }
+        }
+    }
     let mut candidates = Vec::new();
     let mut inside = inside.max(1);
-    for (at, &count) in counts.iter().enumerate().rev() {
-        let outer = counts[..at].iter().fold(1i64, |n, count| n.saturating_mul(*count));
+    for (at, &Count { least: count, fixed }) in counts.iter().enumerate().rev() {
+        if symbolic.is_some_and(|last| at < last) {
+            break;
+        }
+        let outer = least(&counts[..at]);
         for parts in 1..=count.min(MOST_PARTS) {
             let chunk = (count + parts - 1) / parts;
             let work = chunk.saturating_mul(inside);
             let tiles = Tiles { outer, parts: (count + chunk - 1) / chunk, work };
-            candidates.push((tiles.cost((target / 16).max(1)), Division { at, chunk, work }));
+            // All of its tiles are there for threads to take.
+            let (tiles, division) = if fixed {
+                (tiles, Division { at, chunk, work })
+            } else {
+                (Tiles { outer, parts: count, work: inside }, Division { at, chunk: 1, work: inside })
+            };
+            candidates.push((tiles.cost((target / 16).max(1)), division));
         }
         inside = inside.saturating_mul(count);
     }
@@ -171,5 +237,29 @@ mod tests {
         assert_eq!(best(16, 1 << 16), 8);
         // Not worth a second thread.
         assert_eq!(best(16, 1 << 12), 1);
+    }
+
+    #[test]
+    fn symbolic_loops_are_not_cut() {
+        let symbol = |least| Count { least, fixed: false };
+        let best = |counts: &[Count], inside| {
+            let all = divisions(counts, inside, 1 << 21);
+            let cut = |d: &Division| !counts[d.at].fixed && d.chunk > 1;
+            assert!(!all.is_empty() && !all.iter().any(cut), "{all:?}");
+            (all[0].at, all[0].chunk)
+        };
+        let fixed = Count::fixed;
+        for least in [1, 8, 1000] {
+            // One loop, whatever its iterations do; those inside of it are too little work.
+            assert_eq!(best(&[symbol(least)], 1 << 4), (0, 1));
+            assert_eq!(best(&[symbol(least)], 1 << 24), (0, 1));
+            assert_eq!(best(&[symbol(least), fixed(16)], 1 << 4), (1, 16));
+            // Fixed loops around a symbolic one run in parallel down to it, or until there are tiles enough.
+            assert_eq!(best(&[fixed(7), symbol(least)], 1 << 4), (1, 1));
+            assert_eq!(best(&[fixed(36), fixed(8), symbol(least)], 1 << 4), (1, 1));
+        }
+        // Rows of one image, as if it were alone.
+        let alone = divisions(&[fixed(56)], 1 << 18, 1 << 21)[0];
+        assert_eq!(best(&[symbol(1), fixed(56)], 1 << 18), (1, alone.chunk));
     }
 }

@@ -17,7 +17,11 @@ const MAX_VECTORS: i64 = 4;
 /// Most vectors of columns where there is one row.
 const MAX_VECTORS_OF_ROW: i64 = 8;
 
-/// The tile with the least estimated time for `m` by `n` results; `None` is an unknown size.
+/// What an unknown size is taken for.
+pub(super) const UNKNOWN: i64 = 1 << 12;
+
+/// The tile with the least estimated time for `m` by `n` results; `None` is an unknown size. Of several numbers of
+/// rows that there may be, a tile counts by the one at which it loses most.
 ///
 /// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and
 /// vector, most of which hide behind the multiply-adds; too few accumulators wait for their latency.
@@ -26,14 +30,16 @@ const MAX_VECTORS_OF_ROW: i64 = 8;
 pub(super) fn choose(
     machine: &Machine,
     lanes: i64,
-    (m, n): (Option<i64>, Option<i64>),
+    (m, n): (&[i64], Option<i64>),
     row_stride: i64,
 ) -> RegisterTile {
     let chains = machine.chains();
-    let (m, n) = (m.unwrap_or(1 << 12).max(1), n.unwrap_or(1 << 12).max(1));
-    let most_rows = machine.rows_at_stride(row_stride).min(MAX_ROWS).min(m);
-    let mut best = RegisterTile { rows: 1, vectors: 1, cost: i64::MAX };
-    let most_vectors = if m == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
+    let n = n.unwrap_or(UNKNOWN).max(1);
+    let m: Vec<i64> = m.iter().map(|m| (*m).max(1)).collect();
+    let largest = m.iter().copied().max().unwrap_or(1);
+    let most_rows = machine.rows_at_stride(row_stride).min(MAX_ROWS).min(largest);
+    let most_vectors = if largest == 1 { MAX_VECTORS_OF_ROW } else { MAX_VECTORS };
+    let mut tiles: Vec<(i64, i64, Vec<i64>)> = Vec::new();
     for vectors in (1..=most_vectors.min((n + lanes - 1) / lanes)).rev() {
         for rows in 1..=most_rows {
             let accumulators = rows * vectors;
@@ -49,13 +55,20 @@ pub(super) fn choose(
             // Rows and columns that are left over have tiles of their own.
             let vectors_left = (n % (lanes * vectors) + lanes - 1) / lanes;
             let across = |rows: i64| n / (lanes * vectors) * step(rows, vectors) + step(rows, vectors_left);
-            let cost = (m / rows).saturating_mul(across(rows)).saturating_add(across(m % rows));
-            if cost < best.cost {
-                best = RegisterTile { rows, vectors, cost };
-            }
+            let cost = |m: i64| (m / rows).saturating_mul(across(rows)).saturating_add(across(m % rows));
+            tiles.push((rows, vectors, m.iter().map(|&m| cost(m)).collect()));
         }
     }
-    best
+    let least: Vec<i64> =
+        (0..m.len()).map(|at| tiles.iter().map(|(.., costs)| costs[at]).min().unwrap_or(1).max(1)).collect();
+    let loss =
+        |costs: &[i64]| costs.iter().zip(&least).map(|(c, l)| *c as f64 / *l as f64).fold(0.0, f64::max);
+    let best = tiles.into_iter().min_by(|a, b| loss(&a.2).total_cmp(&loss(&b.2)));
+    best.map_or(RegisterTile { rows: 1, vectors: 1, cost: i64::MAX }, |(rows, vectors, costs)| RegisterTile {
+        rows,
+        vectors,
+        cost: costs.into_iter().fold(0, i64::saturating_add),
+    })
 }
 
 /// Rows of a tile that is that many vectors wide, for `m` rows in all.
@@ -74,22 +87,25 @@ mod tests {
     #[test]
     fn tiles_fit_the_sizes() {
         let zen = Machine::named("znver4").unwrap();
-        let tile = |m, n| {
-            let t = choose(&zen, 16, (m, n), 0);
+        let tile = |m: i64, n: i64| {
+            let t = choose(&zen, 16, (&[m], Some(n)), 0);
             (t.rows, t.vectors)
         };
-        let (rows, vectors) = tile(Some(1024), Some(1024));
+        let (rows, vectors) = tile(1024, 1024);
         assert!(rows * vectors >= 20 && vectors >= 2, "{rows} x {vectors}");
         // 8 rows divide 64, 6 do not.
-        assert_eq!(64 % tile(Some(64), Some(224)).0, 0);
-        assert_eq!(tile(Some(1), Some(1000)).0, 1);
-        assert_eq!(tile(Some(100), Some(10)).1, 1);
+        assert_eq!(64 % tile(64, 224).0, 0);
+        assert_eq!(tile(1, 1000).0, 1);
+        assert_eq!(tile(100, 10).1, 1);
         let old = Machine::named("x86-64-v3").unwrap();
-        let t = choose(&old, 8, (None, None), 0);
+        let t = choose(&old, 8, (&[UNKNOWN], None), 0);
         assert!(t.rows * t.vectors <= 12);
         let arm = Machine::named("neoverse-n1").unwrap();
-        let t = choose(&arm, 4, (None, None), 0);
+        let t = choose(&arm, 4, (&[UNKNOWN], None), 0);
         assert!((21..=24).contains(&(t.rows * t.vectors)) && t.vectors >= 2, "{t:?}");
-        assert!(choose(&zen, 16, (None, None), 4096).rows <= 6);
+        assert!(choose(&zen, 16, (&[UNKNOWN], None), 4096).rows <= 6);
+        // Images of 49 pixels, one to eight of them: no row is left over in any number.
+        let some = choose(&zen, 16, (&[49, 98, 196, 392], Some(512)), 0);
+        assert_eq!((some.rows, some.vectors), tile(49, 512));
     }
 }

@@ -11,6 +11,7 @@ use mlcc_ir::{
     kernel::{Kernel, Role},
     nest::{Buffer, LoopNest, Mapping, Node, Store},
     scalar::Inst,
+    size_range::SizeRanges,
     types::row_major_strides,
 };
 use mlcc_passes::schedule::Step;
@@ -30,6 +31,8 @@ pub(super) struct Stage {
 pub(super) struct StageAxis {
     pub(super) name: String,
     pub(super) extent: Expr,
+    /// Estimated number of points.
+    pub(super) count: i64,
     pub(super) reduced: bool,
 }
 
@@ -41,17 +44,15 @@ impl Stage {
 
     /// Estimated number of points.
     pub(super) fn points(&self) -> i64 {
-        self.axes.iter().fold(1, |n, a| n.saturating_mul(estimate(&a.extent)))
+        self.axes.iter().fold(1, |n, a| n.saturating_mul(a.count))
     }
 }
 
-/// A number to reckon with for an extent.
-pub(super) fn estimate(extent: &Expr) -> i64 {
-    // What a symbolic extent is taken for where a decision needs a number.
+/// A number to reckon with for an extent, by what is known of symbols.
+pub(super) fn estimate(extent: &Expr, sizes: &SizeRanges) -> i64 {
+    // What a symbol is taken for where a decision needs a number, or the size that it may have nearest to that.
     const SYMBOLIC: i64 = 64;
-    extent.as_const().unwrap_or_else(|| {
-        extent.evaluate(&|a| matches!(a, Atom::Symbol(_)).then_some(SYMBOLIC)).unwrap_or(SYMBOLIC).max(1)
-    })
+    extent.as_const().unwrap_or_else(|| sizes.typical(extent, SYMBOLIC).unwrap_or(SYMBOLIC).max(1))
 }
 
 /// Names of the stages that the kernel's naive nest has, in order.
@@ -117,6 +118,7 @@ fn perfect_nests(nest: &LoopNest, names: &[String]) -> Option<Vec<Stage>> {
                         axes.push(StageAxis {
                             name: l.axis.strip_prefix(name.as_str())?.strip_prefix('.')?.to_owned(),
                             extent: l.extent.clone(),
+                            count: estimate(&l.extent, &nest.ranges),
                             reduced: l.mapping == Mapping::Reduction,
                         });
                         let [inner] = &l.body[..] else { return None };

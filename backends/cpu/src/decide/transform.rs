@@ -9,7 +9,7 @@ use super::{
     operand::work,
     plan::{Plan, axis},
     refusal::{OrRefuse, Planned, refuse},
-    stages::{Stage, StageAxis, estimate, shared_axes, stage_names, stages, stride},
+    stages::{Stage, StageAxis, shared_axes, stage_names, stages, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -87,7 +87,7 @@ fn tiled_axes(nest: &LoopNest, names: &[String]) -> Planned<Vec<(String, i64)>> 
                         a.strip_prefix(reader.name.as_str())?.strip_prefix('.').map(ToOwned::to_owned)
                     });
                     if let (Some(side), Some(name)) = (side, plain)
-                        && reader.axes.iter().any(|a| a.name == name && estimate(&a.extent) > side)
+                        && reader.axes.iter().any(|a| a.name == name && a.count > side)
                         && !found.iter().any(|(n, _)| *n == name)
                     {
                         found.push((name, side));
@@ -101,7 +101,7 @@ fn tiled_axes(nest: &LoopNest, names: &[String]) -> Planned<Vec<(String, i64)>> 
 
 /// The most points that an axis has: those of the last tile may be fewer.
 fn most(a: &StageAxis) -> i64 {
-    a.extent.interval(&|_| Interval::ALL).high.unwrap_or_else(|| estimate(&a.extent))
+    a.extent.interval(&|_| Interval::ALL).high.unwrap_or(a.count)
 }
 
 struct Transform {
@@ -119,8 +119,7 @@ struct Transform {
 impl Transform {
     fn run(&mut self) -> Planned<()> {
         let all = stages(&self.plan.nest, &self.names)?;
-        let extent =
-            |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| estimate(&a.extent));
+        let extent = |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
         let mut counts: Vec<i64> = self.tiles.iter().map(extent).collect();
         let channels = extent(&self.vector);
         let points = |s: &Stage| s.axes.iter().fold(1i64, |n, a| n.saturating_mul(most(a)));

@@ -12,7 +12,7 @@
 use super::{
     plan::Plan,
     refusal::{OrRefuse, Planned, refuse},
-    stages::{Stage, StageAxis, estimate, stage_names, stages, stays_affine, stride},
+    stages::{Stage, StageAxis, stage_names, stages, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -56,22 +56,18 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     };
     let v = contiguous(stage.store.buffer, &stage.store.index).or_refuse(NOT_CONTIGUOUS)?;
     let u = contiguous(source, index).or_refuse(NOT_CONTIGUOUS)?;
-    let lanes = lanes(estimate(&v.extent), estimate(&u.extent), i64::from(machine.lanes(ELEMENT)));
+    let lanes = lanes(v.count, u.count, i64::from(machine.lanes(ELEMENT)));
     let lanes = lanes.or_refuse("its sides are too short for squares")?;
     let plain = stage.store.combine.is_none() && stage.store.guards.is_empty() && !stage.store.checked;
     if u == v || !plain || stage.axes.iter().any(|a| a.reduced) {
         return refuse("it turns no rows into columns");
     }
 
-    let mut outer: Vec<(String, i64)> = stage
-        .axes
-        .iter()
-        .filter(|a| *a != u && *a != v)
-        .map(|a| (a.name.clone(), estimate(&a.extent)))
-        .collect();
+    let mut outer: Vec<(String, i64)> =
+        stage.axes.iter().filter(|a| *a != u && *a != v).map(|a| (a.name.clone(), a.count)).collect();
     let mut inner = Vec::new();
     for (a, block) in [(v, COLUMNS), (u, LINES)] {
-        let count = estimate(&a.extent);
+        let count = a.count;
         // A rest in a block of its own would be too short for squares.
         if count <= block.max(MAX_WHOLE) && a.extent.as_const().is_some() {
             inner.push(a.name.clone());

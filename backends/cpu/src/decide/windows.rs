@@ -387,7 +387,7 @@ impl<'a> Windows<'a> {
         let Ok(stage) = self.stage() else { return false };
         let reads = stage.store.body.insts.iter().filter(|(i, _)| matches!(i, Inst::Read { .. })).count();
         let rows = stage.axes.iter().filter(|a| self.outer.contains(&a.name));
-        reads == 1 && rows.fold(1i64, |n, a| n.saturating_mul(estimate(&a.extent))) >= TILES
+        reads == 1 && rows.fold(1i64, |n, a| n.saturating_mul(a.count)) >= TILES
     }
 
     /// Runs images, rows and vectors of channels in parallel, whose loops lie around those over blocks of
@@ -400,10 +400,11 @@ impl<'a> Windows<'a> {
             && l.mapping == Mapping::Serial
             && Some(&l.axis) != row.as_ref()
         {
-            axes.push((l.axis.clone(), estimate(&l.extent)));
+            axes.push((l.axis.clone(), estimate(&l.extent, &self.plan.nest.ranges)));
             body = &l.body;
         }
-        let total = axes.iter().fold(inside, |n, (_, c)| n.saturating_mul(*c));
+        let counts = self.plan.counts(&axes);
+        let total = counts.iter().fold(inside, |n, c| n.saturating_mul(c.least));
         // A vector operation takes its time however short the vector.
         let lanes = i64::from(self.machine.lanes(4));
         let vectors = |time: u64| (self.machine.work_in(time) / lanes).max(1);

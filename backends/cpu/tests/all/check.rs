@@ -8,6 +8,7 @@ use mlcc_ir::{
     expr::Atom,
     kernel::{Kernel, Role},
     nest::LoopNest,
+    size_range::SizeRanges,
     tensor::{Element, Tensor, element_count, push_element},
 };
 use mlcc_llvm::Target;
@@ -56,7 +57,7 @@ pub fn check_on(
         .collect();
     let want = kernel::run(k, &symbols, &inputs).unwrap_or_else(|e| panic!("{}: {e}", k.name));
 
-    let (decision, nest) = schedule(k, constants, machine).unwrap();
+    let (decision, nest) = schedule(k, constants, &SizeRanges::default(), machine).unwrap();
     let text = decision.schedule.to_string();
     let parsed = text.parse::<primitives::Schedule>().unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(parsed, decision.schedule, "the text form is read back");

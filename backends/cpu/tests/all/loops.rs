@@ -11,6 +11,7 @@ use mlcc_ir::{
     kernel::{Combine, Role},
     nest::{LoopNest, Mapping, Node},
     scalar::{BinaryOp, Body, Inst, UnaryOp},
+    size_range::SizeRanges,
 };
 
 fn mappings(nest: &LoopNest) -> Vec<Mapping> {
@@ -203,7 +204,8 @@ fn a_scatter_stays_in_order() {
 fn only_outputs_beyond_the_caches_are_streamed() {
     let machine = Machine::named("znver4").unwrap();
     for (rows, streamed) in [("100", vec![]), ("12000", vec![1])] {
-        let (_, nest) = mlcc_cpu::schedule(&softmax(rows, "1000"), &[], &machine).unwrap();
+        let (_, nest) =
+            mlcc_cpu::schedule(&softmax(rows, "1000"), &[], &SizeRanges::default(), &machine).unwrap();
         assert_eq!(nest.streamed, streamed, "{rows} rows");
     }
 }

@@ -19,6 +19,7 @@ mod rotary;
 #[allow(dead_code, reason = "shared with the code generator's tests")]
 mod run;
 mod strassen;
+mod symbolic;
 mod transforms;
 mod transpositions;
 mod windows;

@@ -6,6 +6,7 @@ use mlcc_ir::{
     kernel::{Combine, Role},
     nest::{Buffer, ContractionTile, Loop, LoopNest, Mapping, Node, Space, Store, TileOperand},
     scalar::Body,
+    size_range::SizeRanges,
 };
 
 pub fn e(text: &str) -> Expr {
@@ -50,6 +51,7 @@ pub fn nest(name: &str, symbols: &[&str], buffers: Vec<Buffer>, body: Vec<Node>)
         name: name.into(),
         nodes: Vec::new(),
         symbols: symbols.iter().map(|s| (*s).into()).collect(),
+        ranges: SizeRanges::default(),
         buffers,
         body,
         streamed: vec![],

@@ -12,6 +12,7 @@ use mlcc_ir::{
     kernel::{Combine, Role},
     nest::{Buffer, ContractionTile, Loop, LoopNest, Mapping, Node, Packing, Space, Store, TileOperand},
     scalar::{BinaryOp, Body, Constant, Inst},
+    size_range::SizeRanges,
     tensor::Tensor,
 };
 
@@ -60,6 +61,7 @@ fn nest(buffers: Vec<Buffer>, body: Vec<Node>) -> LoopNest {
         name: "test".into(),
         nodes: vec![],
         symbols: vec![],
+        ranges: SizeRanges::default(),
         buffers,
         body,
         packings: vec![],

@@ -1,6 +1,7 @@
 //! Simplification of quotients and remainders, and interval arithmetic.
 
 use super::{Atom, Expr};
+use crate::size_range::SizeRanges;
 
 /// An inclusive range of integers; an open end is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +63,16 @@ impl Expr {
     /// The range of values, given the ranges of axes; symbols are at least 0, values unknown.
     #[must_use]
     pub fn interval(&self, axis: &dyn Fn(&str) -> Interval) -> Interval {
+        self.interval_in(axis, &SizeRanges::default())
+    }
+
+    /// The range of values, given the ranges of axes and symbols; values are unknown.
+    #[must_use]
+    pub fn interval_in(&self, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRanges) -> Interval {
         let mut sum = Interval::new(self.constant, self.constant);
         for (product, coefficient) in &self.terms {
-            let term =
-                product.iter().map(|a| atom_interval(a, axis)).fold(Interval::new(1, 1), Interval::mul);
+            let factors = product.iter().map(|a| atom_interval(a, axis, sizes));
+            let term = factors.fold(Interval::new(1, 1), Interval::mul);
             sum = sum.add(term.scale(*coefficient));
         }
         sum
@@ -74,11 +81,17 @@ impl Expr {
     /// The expression with quotients and remainders resolved where the axes' ranges decide them.
     #[must_use]
     pub fn simplify(&self, axis: &dyn Fn(&str) -> Interval) -> Expr {
+        self.simplify_in(axis, &SizeRanges::default())
+    }
+
+    /// The expression with quotients and remainders resolved where the ranges of axes and symbols decide them.
+    #[must_use]
+    pub fn simplify_in(&self, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRanges) -> Expr {
         let mut sum = Expr::from(self.constant);
         for (product, coefficient) in &self.terms {
             let mut term = Expr::from(*coefficient);
             for atom in product {
-                term = term * simplify_atom(atom, axis);
+                term = term * simplify_atom(atom, axis, sizes);
             }
             sum = sum + term;
         }
@@ -86,14 +99,14 @@ impl Expr {
     }
 }
 
-fn atom_interval(atom: &Atom, axis: &dyn Fn(&str) -> Interval) -> Interval {
+fn atom_interval(atom: &Atom, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRanges) -> Interval {
     let min = |a: Option<i64>, b: Option<i64>| a.zip(b).map(|(a, b)| a.min(b));
     match atom {
-        Atom::Symbol(_) => Interval { low: Some(0), high: None },
+        Atom::Symbol(name) => sizes.interval(name),
         Atom::Axis(name) => axis(name),
         Atom::Value(_) => Interval::ALL,
         Atom::FloorDiv(ab) => {
-            let a = ab.0.interval(axis);
+            let a = ab.0.interval_in(axis, sizes);
             match ab.1.as_const() {
                 Some(d) if d > 0 => {
                     Interval { low: a.low.map(|x| x.div_euclid(d)), high: a.high.map(|x| x.div_euclid(d)) }
@@ -103,30 +116,31 @@ fn atom_interval(atom: &Atom, axis: &dyn Fn(&str) -> Interval) -> Interval {
             }
         }
         Atom::Mod(ab) => {
-            let (a, high) = (ab.0.interval(axis), ab.1.interval(axis).high.map(|h| h - 1));
+            let (a, high) =
+                (ab.0.interval_in(axis, sizes), ab.1.interval_in(axis, sizes).high.map(|h| h - 1));
             let high = if a.low >= Some(0) { min(a.high, high).or(high).or(a.high) } else { high };
             Interval { low: Some(0), high }
         }
         Atom::Min(ab) => {
-            let (a, b) = (ab.0.interval(axis), ab.1.interval(axis));
+            let (a, b) = (ab.0.interval_in(axis, sizes), ab.1.interval_in(axis, sizes));
             Interval { low: min(a.low, b.low), high: min(a.high, b.high).or(a.high).or(b.high) }
         }
         Atom::Max(ab) => {
-            let (a, b) = (ab.0.interval(axis), ab.1.interval(axis));
+            let (a, b) = (ab.0.interval_in(axis, sizes), ab.1.interval_in(axis, sizes));
             let max = |a: Option<i64>, b: Option<i64>| a.zip(b).map(|(a, b)| a.max(b));
             Interval { low: max(a.low, b.low).or(a.low).or(b.low), high: max(a.high, b.high) }
         }
     }
 }
 
-fn simplify_atom(atom: &Atom, axis: &dyn Fn(&str) -> Interval) -> Expr {
+fn simplify_atom(atom: &Atom, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRanges) -> Expr {
     match atom {
         Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => atom.clone().into(),
         Atom::FloorDiv(ab) => {
-            let (a, b) = (ab.0.simplify(axis), ab.1.simplify(axis));
+            let (a, b) = (ab.0.simplify_in(axis, sizes), ab.1.simplify_in(axis, sizes));
             let Some(d) = b.as_const().filter(|&d| d > 0) else { return a.floor_div(&b) };
             let (whole, part) = split_multiples(&a, d);
-            match part.interval(axis) {
+            match part.interval_in(axis, sizes) {
                 Interval { low: Some(low), high: Some(high) } if low.div_euclid(d) == high.div_euclid(d) => {
                     whole + Expr::from(low.div_euclid(d))
                 }
@@ -134,30 +148,32 @@ fn simplify_atom(atom: &Atom, axis: &dyn Fn(&str) -> Interval) -> Expr {
             }
         }
         Atom::Mod(ab) => {
-            let (a, b) = (ab.0.simplify(axis), ab.1.simplify(axis));
+            let (a, b) = (ab.0.simplify_in(axis, sizes), ab.1.simplify_in(axis, sizes));
             let Some(d) = b.as_const().filter(|&d| d > 0) else {
-                let (range, room) = (a.interval(axis), (b.clone() - a.clone()).interval(axis));
+                let (range, room) =
+                    (a.interval_in(axis, sizes), (b.clone() - a.clone()).interval_in(axis, sizes));
                 return if range.low >= Some(0) && room.low >= Some(1) { a } else { a.modulo(&b) };
             };
             let (_, part) = split_multiples(&a, d);
-            match part.interval(axis) {
+            let part = without_multiples(part, d, sizes);
+            match part.interval_in(axis, sizes) {
                 Interval { low: Some(low), high: Some(high) } if low.div_euclid(d) == high.div_euclid(d) => {
                     part - Expr::from(low.div_euclid(d) * d)
                 }
-                _ => a.modulo(&b),
+                _ => part.modulo(&b),
             }
         }
         Atom::Min(ab) => {
-            let (a, b) = (ab.0.simplify(axis), ab.1.simplify(axis));
-            match (a.clone() - b.clone()).interval(axis) {
+            let (a, b) = (ab.0.simplify_in(axis, sizes), ab.1.simplify_in(axis, sizes));
+            match (a.clone() - b.clone()).interval_in(axis, sizes) {
                 Interval { high: Some(h), .. } if h <= 0 => a,
                 Interval { low: Some(l), .. } if l >= 0 => b,
                 _ => a.minimum(&b),
             }
         }
         Atom::Max(ab) => {
-            let (a, b) = (ab.0.simplify(axis), ab.1.simplify(axis));
-            match (a.clone() - b.clone()).interval(axis) {
+            let (a, b) = (ab.0.simplify_in(axis, sizes), ab.1.simplify_in(axis, sizes));
+            match (a.clone() - b.clone()).interval_in(axis, sizes) {
                 Interval { high: Some(h), .. } if h <= 0 => b,
                 Interval { low: Some(l), .. } if l >= 0 => a,
                 _ => a.maximum(&b),
@@ -194,6 +210,16 @@ fn common_factor(expr: &Expr, d: i64) -> Option<i64> {
     };
     let factor = expr.terms.iter().fold(d, |g, (_, c)| gcd(g, (c % g).abs()));
     (factor > 1 && !expr.terms.is_empty()).then_some(factor)
+}
+
+/// The expression without terms that `d` divides for what is known of their symbols.
+fn without_multiples(mut e: Expr, d: i64, sizes: &SizeRanges) -> Expr {
+    let factor = |atom: &Atom| match atom {
+        Atom::Symbol(name) => sizes.get(name).multiple,
+        _ => 1,
+    };
+    e.terms.retain(|(product, c)| product.iter().fold(*c % d, |rest, a| rest * (factor(a) % d) % d) != 0);
+    e
 }
 
 /// Exact division of every term by a product that all of them contain: `(a*b*n) / (b*n) = a`.
@@ -330,5 +356,25 @@ mod tests {
         assert_eq!(expr("floordiv(floordiv(%o, 2), 3)"), expr("floordiv(%o, 6)"));
         assert_eq!(expr("floordiv(a * b * 4, b * 2)"), expr("a * 2"));
         assert_eq!(expr("floordiv(%o * 6 - 1, 4)"), expr("floordiv(%o * 3 - 1, 2)"));
+    }
+
+    #[test]
+    fn ranges_of_symbols_decide() {
+        let mut sizes = SizeRanges::default();
+        sizes.insert("n".into(), "16..64:16".parse().unwrap());
+        sizes.insert("m".into(), "1..8".parse().unwrap());
+        let axis = |_: &str| Interval::new(0, 3);
+        let simple = |text: &str| expr(text).simplify_in(&axis, &sizes).to_string();
+        assert_eq!(simple("mod(n * 3 + %i, 16)"), "%i");
+        assert_eq!(simple("mod(n * m, 8)"), "0");
+        assert_eq!(simple("mod(m, 16)"), "m");
+        assert_eq!(simple("floordiv(m, 9)"), "0");
+        assert_eq!(simple("min(n, m)"), "m");
+        assert_eq!(simple("max(m - 8, %i)"), "%i");
+        // What is not known stays.
+        for text in ["mod(m, 8)", "mod(n, 32)", "min(l, m)"] {
+            assert_eq!(simple(text), text);
+        }
+        assert_eq!(expr("n * m - 1").interval_in(&axis, &sizes), Interval::new(15, 511));
     }
 }

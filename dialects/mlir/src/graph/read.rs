@@ -13,6 +13,7 @@ use mlcc_ir::{
     expr::Expr,
     graph::{self, Def, Graph, Location, Node, ValueId},
     requirement::{Condition, Requirement},
+    size_range::SizeRanges,
     types::TensorType,
 };
 use std::collections::HashMap;
@@ -72,6 +73,20 @@ fn requirements(end: Op<'_>) -> Result<Vec<Requirement>> {
         .collect()
 }
 
+/// What a `graph.return` says of symbols: `[["n", "1..8"]]`.
+fn ranges(end: Op<'_>) -> Result<SizeRanges> {
+    let rows = optional(end, "graph.ranges", |a| a.array()?.into_iter().map(names).collect())?;
+    let rows: Vec<Vec<Name>> = rows.unwrap_or_default();
+    let mut ranges = SizeRanges::default();
+    for row in rows {
+        let [symbol, range] = &row[..] else {
+            return Err(error(end, format!("{row:?} is no symbol and its range")));
+        };
+        ranges.insert(symbol.clone(), range.parse().map_err(|e: String| error(end, e))?);
+    }
+    Ok(ranges)
+}
+
 /// A graph being read, and the ids of its values by MLIR's value.
 #[derive(Default)]
 struct Scope {
@@ -117,6 +132,7 @@ impl Reader<'_> {
             self.scope().graph.outputs.push((name, id));
         }
         let label = optional(end, "graph", name)?.unwrap_or(symbol);
+        self.scope().graph.ranges = ranges(end)?;
         self.scope().graph.requirements = requirements(end)?;
         let mut graph = self.scopes.pop().map(|s| s.graph).unwrap_or_default();
         graph.name = label;

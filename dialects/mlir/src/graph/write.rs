@@ -13,6 +13,7 @@ use mlcc_ir::{
     expr::Expr,
     graph::{Def, Graph, Node, Value, ValueId},
     requirement::{Condition, Requirement},
+    size_range::SizeRange,
     tensor::Tensor,
     types::TensorType,
 };
@@ -249,7 +250,10 @@ fn end(graph: &Graph, names: &[String], top: bool) -> Result<String> {
     let known = known_values(&known)?.map(|known| format!("graph.known_inputs = {known}"));
     let requirements = requirements(&graph.requirements)?;
     let requirements = requirements.map(|all| format!("graph.requirements = {all}"));
-    let others = list(known.into_iter().chain(requirements));
+    let pairs = |(symbol, range): (&Name, &SizeRange)| format!("[{}, \"{range}\"]", quote(symbol));
+    let ranges = (!graph.ranges.is_empty())
+        .then(|| format!("graph.ranges = [{}]", list(graph.ranges.iter().map(pairs))));
+    let others = list(known.into_iter().chain(ranges).chain(requirements));
     Ok(format!(
         "\"graph.return\"({}) <{{{properties}}}> {{{others}}} : ({}) -> () loc(unknown)\n",
         list(operands),

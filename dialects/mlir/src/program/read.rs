@@ -40,7 +40,12 @@ pub(super) fn program(module: Op<'_>, op: Op<'_>, weights: Weights<'_>) -> Resul
                     input: field(op, "input", number)?,
                     dim: field(op, "dim", number)?,
                 };
-                reader.program.symbols.push(Symbol { name: field(op, "name", name)?, source });
+                let label = field(op, "name", name)?;
+                if let Some(range) = optional(op, "range", |a| a.string())? {
+                    let range = range.parse().map_err(|e: String| error(op, e))?;
+                    reader.program.ranges.insert(label.clone(), range);
+                }
+                reader.program.symbols.push(Symbol { name: label, source });
             }
             "te.require" => {
                 let requirement = requirement(op)?;

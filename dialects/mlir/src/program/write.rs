@@ -86,9 +86,11 @@ impl Writer<'_> {
             format!("\"te.program\"() <{{sym_name = {}{named}}}> ({{\n^bb0:\n", quote(symbol(program)));
         for s in &program.symbols {
             let SymbolSource::InputDim { input, dim } = s.source;
+            let range = program.ranges.get(&s.name);
+            let known = if range.is_any() { String::new() } else { format!(", range = \"{range}\"") };
             writeln!(
                 text,
-                "\"te.symbol\"() <{{name = {}, input = {input} : i64, dim = {dim} : i64}}> : () -> ()",
+                "\"te.symbol\"() <{{name = {}, input = {input} : i64, dim = {dim} : i64{known}}}> : () -> ()",
                 quote(&s.name)
             )
             .expect("strings grow");

@@ -50,6 +50,9 @@ fn random_graph(random: &mut Random, depth: usize, outer: &[ValueId], outer_type
             graph.value_mut(id).known = Some(vec![random.expr(2), 7.into()]);
         }
     }
+    for _ in 0..random.below(3) {
+        graph.ranges.insert(random.name().into(), random.size_range());
+    }
     if random.chance() {
         let condition = match random.chance() {
             true => Condition::Equal(random.expr(2), random.expr(1)),

@@ -14,6 +14,7 @@ use mlcc_ir::{
         TileOperand,
     },
     scalar::{BinaryOp, Body, Constant},
+    size_range::SizeRanges,
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
 
@@ -104,10 +105,18 @@ fn random_nest(random: &mut Random) -> LoopNest {
             index: vec![Expr::axis("p0") * 16.into() + Expr::axis("p1"), random.expr(1)],
         })
         .collect();
+    let symbols: Vec<Name> = (0..random.below(3)).map(|i| format!("s{i}").into()).collect();
+    let mut ranges = SizeRanges::default();
+    for symbol in &symbols {
+        if random.chance() {
+            ranges.insert(symbol.clone(), random.size_range());
+        }
+    }
     LoopNest {
         name: random.name().into(),
         nodes: vec![random.name().into()],
-        symbols: (0..random.below(3)).map(|_| random.name().into()).collect(),
+        symbols,
+        ranges,
         body: random_nodes(random, &ranks, &mut Vec::new(), 3),
         streamed: (0..ranks.len()).filter(|_| random.below(4) == 0).collect(),
         fetches: (0..random.below(3))
@@ -197,6 +206,7 @@ fn a_nest_reads_well() {
         name: "matmul_relu".into(),
         nodes: vec!["MatMul_3".into(), "Relu_4".into()],
         symbols: vec!["m".into()],
+        ranges: SizeRanges::default(),
         buffers: vec![
             buffer("a", vec![m.clone(), 256.into()], Role::Input, Space::Global),
             buffer("b", vec![4.into(), 256.into(), 16.into()], Role::Input, Space::Global),

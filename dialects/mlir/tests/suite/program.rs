@@ -228,7 +228,11 @@ pub(crate) fn random_program(random: &mut Random) -> Program {
     let mut program = Program { name: random.pick(&["net", "a b", ""]).into(), ..Program::default() };
     for i in 0..random.below(3) {
         let source = SymbolSource::InputDim { input: i, dim: random.below(4) };
-        program.symbols.push(Symbol { name: random.name().into(), source });
+        let name: Name = format!("s{i}").into();
+        if random.chance() {
+            program.ranges.insert(name.clone(), random.size_range());
+        }
+        program.symbols.push(Symbol { name, source });
     }
     for _ in 0..random.below(3) {
         let value = random.expr(2);

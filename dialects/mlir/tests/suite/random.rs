@@ -4,6 +4,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     dtype::DType,
     expr::Expr,
+    size_range::SizeRange,
     tensor::{Element, Tensor, push_element},
     types::{Layout, TensorType},
 };
@@ -30,6 +31,12 @@ impl Random {
 
     pub(crate) fn pick<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())].clone()
+    }
+
+    /// A range that leaves some size out.
+    pub(crate) fn size_range(&mut self) -> SizeRange {
+        let (low, multiple) = (self.below(100) as i64, 2 + self.below(20) as i64);
+        SizeRange { low, high: self.chance().then_some(low + 100), multiple }
     }
 
     pub(crate) fn chance(&mut self) -> bool {

@@ -55,14 +55,23 @@ fn a_dimension_is_given_by_its_name() {
     assert_eq!(types(&fixed), ["2x3x7xf32", "2x(image_1_d1)x5xf32"]);
     let ranged = shaped(&["batch=1..8", "image.1=?x6x?"]).unwrap();
     assert_eq!(types(&ranged), ["(batch)x3x(x_d2)xf32", "(batch)x6x5xf32"]);
-    assert_eq!(ranged.ranges.into_iter().collect::<Vec<_>>(), [("batch".into(), (1, 8))]);
+    assert_eq!(ranged.graph.ranges.get("batch").to_string(), "1..8");
 }
 
 #[test]
 fn ranges_stay_symbolic() {
     let ranged = shaped(&["x=1..8x3x?"]).unwrap();
     assert_eq!(types(&ranged)[0], "(batch)x3x(x_d2)xf32");
-    assert_eq!(ranged.ranges.into_iter().collect::<Vec<_>>(), [("batch".into(), (1, 8))]);
+    assert_eq!(ranged.graph.ranges.get("batch").to_string(), "1..8");
+    assert!(ranged.graph.ranges.get("x_d2").is_any());
+}
+
+#[test]
+fn ranges_of_one_symbol_meet() {
+    let ranged = shaped(&["x=1..24:2x3x?", "image.1=5..:3x?x5"]).unwrap();
+    assert_eq!(ranged.graph.ranges.get("batch").to_string(), "5..24:6");
+    let found = shaped(&["x=1..8x3x?", "image.1=9..x?x5"]).unwrap_err();
+    assert!(found[0].message.contains("given as 9.. and as 1..8"), "{}", found[0].message);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn of_term(
     }
 }
 
-fn size(dim: &mlcc_ir::expr::Expr) -> f64 {
+pub(super) fn size(dim: &mlcc_ir::expr::Expr) -> f64 {
     dim.evaluate(&|_| Some(NOMINAL)).unwrap_or(NOMINAL) as f64
 }
 

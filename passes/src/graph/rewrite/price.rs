@@ -158,7 +158,7 @@ impl<'a> Prices<'a> {
     /// computed so.
     fn winograd(&self, kernel: &Kernel) -> Option<f64> {
         let rates = &self.target.config.winograd;
-        let time = winograd_convolution::time_of(kernel, rates)
+        let time = winograd_convolution::time_of(kernel, rates, &|e| Some(cost::size(e) as i64))
             .filter(|_| self.is_enabled(&winograd_convolution::SPEC))?;
         Some(2.0 * rates.lanes as f64 * time)
     }

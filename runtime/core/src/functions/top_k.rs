@@ -10,8 +10,7 @@ use std::ops::Range;
 /// What to find.
 #[derive(Clone, Copy)]
 pub(super) struct TopK {
-    /// Extents before the axis, of the axis, and after it.
-    pub(super) outer: usize,
+    /// Extents of the axis, and behind it.
     pub(super) size: usize,
     pub(super) inner: usize,
     /// How many elements of each line.
@@ -236,13 +235,14 @@ mod tests {
 
     fn positions(dtype: DType, data: &[u8], top: TopK) -> Vec<Vec<usize>> {
         let mut all = Vec::new();
-        find(top, dtype, data, 0..top.outer * top.inner, &mut |_, found| all.push(found.to_vec()));
+        let lines = data.len() / dtype.size() / top.size.max(1);
+        find(top, dtype, data, 0..lines, &mut |_, found| all.push(found.to_vec()));
         all
     }
 
     fn of_floats(values: &[f32], k: usize, largest: bool) -> Vec<usize> {
         let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let top = TopK { outer: 1, size: values.len(), inner: 1, k, largest };
+        let top = TopK { size: values.len(), inner: 1, k, largest };
         positions(DType::F32, &data, top).remove(0)
     }
 
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn every_type_and_an_axis_in_the_middle() {
         // Two blocks of three rows of two columns.
-        let top = TopK { outer: 2, size: 3, inner: 2, k: 2, largest: true };
+        let top = TopK { size: 3, inner: 2, k: 2, largest: true };
         let values = [3i64, -1, 5, 0, 4, -2, -3, 1, -5, 0, -4, 2];
         let want = [[1, 2], [1, 0], [0, 2], [2, 0]];
         let signed = |to: &dyn Fn(i64) -> Vec<u8>| values.iter().flat_map(|v| to(*v)).collect::<Vec<u8>>();

@@ -107,10 +107,10 @@ impl Contraction<'_> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
-        let sizes = (self.static_count(&self.m), self.static_count(&self.n));
-        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        let width = self.static_count(&self.n);
+        let tile = choose(self.machine, self.lanes, (&self.row_counts(), width), self.row_stride());
         let n = self.n.first().or_refuse("it has no columns")?.clone();
-        Ok((self.m.first().cloned(), n, sizes.1, tile))
+        Ok((self.m.first().cloned(), n, width, tile))
     }
 
     fn made_columns(&mut self, buffer: usize) -> Planned<()> {

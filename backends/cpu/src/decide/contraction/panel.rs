@@ -14,6 +14,8 @@ use mlcc_passes::schedule::{Step, fused_name};
 const MIN_TILES: i64 = 8;
 /// Most parts: every part makes the panel again.
 const MAX_ROW_PARTS: i64 = 4;
+/// Fewest rows of a part where their number is not known: each element of a panel serves that many.
+const ROWS_OF_PART: i64 = 96;
 /// Widest block of columns.
 const MAX_COLUMNS: i64 = 1024;
 
@@ -39,11 +41,13 @@ impl Contraction<'_> {
         let along = self.contiguous_reduction();
         let m = self.m.first().cloned();
         let rows = m.as_ref().map_or(1, |m| self.count(m));
-        let static_rows = self.static_count(&self.m);
-        let tile = choose(self.machine, self.lanes, (static_rows, block.columns), self.row_stride());
+        let tile = choose(self.machine, self.lanes, (&self.row_counts(), block.columns), self.row_stride());
         let mut counts: Vec<i64> = self.batch.iter().map(|b| self.count(b)).collect();
         counts.push(block.count);
-        let tiles: i64 = counts.iter().product();
+        let mut axes: Vec<(Name, i64)> = self.batch.iter().map(|b| (self.full(b), self.count(b))).collect();
+        axes.push((self.full(&block.axis), block.count));
+        let known = self.plan.counts(&axes);
+        let tiles: i64 = known.iter().map(|c| if c.fixed { c.least } else { 1 }).product();
 
         // Blocks of columns outside, and parts of the rows where there are too few blocks.
         self.split(&block.axis, block.size)?;
@@ -53,6 +57,8 @@ impl Contraction<'_> {
         let parts = (MIN_TILES / tiles.max(1)).min(MAX_ROW_PARTS).min(rows / (2 * tile.rows));
         if let Some(m) = m.as_ref().filter(|_| parts > 1) {
             let part = (rows + parts - 1) / parts;
+            let symbolic = self.extent(m).is_none_or(|e| e.as_const().is_none());
+            let part = if symbolic { part.max(ROWS_OF_PART) } else { part };
             let part = (part + tile.rows - 1) / tile.rows * tile.rows;
             self.split(m, part)?;
             outer.push(format!("{m}.o"));
@@ -127,7 +133,7 @@ impl Contraction<'_> {
         let batches: i64 = self.batch.iter().map(|b| self.count(b)).product();
         let rows_axis = self.n[self.n.len() - 2].clone();
         let height = self.count(&rows_axis);
-        let (m, stride) = (self.static_count(&self.m), self.row_stride());
+        let (m, stride) = (self.row_counts(), self.row_stride());
         let mut best: Option<(i64, i64)> = None;
         if let Some(width) = width {
             for size in (1..=height).rev() {
@@ -137,7 +143,7 @@ impl Contraction<'_> {
                 }
                 let blocks = (height + size - 1) / size;
                 let cost =
-                    choose(self.machine, self.lanes, (m, Some(columns)), stride).cost.saturating_mul(blocks);
+                    choose(self.machine, self.lanes, (&m, Some(columns)), stride).cost.saturating_mul(blocks);
                 // Few tiles do not divide well among threads.
                 let missing = (MIN_TILES - batches.saturating_mul(blocks)).max(0);
                 let cost = cost + cost / 64 * missing;

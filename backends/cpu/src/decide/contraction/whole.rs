@@ -26,7 +26,7 @@ impl Contraction<'_> {
         let n = self.n.first().or_refuse("it has no columns")?.clone();
         let m = self.m.first().cloned();
         let sizes = (self.static_count(&self.m), self.static_count(&self.n));
-        let tile = choose(self.machine, self.lanes, sizes, self.row_stride());
+        let tile = choose(self.machine, self.lanes, (&self.row_counts(), sizes.1), self.row_stride());
         let cols = tile.vectors * self.lanes;
         let packed_axes = self.packed_axes(&n)?;
         let depth = self.k.iter().map(|k| self.count(k)).product::<i64>().max(1);
@@ -123,7 +123,8 @@ impl Contraction<'_> {
         inner: &[String],
         inside: i64,
     ) -> Planned<(Vec<String>, Vec<String>)> {
-        let counts: Vec<i64> = outer.iter().map(|o| o.count.max(1)).collect();
+        let axes: Vec<(Name, i64)> = outer.iter().map(|o| (self.full(&o.name), o.count.max(1))).collect();
+        let counts = self.plan.counts(&axes);
         let target = self.machine.work_in(TILE_TIME);
         let divisions = divisions(&counts, inside, target);
         let best = divisions.iter().find(|d| d.work <= target);
@@ -132,7 +133,7 @@ impl Contraction<'_> {
         let (mut parallel, mut serial) = (Vec::new(), Vec::new());
         for (at, o) in outer.iter().enumerate() {
             let factor = if at == best.at { best.chunk } else { 1 };
-            if at > best.at || factor >= counts[at] {
+            if at > best.at || counts[at].fixed && factor >= counts[at].least {
                 serial.push(o.name.clone());
             } else if factor > 1 || o.peel.is_some() {
                 self.split(&o.name, factor)?;
