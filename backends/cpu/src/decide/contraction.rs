@@ -9,7 +9,6 @@
 //! | `packed` | a constant operand, packed at compile time into panels as wide as the tile |
 //! | `direct` | the operand itself, where columns are contiguous (a 1x1 convolution, PV of attention), unless it is large and has many rows |
 //! | `gathered` | a constant operand, where each row has an address: pixels of many channels under a tap of a window |
-//! | `patches` | a constant operand, where the rows are copied: what windows of few channels see |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
 //! An operand that an elementwise compute in front makes (`fuse-operand`) is made panel by panel, see [`made`]:
@@ -21,7 +20,6 @@
 
 mod made;
 mod panel;
-mod patches;
 mod whole;
 
 use super::{
@@ -78,17 +76,6 @@ enum Columns {
     Packed,
     Direct,
     Panel,
-}
-
-/// How the rows of a tile lie in an image.
-#[derive(PartialEq)]
-enum Pixels {
-    /// At one distance.
-    Rows,
-    /// Each has an address of its own, over the ends of the image's rows.
-    Gathered,
-    /// What their windows see is copied from this buffer.
-    Patches(Name),
 }
 
 struct Contraction<'a> {
@@ -278,7 +265,7 @@ impl<'a> Contraction<'a> {
         self.m = self.fuse_all(self.m.clone(), false);
         self.n = self.fuse_all(self.n.clone(), false);
         self.k = self.fuse_all(self.k.clone(), true);
-        let pixels = self.gather_pixels();
+        let gathered = self.gather_pixels();
         let columns = self.columns(constants)?;
         // One axis gives the tile's rows, the others are batches.
         while self.m.len() > 1 {
@@ -286,10 +273,6 @@ impl<'a> Contraction<'a> {
         }
         if let Some((_, buffer)) = self.made {
             return self.made_operand(buffer, columns);
-        }
-        if let Pixels::Patches(left) = pixels {
-            self.patched(&left, columns)?;
-            return Ok("patches");
         }
         match columns {
             Columns::Packed | Columns::Direct => {
@@ -302,7 +285,7 @@ impl<'a> Contraction<'a> {
             Columns::Panel => self.panelled()?,
         }
         Ok(match columns {
-            _ if pixels == Pixels::Gathered => "gathered",
+            _ if gathered => "gathered",
             Columns::Packed => "packed",
             Columns::Direct => "direct",
             Columns::Panel => "panel",
@@ -311,33 +294,32 @@ impl<'a> Contraction<'a> {
 
     /// Makes one axis of an image's rows and columns of pixels, so that a tile goes on into the next row, where an
     /// image's size is not known or windows reach out of it: the micro-kernel gathers its rows then, each by an address
-    /// of its own for all channels. Where there are too few channels for that, patches of the image are copied.
-    fn gather_pixels(&mut self) -> Pixels {
-        self.joined_pixels().unwrap_or(Pixels::Rows)
+    /// of its own for all channels. Whether it did.
+    fn gather_pixels(&mut self) -> bool {
+        let Some([h, w]) = self.pixels_to_gather() else { return false };
+        let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &h), inner: axis(s, &w) });
+        let joined = self.plan.attempt_all(steps, &|_, _| true);
+        if joined {
+            let at = self.m.len() - 2;
+            self.m.splice(at.., [fused_name(&h, &w)]);
+        }
+        joined
     }
 
-    fn joined_pixels(&mut self) -> Option<Pixels> {
+    /// The axes of an image's rows and columns, if its pixels are to be gathered.
+    fn pixels_to_gather(&self) -> Option<[String; 2]> {
         let stage = self.stage().ok()?;
         let (left, index) = left_of(&stage, self.right)?;
         let (_, outside) = read_of(&stage.store.body, left)?;
         let [.., h, w] = &self.m[..] else { return None };
         let fixed = self.static_count(&[h.clone(), w.clone()]).is_some();
-        let channels = self.k.iter().filter(|k| {
+        let contiguous = |k: &&String| {
             stride(&self.plan.nest.buffers[left], index, &stage.full(k)).is_some_and(|s| s.is(1))
-        });
-        let deep = channels.map(|k| self.count(k)).any(|count| count >= MIN_CHANNELS_OF_GATHER);
-        if fixed && outside.is_none() || self.made.is_some() {
-            return None;
-        }
-        let image = self.plan.nest.buffers[left].name.clone();
-        let (h, w) = (h.clone(), w.clone());
-        let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &h), inner: axis(s, &w) });
-        if !self.plan.attempt_all(steps, &|_, _| true) {
-            return None;
-        }
-        let at = self.m.len() - 2;
-        self.m.splice(at.., [fused_name(&h, &w)]);
-        Some(if deep { Pixels::Gathered } else { Pixels::Patches(image) })
+        };
+        let mut channels = self.k.iter().filter(contiguous).map(|k| self.count(k));
+        let wanted = !fixed || outside.is_some();
+        let pays = self.made.is_none() && channels.any(|count| count >= MIN_CHANNELS_OF_GATHER);
+        (wanted && pays).then(|| [h.clone(), w.clone()])
     }
 
     /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.

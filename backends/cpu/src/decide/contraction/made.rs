@@ -103,7 +103,7 @@ impl Contraction<'_> {
 
     /// The axis of rows, the one of columns, whose others become a batch's, the number of columns where it is known,
     /// and the tile.
-    pub(super) fn tile_over_made(&mut self) -> Planned<(Option<String>, String, Option<i64>, RegisterTile)> {
+    fn tile_over_made(&mut self) -> Planned<(Option<String>, String, Option<i64>, RegisterTile)> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
@@ -252,7 +252,7 @@ impl Contraction<'_> {
         self.batch.iter().cloned().partition(|b| self.maker_with(b).is_some())
     }
 
-    pub(super) fn depth(&self) -> i64 {
+    fn depth(&self) -> i64 {
         self.k.iter().map(|k| self.count(k)).product::<i64>().max(1)
     }
 
@@ -313,7 +313,7 @@ impl Contraction<'_> {
     }
 
     /// Divides the outer loops among threads.
-    pub(super) fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
+    fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside, self.machine.work_in(TILE_TIME));
     }
