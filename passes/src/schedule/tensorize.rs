@@ -199,7 +199,8 @@ impl Shape<'_> {
             return refuse("is read outside of its bounds along the reduction");
         }
         let depth = (self.extent)(self.k).and_then(|k| self.around.upper_bound(&k));
-        if !inside.is_empty() && !(k_stride.is(1) && depth.is_some_and(|k| k <= MAX_GATHERED)) {
+        let short = k_stride.is(1) && depth.is_some_and(|k| k <= MAX_GATHERED);
+        if !short && !inside.is_empty() {
             return refuse("has no short contiguous rows, of which those out of bounds could be 0");
         }
         if k_stride.uses_axis(self.m) {

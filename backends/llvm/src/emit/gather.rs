@@ -35,22 +35,35 @@ struct Count<'c> {
     values: [Val<'c>; 2],
 }
 
+/// A tile's rows as expressions of the axis that counts them.
+struct Rows<'a, 'c> {
+    axis: &'a Name,
+    base: Val<'c>,
+    kind: Kind,
+    offset: Expr,
+    /// `a < b` for each pair, where the row exists.
+    inside: Vec<(Expr, Expr)>,
+}
+
 impl<'c> Emitter<'_, 'c> {
     /// The addresses of a tile's gathered rows.
-    pub(super) fn gathered_rows(&mut self, t: &ContractionTile, rows: &GatheredRows) -> Result<Vec<Val<'c>>> {
+    pub(super) fn gathered_rows(
+        &mut self,
+        t: &ContractionTile,
+        gathered: &GatheredRows,
+    ) -> Result<Vec<Val<'c>>> {
+        let axis = &gathered.axis;
         let base = self.operand_base(&t.a)?;
         let kind = memory_kind(self.storage[t.a.buffer].dtype);
-        let limit = t.a_rows.as_ref().map(|r| self.resolve(r));
-        // Rows that surely exist need no comparison.
-        let limit = limit.filter(|r| self.interval(r).low.unwrap_or(0) < i64::from(t.rows));
         let zero = self.b.int(Kind::I64, 1, 0);
         let range = Interval { low: Some(0), high: Some(i64::from(t.rows) - 1) };
-        let (offset, inside) = self.with_axis((&rows.axis, Binding::Scalar(zero), range), |e| {
-            let inside = rows.inside.iter().map(|(a, b)| (e.resolve(a), e.resolve(b))).collect::<Vec<_>>();
-            Ok((e.resolve(&rows.offset), inside))
+        let rows = self.with_axis((axis, Binding::Scalar(zero), range), |e| {
+            let limit = t.a_rows.iter().map(|limit| (Expr::axis(axis), limit.clone()));
+            let pairs = gathered.inside.iter().cloned().chain(limit);
+            let inside = pairs.map(|(a, b)| (e.resolve(&a), e.resolve(&b))).collect();
+            Ok(Rows { axis, base, kind, offset: e.resolve(&gathered.offset), inside })
         })?;
-        let ends = inside.iter().flat_map(|(a, b)| [a, b]);
-        let mut counts = self.counts(&rows.axis, range, ends.chain([&offset]))?;
+        let mut counts = self.counts(&rows, range)?;
         (0..i64::from(t.rows))
             .map(|row| {
                 if row > 0 {
@@ -64,8 +77,7 @@ impl<'c> Emitter<'_, 'c> {
                         self.axes.push(AxisInScope { name, binding, range: count.ranges[at] });
                     }
                 }
-                let address =
-                    self.gathered_row((base, kind), &rows.axis, row, (&offset, &inside, &limit), &counts);
+                let address = self.gathered_row(&rows, row, &counts);
                 self.axes.truncate(scope);
                 self.memo.pop();
                 address
@@ -74,14 +86,7 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     /// The address of one row.
-    fn gathered_row(
-        &mut self,
-        (base, kind): (Val<'c>, Kind),
-        axis: &Name,
-        row: i64,
-        (offset, inside, limit): (&Expr, &[(Expr, Expr)], &Option<Expr>),
-        counts: &[Count<'c>],
-    ) -> Result<Val<'c>> {
+    fn gathered_row(&mut self, rows: &Rows<'_, 'c>, row: i64, counts: &[Count<'c>]) -> Result<Val<'c>> {
         let at = |e: &Self, expr: &Expr| {
             let counted = expr.substitute(&|atom| match atom {
                 Atom::FloorDiv(of) | Atom::Mod(of) => {
@@ -90,15 +95,13 @@ impl<'c> Emitter<'_, 'c> {
                 }
                 _ => None,
             });
-            e.resolve(&counted.replace_axis(axis, &Expr::from(row)))
+            e.resolve(&counted.replace_axis(rows.axis, &Expr::from(row)))
         };
-        let place = at(self, offset);
-        let address = self.element(base, kind, &place, false)?;
+        let place = at(self, &rows.offset);
+        let address = self.element(rows.base, rows.kind, &place, false)?;
         let mut exists: Option<Val<'c>> = None;
-        let below_limit = limit.iter().map(|limit| (Expr::from(row), limit.clone()));
-        let pairs: Vec<(Expr, Expr)> =
-            inside.iter().map(|(a, b)| (at(self, a), at(self, b))).chain(below_limit).collect();
-        for (a, b) in pairs {
+        for (a, b) in &rows.inside {
+            let (a, b) = (at(self, a), at(self, b));
             if self.interval(&(b.clone() - a.clone() - Expr::from(1))).low >= Some(0) {
                 continue;
             }
@@ -114,14 +117,10 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     /// The quotients and remainders in the expressions that count rows one by one, for the first row.
-    fn counts<'x>(
-        &mut self,
-        axis: &Name,
-        rows: Interval,
-        exprs: impl Iterator<Item = &'x Expr>,
-    ) -> Result<Vec<Count<'c>>> {
+    fn counts(&mut self, rows: &Rows<'_, 'c>, range: Interval) -> Result<Vec<Count<'c>>> {
+        let axis = rows.axis;
         let mut divisions: Vec<(Expr, Expr)> = Vec::new();
-        for expr in exprs {
+        for expr in rows.inside.iter().flat_map(|(a, b)| [a, b]).chain([&rows.offset]) {
             expr.any_atom(&mut |atom| {
                 if let Atom::FloorDiv(of) | Atom::Mod(of) = atom
                     && of.0.split_axis(axis).is_some_and(|(step, rest)| step.is(1) && !rest.uses_axis(axis))
@@ -141,7 +140,7 @@ impl<'c> Emitter<'_, 'c> {
                 let (x, d) = &of;
                 let parts = [x.floor_div(d), x.modulo(d)];
                 let zero = self.b.int(Kind::I64, 1, 0);
-                let ranges = self.with_axis((axis, Binding::Scalar(zero), rows), |e| {
+                let ranges = self.with_axis((axis, Binding::Scalar(zero), range), |e| {
                     Ok([e.interval(&parts[0]), e.interval(&parts[1])])
                 })?;
                 let first = parts.map(|part| self.resolve(&part.replace_axis(axis, &Expr::from(0))));
