@@ -42,9 +42,8 @@ pub enum Architecture {
 
 /// Options of LLVM's code generator, for the whole process. Kernels come in an order that keeps what is live
 /// within the registers; the scheduler before register allocation moves a micro-kernel's loads up and makes
-/// it spill half of its accumulators. The pass that splits copies which wait for a narrower store aborts the process
-/// where lanes are masked as AVX2 does it: it takes the size of such an access for a number.
-const OPTIONS: [&CStr; 3] = [c"mlcc", c"-enable-misched=0", c"-x86-disable-avoid-SFB"];
+/// it spill half of its accumulators.
+const OPTIONS: [&CStr; 2] = [c"mlcc", c"-enable-misched=0"];
 
 fn initialize() {
     static ONCE: Once = Once::new();
