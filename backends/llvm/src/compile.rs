@@ -2,6 +2,7 @@
 
 use crate::{
     emit::{builder::Builder, function, platform::Cpu},
+    masked,
     target::{Architecture, Target},
 };
 use inkwell::{
@@ -206,7 +207,7 @@ pub fn translate<'l>(module: &Module<'_>, context: &'l LlvmContext) -> Result<in
     }
 }
 
-/// Marks the functions for the target and runs [`LLVM_PASSES`].
+/// Marks the functions for the target, runs [`LLVM_PASSES`], and replaces what LLVM would select wrong code for.
 fn optimise(
     llvm: &inkwell::module::Module<'_>,
     machine: &TargetMachine,
@@ -232,7 +233,12 @@ fn optimise(
         }
     }
     llvm.run_passes(LLVM_PASSES, machine, PassBuilderOptions::create())
-        .map_err(|e| Diagnostic::internal(format!("LLVM's passes: {e}")))
+        .map_err(|e| Diagnostic::internal(format!("LLVM's passes: {e}")))?;
+    if target.architecture() == Some(Architecture::X86_64) {
+        masked::lower(llvm, target.has("avx512f"))
+    } else {
+        Ok(())
+    }
 }
 
 fn machine_code(

@@ -7,6 +7,7 @@
 pub mod compile;
 pub mod emit;
 pub mod image;
+mod masked;
 mod math;
 pub mod target;
 

@@ -165,13 +165,14 @@ impl<'m> Importer<'m> {
     fn model_graph(&mut self, graph: &'m GraphProto, defaults: &HashSet<&str>, options: &ImportOptions<'_>) {
         let mut signature = Signature::new(options);
         let inputs = model_inputs(graph, defaults);
+        inputs.iter().for_each(|input| signature.declare(input));
+        for problem in signature.learn_names(&inputs) {
+            self.report(problem);
+        }
         for input in &inputs {
             if let Err(d) = signature.learn(input) {
                 self.report(d);
             }
-        }
-        for problem in signature.learn_names(&inputs) {
-            self.report(problem);
         }
         for (i, input) in inputs.into_iter().enumerate() {
             let slot = match signature.input_type(input) {

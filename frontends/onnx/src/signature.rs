@@ -40,17 +40,22 @@ impl<'o> Signature<'o> {
         }
     }
 
-    /// Learns the names of an input's dimensions, and which of them its override fixes. To be called for all inputs
-    /// before [`Signature::input_type`].
-    pub(crate) fn learn(&mut self, input: &ValueInfoProto) -> Result<()> {
-        let Some(dims) = declared_dims(input) else { return Ok(()) };
-        for name in dims.iter().filter_map(symbol_of) {
+    /// Learns the names of an input's dimensions. To be called for all inputs before everything else.
+    pub(crate) fn declare(&mut self, input: &ValueInfoProto) {
+        for name in declared_dims(input).into_iter().flatten().filter_map(symbol_of) {
             if !self.symbols.contains_key(name) {
                 let symbol = self.unused(&sanitised(name));
                 self.symbols.insert(name.to_owned(), symbol);
             }
         }
-        let Some(specs) = self.options.shapes.get(&input.name) else { return Ok(()) };
+    }
+
+    /// Learns which dimensions the override of an input fixes. To be called for all inputs before
+    /// [`Signature::input_type`].
+    pub(crate) fn learn(&mut self, input: &ValueInfoProto) -> Result<()> {
+        let (Some(specs), Some(dims)) = (self.options.shapes.get(&input.name), declared_dims(input)) else {
+            return Ok(());
+        };
         for (spec, dim) in specs.iter().zip(dims) {
             let (DimSpec::Fixed(size), Some(symbol)) = (spec, symbol_of(dim)) else { continue };
             if let Some(other) = self.fixed.insert(symbol.to_owned(), *size)
@@ -66,8 +71,8 @@ impl<'o> Signature<'o> {
         Ok(())
     }
 
-    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called after
-    /// [`Signature::learn`] for all of them. What is neither an input's name nor a dimension's is an error.
+    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called before
+    /// [`Signature::learn`]. What is neither an input's name nor a dimension's is an error.
     pub(crate) fn learn_names(&mut self, inputs: &[&ValueInfoProto]) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for (name, specs) in &self.options.shapes {
@@ -86,12 +91,7 @@ impl<'o> Signature<'o> {
                 continue;
             };
             match specs[..] {
-                [DimSpec::Fixed(size)] => {
-                    if let Some(other) = self.fixed.insert(symbol, size).filter(|other| *other != size) {
-                        let message = format!("dimension '{name}' is given as {size} and as {other}");
-                        problems.push(Diagnostic::user(message).hint("give it one size with --shape"));
-                    }
-                }
+                [DimSpec::Fixed(size)] => drop(self.fixed.insert(symbol, size)),
                 [DimSpec::Range(range)] => {
                     let known = self.symbols.get(&symbol).cloned();
                     let symbol = known.unwrap_or_else(|| sanitised(&symbol).as_str().into());

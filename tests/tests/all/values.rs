@@ -86,7 +86,7 @@ fn the_best_of_many_in_order_of_values_and_positions() {
                 .output("indices", DType::I64, &sizes(&best));
             let project = Project::with(&model);
             project.succeed(&["compile", "model.onnx"]);
-            assert!(project.succeed(&["inspect", "model.mlcc"]).contains("1 runtime calls"));
+            assert!(project.succeed(&["inspect", "model.mlcc"]).contains("1 runtime call\n"));
             project.write_inputs(&[Tensor::f32(&shape, x.clone())]);
             let outputs = project.run("model.mlcc", 1);
             let (mut values, mut indices) = (vec![0f32; 3 * k], vec![0i64; 3 * k]);

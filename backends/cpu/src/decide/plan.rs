@@ -256,7 +256,7 @@ mod tests {
             assert_eq!(best(&[symbol(least), fixed(16)], 1 << 4), (1, 16));
             // Fixed loops around a symbolic one run in parallel down to it, or until there are tiles enough.
             assert_eq!(best(&[fixed(7), symbol(least)], 1 << 4), (1, 1));
-            assert_eq!(best(&[fixed(36), fixed(8), symbol(least)], 1 << 4), (1, 1));
+            assert_eq!(best(&[fixed(36), fixed(8), symbol(least)], 1 << 4), (0, 1));
         }
         // Rows of one image, as if it were alone.
         let alone = divisions(&[fixed(56)], 1 << 18, 1 << 21)[0];

@@ -167,8 +167,10 @@ fn rows_and_columns_left_over_have_tiles_of_their_own() {
         });
         sizes
     };
+    // Which sizes leave something over depends on the tile, and so on the registers.
+    let machine = Machine::named("znver4").unwrap();
     for (m, n, k) in [("197", "65", "33"), ("29", "70", "31"), ("15", "80", "9"), ("199", "129", "100")] {
-        let (_, nest) = check(&matmul(m, n, k, false, true), &[1], &[]);
+        let (_, nest) = check_on(&machine, &matmul(m, n, k, false, true), &[1], &[]);
         assert!(tiles(&nest).len() > 1, "{m} {n} {k}: {:?}", tiles(&nest));
     }
     // Also where the number of rows is known only at run time.

@@ -7,6 +7,7 @@ mod features;
 mod functions;
 mod gemm;
 mod loops;
+mod masks;
 mod nests;
 mod products;
 mod run;

@@ -110,7 +110,11 @@ impl Dimension<'_> {
         Some(match self.coordinates {
             "tf_crop_and_resize" => return None,
             "asymmetric" => (x * from.clone(), to.clone()),
-            "tf_half_pixel_for_nn" => (centre * from.clone(), twice),
+            "tf_half_pixel_for_nn" => {
+                // Elements stay where they are where the sizes turn out to be equal.
+                let apart = (to.clone() - from.clone()).maximum(&(from.clone() - to.clone())).minimum(&one);
+                ((centre - one + apart) * from.clone(), twice)
+            }
             "align_corners" => {
                 let (steps, by) = match self.fits() {
                     true => (whole - one.clone(), one.clone()),
