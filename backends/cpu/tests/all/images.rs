@@ -208,6 +208,9 @@ fn a_refusal_says_why() {
         let (_, why) = decision.refused.iter().find(|(name, _)| **name == *template).unwrap();
         why.to_string()
     };
-    assert_eq!(of("windows"), "rows of many channels are gathered for images whose width is not known");
+    assert_eq!(
+        of("windows"),
+        "rows of many channels are gathered where images are narrow or their width is not known"
+    );
     assert_eq!(of("attention"), "it is not two products");
 }
