@@ -2,6 +2,7 @@
 //!
 //! | Template | Kernels | Variant |
 //! |---|---|---|
+//! | [`contraction`] | convolutions of many channels over images that are narrow or of unknown width | `gathered` |
 //! | [`windows`] | windows that give contiguous channels: convolution of all kinds, pooling | `sliding` |
 //! | [`attention`] | two products with a softmax between them | `attention` |
 //! | [`contraction`] | a sum of products with an elementwise epilogue | `packed`, `direct`, `panel` |
@@ -98,6 +99,7 @@ type Template = fn(&Kernel, &LoopNest, &[Name], &Machine) -> Planned<(&'static s
 
 /// The templates with their names, in the order in which they are asked. What all of them leave is for `loops`.
 const TEMPLATES: &[(&str, Template)] = &[
+    ("gathered", contraction::gathered),
     ("windows", windows::plan),
     ("attention", |kernel, naive, _, machine| Ok(("attention", attention::plan(kernel, naive, machine)?))),
     ("contraction", contraction::plan),

@@ -52,7 +52,12 @@ const MIN_ROWS_OF_COPY: i64 = 256;
 /// two do not drive each other out often enough to matter.
 const FAR: i64 = 2;
 /// Fewest channels for which the addresses of a tile's pixels are computed: some ten instructions a row and tap.
-pub(super) const MIN_CHANNELS_OF_GATHER: i64 = 8;
+const MIN_CHANNELS_OF_GATHER: i64 = 8;
+/// Channels of a group up to which windows slide instead: a gathered row serves too few of them.
+const MAX_CHANNELS_OF_GROUP: i64 = 8;
+/// Width of images below which sliding windows fill registers less well than gathered rows, which go on over the ends of
+/// an image's rows.
+const NARROW: i64 = 16;
 /// A kernel without what makes a contraction.
 const NO_PRODUCT: &str = "it is no sum of products of two operands' elements";
 /// Work of an epilogue per element up to which it is unrolled over the tile's rows.
@@ -68,6 +73,30 @@ pub(super) fn plan(
     let mut template = Contraction::recognise(kernel, naive, machine)?;
     let variant = template.decide(constants)?;
     Ok((variant, template.plan))
+}
+
+/// The plan where gathered rows do better than windows that slide: over images that are narrow or whose width is not
+/// known.
+pub(super) fn gathered(
+    kernel: &Kernel,
+    naive: &LoopNest,
+    constants: &[Name],
+    machine: &Machine,
+) -> Planned<(&'static str, Plan)> {
+    let mut template = Contraction::recognise(kernel, naive, machine)?;
+    let Some([_, width]) = template.pixels_to_gather() else {
+        return refuse("it has no image of many channels whose pixels could be gathered");
+    };
+    if template.static_count(&[width]).is_some_and(|width| width >= NARROW) {
+        return refuse("its image is so wide that windows slide as well");
+    }
+    if template.static_count(&template.n).is_some_and(|channels| channels <= MAX_CHANNELS_OF_GROUP) {
+        return refuse("its groups have few channels");
+    }
+    match template.decide(constants)? {
+        "gathered" => Ok(("gathered", template.plan)),
+        variant => refuse(format!("its pixels are not gathered but {variant}")),
+    }
 }
 
 /// How columns come to the micro-kernel.

@@ -20,7 +20,6 @@
 mod shape;
 
 use super::{
-    contraction::MIN_CHANNELS_OF_GATHER,
     operand::widest,
     plan::{Plan, axis},
     refusal::{OrRefuse, Planned, Refusal, refuse},
@@ -45,10 +44,6 @@ const MAX_CODE: i64 = 1200;
 const MIN_LANES: i64 = 8;
 /// Nanoseconds of a parallel tile at the multiply-add peak, at least and at most.
 const TILE_TIME: (u64, u64) = (550, 9_000);
-/// Channels of a group up to which they are left to vectors of their own: a gathered row serves too few of them.
-const MAX_CHANNELS_OF_GROUP: i64 = 8;
-/// Width below which blocks of pixels do not fill registers as well as gathered rows do, over the ends of rows.
-const NARROW: i64 = 2 * MAX_PIXELS;
 /// Pixels of a row where their number is not known, to reckon with.
 const SYMBOLIC_WIDTH: i64 = 64;
 /// Parallel tiles of a kernel, about, where they are not too small.
@@ -194,12 +189,6 @@ impl<'a> Windows<'a> {
         let columns = *taps.last().or_refuse("it has no window")?;
         let depth: i64 = self.deep.iter().map(|a| self.count(a)).product::<Planned<_>>()?;
         let padded = self.padded_reads();
-        let gathered = width.is_none_or(|w| w < NARROW && !padded.is_empty());
-        if gathered && depth >= MIN_CHANNELS_OF_GATHER && channels > MAX_CHANNELS_OF_GROUP {
-            return refuse(
-                "rows of many channels are gathered where images are narrow or their width is not known",
-            );
-        }
         let pixels = self.pixels(&row, width, columns);
         if columns > MAX_UNROLL || columns * pixels > MAX_CODE / 3 {
             return refuse(format!("a window of {columns} columns is too wide to be unrolled"));

@@ -203,14 +203,19 @@ fn rows_are_gathered_on_narrower_vectors() {
 
 #[test]
 fn a_refusal_says_why() {
-    let (decision, _) = check(&convolution(BASE), &[1, 2], &SIZES[0]);
+    let pooled = window(Image { c: 16, size: ("h", "w"), ..BASE }, Combine::Max);
+    let (decision, _) = check(&pooled, &[1], &SIZES[0]);
+    assert_eq!(&*decision.variant, "sliding");
+    let fixed = Image { n: "1", size: ("7", "17"), ..BASE };
+    let (decision, _) = check(&convolution(fixed), &[1, 2], &[]);
+    assert_eq!(&*decision.variant, "sliding");
     let of = |template: &str| {
         let (_, why) = decision.refused.iter().find(|(name, _)| **name == *template).unwrap();
         why.to_string()
     };
-    assert_eq!(
-        of("windows"),
-        "rows of many channels are gathered where images are narrow or their width is not known"
-    );
-    assert_eq!(of("attention"), "it is not two products");
+    assert_eq!(of("gathered"), "its image is so wide that windows slide as well");
+    assert!(decision.refused.len() == 1, "what comes after the template that took it is not asked");
+    // The same image, narrow.
+    let narrow = Image { size: ("7", "15"), ..fixed };
+    assert_eq!(&*check(&convolution(narrow), &[1, 2], &[]).0.variant, "gathered");
 }

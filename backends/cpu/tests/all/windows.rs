@@ -218,7 +218,7 @@ fn weights_that_are_neither_contiguous_nor_constant_keep_the_general_template() 
 #[test]
 fn convolutions_of_groups_and_of_few_channels() {
     for (size, stride, groups, inputs, outputs) in
-        [(14, 1, 5, 8, 8), (13, 2, 3, 16, 16), (11, 1, 2, 24, 24), (17, 2, 1, 3, 24), (9, 1, 4, 8, 5)]
+        [(14, 1, 5, 8, 8), (33, 2, 3, 16, 16), (19, 1, 2, 24, 24), (17, 2, 1, 3, 24), (9, 1, 4, 8, 5)]
     {
         let i = Image::square(size, 3, stride, outputs);
         is_window(&convolution(i, groups, inputs, true), &[1]);
@@ -258,8 +258,8 @@ fn accumulators_and_images_in_other_layouts() {
 
 #[test]
 fn convolutions_of_many_channels() {
-    is_window(&convolution(Image::square(7, 3, 1, 40), 1, 33, true), &[1]);
-    is_window(&convolution(Image::square(12, 5, 2, 70), 1, 20, true), &[1]);
+    is_window(&convolution(Image::square(17, 3, 1, 40), 1, 33, true), &[1]);
+    is_window(&convolution(Image::square(33, 5, 2, 70), 1, 20, true), &[1]);
 }
 
 #[test]
