@@ -135,8 +135,8 @@ pub struct ContractionTile {
     pub a: TileOperand,
     /// Where the rows of the left operand are, if not at its stride, which is 0 then.
     pub a_gather: Option<GatheredRows>,
-    /// Rows at and beyond this number are not read: they repeat the last one, or are 0 if they are gathered;
-    /// `None` if all exist.
+    /// Rows at and beyond this number are not read: they repeat another one. `None` if all exist. There is at least
+    /// one row.
     pub a_rows: Option<Expr>,
     /// Right operand: vectors.
     pub b: TileOperand,

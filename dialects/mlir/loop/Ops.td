@@ -90,7 +90,7 @@ def Loop_TileOp : Loop_Op<"tile"> {
     `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of registers. An operand's element `(axis, k)` lies
     at `base + axis * stride + k * k_stride`, given as `[base, stride, k_stride]`. Rows beyond `a_rows` repeat the
     last one; columns beyond `b_cols` are not read. `gather [row, offset, a, b, ...]` gives each row of `a` an offset
-    of its own behind the base; where `a < b` does not hold for a pair, or beyond `a_rows`, the row is 0.
+    of its own behind the base; where `a < b` does not hold for a pair, the row is 0.
 
     Example: `loop.tile %acc 6 by 16 over 256 a %a["%i * 256", 256, 1] a_rows m b %b["%j * 16", 1, n]`
   }];

@@ -83,7 +83,11 @@ impl<'o> Signature<'o> {
             let symbols =
                 inputs.iter().flat_map(|i| dims(i).filter_map(|(d, dim)| open_name(&i.name, d, dim)));
             // What is shown is the name as expressions spell it.
-            let Some(symbol) = symbols.into_iter().find(|s| s == name || sanitised(s) == *name) else {
+            let symbols: Vec<String> = symbols.collect();
+            let shown =
+                |s: &&String| self.symbols.get(*s).map_or_else(|| sanitised(s), ToString::to_string) == *name;
+            let found = symbols.iter().find(|s| *s == name).or_else(|| symbols.iter().find(shown));
+            let Some(symbol) = found.cloned() else {
                 let message = format!(
                     "a shape is given for '{name}', which is neither an input nor a dimension of one"
                 );
@@ -185,6 +189,17 @@ impl<'o> Signature<'o> {
         let declared = dim.and_then(symbol_of);
         let name = declared.map_or_else(|| unnamed(input, d), ToOwned::to_owned);
         if let Some(&size) = self.fixed.get(&name) {
+            let known =
+                declared.and_then(|name| self.symbols.get(name)).map(|symbol| self.ranges.get(symbol));
+            let given = if let DimSpec::Range(range) = spec { Some(range) } else { None };
+            let size_alone = SizeRange::new(size, size);
+            if let Some(range) = known.into_iter().chain(given).find(|range| range.both(size_alone).is_none())
+            {
+                return Err(Diagnostic::user(format!(
+                    "dimension '{name}' of input '{input}' is given as {size} and as {range}"
+                ))
+                .hint("give it one size with --shape"));
+            }
             return Ok(Expr::from(size));
         }
         let symbol = match declared.and_then(|name| self.symbols.get(name)) {

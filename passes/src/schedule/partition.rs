@@ -35,8 +35,14 @@ pub fn partition(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
             let mapping = super::map_axis::describe(l.mapping);
             return Err(Diagnostic::user(format!("axis '{axis}' is {mapping} already")));
         }
-        let mut certain =
-            Certain { axis, buffers: &nest.buffers, low: 0.into(), high: None, taken: Vec::new() };
+        let mut certain = Certain {
+            axis,
+            buffers: &nest.buffers,
+            low: 0.into(),
+            high: None,
+            taken: Vec::new(),
+            left: Vec::new(),
+        };
         let mut inside = ranges.clone();
         inside.push(&l);
         certain.collect(&l.body, &mut Vec::new(), &mut inside);
@@ -78,6 +84,8 @@ struct Certain<'a> {
     high: Option<Expr>,
     /// The conditions that hold there.
     taken: Vec<Condition>,
+    /// Those that stay.
+    left: Vec<Condition>,
 }
 
 impl Certain<'_> {
@@ -103,33 +111,42 @@ impl Certain<'_> {
         }
     }
 
-    /// Narrows the iterations to those in which a condition is certain, if it is one that can be.
+    /// Narrows the iterations to those in which a condition is certain. It is taken if that is so wherever it stands.
     fn take(&mut self, condition: Condition, between: &[(Name, Expr)]) {
-        if self.taken.contains(&condition)
-            || [&condition.0, &condition.1].into_iter().any(|e| e.uses_values())
-        {
-            return;
+        let known = self.taken.iter().chain(&self.left).any(|c| *c == condition);
+        match self.narrow(&condition, between) {
+            Some(()) if !known => self.taken.push(condition),
+            Some(()) => {}
+            None => {
+                self.taken.retain(|c| *c != condition);
+                self.left.push(condition);
+            }
+        }
+    }
+
+    /// `None` if the condition does not bound the axis.
+    fn narrow(&mut self, (a, b): &Condition, between: &[(Name, Expr)]) -> Option<()> {
+        if a.uses_values() || b.uses_values() {
+            return None;
         }
         // `a < b` is `0 <= b - a - 1`, which is least where each axis inside is at one of its ends.
-        let mut least = condition.1.clone() - condition.0.clone() - Expr::from(1);
+        let mut least = b.clone() - a.clone() - Expr::from(1);
         for (inner, extent) in between.iter().rev() {
-            let Some((step, rest)) = least.split_axis(inner) else { return };
-            let Some(step) = step.as_const() else { return };
+            let (step, rest) = least.split_axis(inner)?;
+            let step = step.as_const()?;
             let end = if step < 0 { extent.clone() - Expr::from(1) } else { Expr::from(0) };
             least = rest + end * Expr::from(step);
         }
-        let Some((factor, rest)) = least.split_axis(self.axis) else { return };
-        let Some(factor) = factor.as_const() else { return };
+        let (factor, rest) = least.split_axis(self.axis)?;
+        let factor = factor.as_const().filter(|factor| *factor != 0)?;
         let by = Expr::from(factor.abs());
-        match factor {
-            0 => return,
-            f if f > 0 => self.low = self.low.maximum(&(Expr::from(0) - rest).ceil_div(&by)),
-            _ => {
-                let end = rest.floor_div(&by) + Expr::from(1);
-                self.high = Some(self.high.as_ref().map_or(end.clone(), |high| high.minimum(&end)));
-            }
+        if factor > 0 {
+            self.low = self.low.maximum(&(Expr::from(0) - rest).ceil_div(&by));
+        } else {
+            let end = rest.floor_div(&by) + Expr::from(1);
+            self.high = Some(self.high.as_ref().map_or(end.clone(), |high| high.minimum(&end)));
         }
-        self.taken.push(condition);
+        Some(())
     }
 
     /// Leaves out the conditions that hold.

@@ -119,10 +119,10 @@ impl Heap {
             let available = physical_memory().saturating_sub(self.statistics.live_bytes);
             return Err(Error::OutOfMemory { what: what.to_string(), bytes, available });
         }
-        // Where a block of its own would drive others out, the next larger one serves, so that runs of the same
-        // shapes ask the system for nothing.
+        // Where a block of its own would drive others out, a larger one serves, so that runs of the same shapes ask the
+        // system for nothing. Not one of any size: small tensors that live long would hold ever more large blocks.
         let drives_out = self.cached > self.statistics.peak_bytes.saturating_sub(live);
-        let most = if drives_out { usize::MAX } else { (class as usize).saturating_mul(2) };
+        let most = (class as usize).saturating_mul(if drives_out { 4 } else { 2 });
         let found = self.free.range_mut(class as usize..=most).find_map(|(_, blocks)| blocks.pop());
         let block = match found {
             Some(block) => {
@@ -235,6 +235,20 @@ mod tests {
             assert!(run < 2 || now == allocated, "run {run} asked for {} blocks", now - allocated);
             allocated = now;
         }
+    }
+
+    #[test]
+    fn small_tensors_that_stay_hold_no_large_blocks() {
+        const LARGE: u64 = 1 << 20;
+        let mut heap = Heap::default();
+        let mut kept = Vec::new();
+        let mut before = heap.allocate(LARGE, "before").expect("before");
+        for _ in 0..20 {
+            let after = heap.allocate(LARGE, "after").expect("after");
+            heap.release(std::mem::replace(&mut before, after));
+            kept.push(heap.allocate(1000, "kept").expect("kept"));
+        }
+        assert!(heap.statistics().peak_bytes < 3 * LARGE, "{:?}", heap.statistics());
     }
 
     #[test]

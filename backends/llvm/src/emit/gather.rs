@@ -41,7 +41,7 @@ struct Rows<'a, 'c> {
     base: Val<'c>,
     kind: Kind,
     offset: Expr,
-    /// `a < b` for each pair, where the row exists.
+    /// `a < b` for each pair, where the row is inside.
     inside: Vec<(Expr, Expr)>,
 }
 
@@ -58,12 +58,13 @@ impl<'c> Emitter<'_, 'c> {
         let zero = self.b.int(Kind::I64, 1, 0);
         let range = Interval { low: Some(0), high: Some(i64::from(t.rows) - 1) };
         let rows = self.with_axis((axis, Binding::Scalar(zero), range), |e| {
-            let limit = t.a_rows.iter().map(|limit| (Expr::axis(axis), limit.clone()));
-            let pairs = gathered.inside.iter().cloned().chain(limit);
-            let inside = pairs.map(|(a, b)| (e.resolve(&a), e.resolve(&b))).collect();
+            let inside = gathered.inside.iter().map(|(a, b)| (e.resolve(a), e.resolve(b))).collect();
             Ok(Rows { axis, base, kind, offset: e.resolve(&gathered.offset), inside })
         })?;
+        let limit = t.a_rows.as_ref().map(|limit| self.resolve(limit));
+        let limit = limit.map(|limit| self.scalar(&limit)).transpose()?;
         let mut counts = self.counts(&rows, range)?;
+        let mut first = None;
         (0..i64::from(t.rows))
             .map(|row| {
                 if row > 0 {
@@ -80,7 +81,12 @@ impl<'c> Emitter<'_, 'c> {
                 let address = self.gathered_row(&rows, row, &counts);
                 self.axes.truncate(scope);
                 self.memo.pop();
-                address
+                let address = address?;
+                let first = *first.get_or_insert(address);
+                let Some(limit) = limit.filter(|_| row > 0) else { return Ok(address) };
+                // Rows beyond the last one read the first, which is there, for nothing.
+                let exists = self.b.compare(Cmp::Lt, self.b.int(Kind::I64, 1, row), limit);
+                Ok(self.b.select(exists, address, first))
             })
             .collect()
     }
@@ -169,11 +175,12 @@ impl<'c> Emitter<'_, 'c> {
     /// A line of zeros as long as the longest gathered row that may be out of bounds.
     pub(super) fn place_zeros(&mut self, nest: &LoopNest) -> Result<()> {
         let mut longest: Option<(Kind, Expr)> = None;
+        let mut contiguous = true;
         nest.visit(&mut |node| {
             if let Node::Tile(t) = node
-                && t.a_gather.is_some()
-                && (t.a_rows.is_some() || t.a_gather.as_ref().is_some_and(|rows| !rows.inside.is_empty()))
+                && t.a_gather.as_ref().is_some_and(|rows| !rows.inside.is_empty())
             {
+                contiguous &= t.a.k_stride.is(1);
                 let kind = memory_kind(nest.buffers[t.a.buffer].dtype);
                 let bytes = t.k.clone() * Expr::from(i64::from(kind.bits() / 8));
                 longest = Some((kind, longest.take().map_or(bytes.clone(), |(_, l)| l.maximum(&bytes))));
@@ -181,7 +188,9 @@ impl<'c> Emitter<'_, 'c> {
         });
         let Some((_, bytes)) = longest else { return Ok(()) };
         let bytes = self.interval(&bytes).high.filter(|b| (0..1 << 16).contains(b));
-        let bytes = bytes.ok_or_else(|| self.wrong("gathered rows have no small constant length"))?;
+        let bytes = bytes.filter(|_| contiguous);
+        let bytes = bytes
+            .ok_or_else(|| self.wrong("gathered rows that may be outside are not short and contiguous"))?;
         const VECTOR: i64 = 16;
         let vectors = (bytes + VECTOR - 1) / VECTOR;
         let line = self.b.frame(Kind::I8, vectors * VECTOR);

@@ -179,7 +179,11 @@ impl State {
                 None => (from_a, r.min(a_rows - 1).max(0)),
                 // Rows that do not exist are 0 and change nothing.
                 Some(rows) => match rows[r as usize] {
-                    Some(offset) => ([from_a[0] + offset, 0, from_a[2]], 0),
+                    Some(offset) => {
+                        let base = from_a[0].checked_add(offset);
+                        let overflow = || Diagnostic::internal("an offset in a contraction tile overflows");
+                        ([base.ok_or_else(overflow)?, 0, from_a[2]], 0)
+                    }
                     None => continue,
                 },
             };

@@ -215,10 +215,14 @@ fn common_factor(expr: &Expr, d: i64) -> Option<i64> {
 /// The expression without terms that `d` divides for what is known of their symbols.
 fn without_multiples(mut e: Expr, d: i64, sizes: &SizeRanges) -> Expr {
     let factor = |atom: &Atom| match atom {
-        Atom::Symbol(name) => sizes.get(name).multiple,
+        Atom::Symbol(name) => i128::from(sizes.get(name).multiple),
         _ => 1,
     };
-    e.terms.retain(|(product, c)| product.iter().fold(*c % d, |rest, a| rest * (factor(a) % d) % d) != 0);
+    // Products of two remainders need twice their bits.
+    let d = i128::from(d);
+    e.terms.retain(|(product, c)| {
+        product.iter().fold(i128::from(*c) % d, |rest, a| rest * (factor(a) % d) % d) != 0
+    });
     e
 }
 
