@@ -165,7 +165,7 @@ impl<'m> Importer<'m> {
     fn model_graph(&mut self, graph: &'m GraphProto, defaults: &HashSet<&str>, options: &ImportOptions<'_>) {
         let mut signature = Signature::new(options);
         let inputs = model_inputs(graph, defaults);
-        inputs.iter().for_each(|input| signature.declare(input));
+        signature.declare(&inputs);
         for problem in signature.learn_names(&inputs) {
             self.report(problem);
         }

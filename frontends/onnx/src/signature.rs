@@ -20,9 +20,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// everywhere.
 pub(crate) struct Signature<'o> {
     options: &'o ImportOptions<'o>,
-    fixed: BTreeMap<String, i64>,
+    fixed: BTreeMap<Name, i64>,
     /// The symbol for each name that the file gives to dimensions.
     symbols: BTreeMap<String, Name>,
+    /// The symbols of dimensions that have no name, by input and place.
+    unnamed: BTreeMap<(String, usize), Name>,
     taken: BTreeSet<Name>,
     /// Ranges of symbols.
     pub(crate) ranges: SizeRanges,
@@ -35,18 +37,37 @@ impl<'o> Signature<'o> {
             options,
             fixed: BTreeMap::new(),
             symbols: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
             taken: BTreeSet::new(),
             ranges: SizeRanges::default(),
         }
     }
 
-    /// Learns the names of an input's dimensions. To be called for all inputs before everything else.
-    pub(crate) fn declare(&mut self, input: &ValueInfoProto) {
-        for name in declared_dims(input).into_iter().flatten().filter_map(symbol_of) {
+    /// Learns the names of the inputs' dimensions. To be called before everything else.
+    pub(crate) fn declare(&mut self, inputs: &[&ValueInfoProto]) {
+        let dims = |input| declared_dims(input).into_iter().flatten();
+        for name in inputs.iter().flat_map(|input| dims(input)).filter_map(symbol_of) {
             if !self.symbols.contains_key(name) {
                 let symbol = self.unused(&sanitised(name));
                 self.symbols.insert(name.to_owned(), symbol);
             }
+        }
+        // After those, whose names the model chose.
+        for input in inputs {
+            for (d, dim) in dims(input).enumerate() {
+                if is_open(dim) && symbol_of(dim).is_none() {
+                    let symbol = self.unused(&unnamed(&input.name, d));
+                    self.unnamed.insert((input.name.clone(), d), symbol);
+                }
+            }
+        }
+    }
+
+    /// The symbol of a dimension that the model leaves open.
+    fn symbol(&self, input: &str, d: usize, dim: &DimensionProto) -> Option<&Name> {
+        match symbol_of(dim) {
+            Some(name) => self.symbols.get(name),
+            None => self.unnamed.get(&(input.to_owned(), d)),
         }
     }
 
@@ -56,13 +77,15 @@ impl<'o> Signature<'o> {
         let (Some(specs), Some(dims)) = (self.options.shapes.get(&input.name), declared_dims(input)) else {
             return Ok(());
         };
-        for (spec, dim) in specs.iter().zip(dims) {
-            let (DimSpec::Fixed(size), Some(symbol)) = (spec, symbol_of(dim)) else { continue };
-            if let Some(other) = self.fixed.insert(symbol.to_owned(), *size)
+        for (d, (spec, dim)) in specs.iter().zip(dims).enumerate() {
+            let symbol = self.symbol(&input.name, d, dim).cloned();
+            let (DimSpec::Fixed(size), Some(symbol)) = (spec, symbol) else { continue };
+            if let Some(other) = self.fixed.insert(symbol, *size)
                 && other != *size
             {
+                let name = open_name(&input.name, d, dim).unwrap_or_default();
                 return Err(Diagnostic::user(format!(
-                    "dimension '{symbol}' of input '{}' is given as {size} and as {other}",
+                    "dimension '{name}' of input '{}' is given as {size} and as {other}",
                     input.name
                 ))
                 .hint("give it one size with --shape"));
@@ -79,14 +102,9 @@ impl<'o> Signature<'o> {
             if inputs.iter().any(|i| i.name == *name) {
                 continue;
             }
-            let dims = |input| declared_dims(input).into_iter().flatten().enumerate();
-            let symbols =
-                inputs.iter().flat_map(|i| dims(i).filter_map(|(d, dim)| open_name(&i.name, d, dim)));
-            // What is shown is the name as expressions spell it.
-            let symbols: Vec<String> = symbols.collect();
-            let shown =
-                |s: &&String| self.symbols.get(*s).map_or_else(|| sanitised(s), ToString::to_string) == *name;
-            let found = symbols.iter().find(|s| *s == name).or_else(|| symbols.iter().find(shown));
+            // By the model's name, or by the one that is shown, as expressions spell it.
+            let mut shown = self.symbols.values().chain(self.unnamed.values());
+            let found = self.symbols.get(name).or_else(|| shown.find(|symbol| ***symbol == **name));
             let Some(symbol) = found.cloned() else {
                 let message = format!(
                     "a shape is given for '{name}', which is neither an input nor a dimension of one"
@@ -97,8 +115,6 @@ impl<'o> Signature<'o> {
             match specs[..] {
                 [DimSpec::Fixed(size)] => drop(self.fixed.insert(symbol, size)),
                 [DimSpec::Range(range)] => {
-                    let known = self.symbols.get(&symbol).cloned();
-                    let symbol = known.unwrap_or_else(|| sanitised(&symbol).as_str().into());
                     if let Err(other) = self.narrow(&symbol, range) {
                         let message = format!(
                             "dimension '{name}' is given as {range} and as {other}, which no size is in"
@@ -186,15 +202,14 @@ impl<'o> Signature<'o> {
         if let DimSpec::Fixed(size) = spec {
             return Ok(Expr::from(size));
         }
-        let declared = dim.and_then(symbol_of);
-        let name = declared.map_or_else(|| unnamed(input, d), ToOwned::to_owned);
-        if let Some(&size) = self.fixed.get(&name) {
-            let known =
-                declared.and_then(|name| self.symbols.get(name)).map(|symbol| self.ranges.get(symbol));
+        let name = dim.and_then(|dim| open_name(input, d, dim)).unwrap_or_else(|| unnamed(input, d));
+        let known = dim.and_then(|dim| self.symbol(input, d, dim)).cloned();
+        let symbol = known.unwrap_or_else(|| self.unused(&unnamed(input, d)));
+        if let Some(&size) = self.fixed.get(&symbol) {
             let given = if let DimSpec::Range(range) = spec { Some(range) } else { None };
             let size_alone = SizeRange::new(size, size);
-            if let Some(range) = known.into_iter().chain(given).find(|range| range.both(size_alone).is_none())
-            {
+            let mut ranges = [self.ranges.get(&symbol)].into_iter().chain(given);
+            if let Some(range) = ranges.find(|range| range.both(size_alone).is_none()) {
                 return Err(Diagnostic::user(format!(
                     "dimension '{name}' of input '{input}' is given as {size} and as {range}"
                 ))
@@ -202,10 +217,6 @@ impl<'o> Signature<'o> {
             }
             return Ok(Expr::from(size));
         }
-        let symbol = match declared.and_then(|name| self.symbols.get(name)) {
-            Some(symbol) => symbol.clone(),
-            None => self.unused(&unnamed(input, d)),
-        };
         if let DimSpec::Range(range) = spec {
             // Several inputs may have the symbol.
             self.narrow(&symbol, range).map_err(|other| {
@@ -267,10 +278,12 @@ pub(crate) fn describe(inputs: &[&ValueInfoProto]) -> String {
 
 /// The name of a dimension that the model leaves open.
 fn open_name(input: &str, d: usize, dim: &DimensionProto) -> Option<String> {
-    match dim.value.as_ref() {
-        Some(dimension::Value::Size(size)) if *size != -1 => None,
-        _ => Some(symbol_of(dim).map_or_else(|| unnamed(input, d), ToOwned::to_owned)),
-    }
+    is_open(dim).then(|| symbol_of(dim).map_or_else(|| unnamed(input, d), ToOwned::to_owned))
+}
+
+/// Whether the model leaves a dimension open. Some exporters write -1 for one that they do not know.
+fn is_open(dim: &DimensionProto) -> bool {
+    !matches!(dim.value, Some(dimension::Value::Size(size)) if size != -1)
 }
 
 /// The name of a dimension that has none.

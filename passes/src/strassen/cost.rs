@@ -25,8 +25,10 @@ pub struct Rates {
     pub cached_bytes: [f64; 2],
     /// Sizes of those caches.
     pub caches: [f64; 2],
-    /// Bytes from memory in that time, which cores share from some on.
+    /// Bytes from memory in that time for one core.
     pub memory_bytes: f64,
+    /// How many cores' reading is all that memory gives.
+    pub memory_cores: f64,
     /// Multiply-adds of vectors in the time of a further kernel.
     pub kernel: f64,
 }
@@ -40,6 +42,7 @@ impl Default for Rates {
             cached_bytes: [24.0, 12.0],
             caches: [(1 << 20) as f64, (32 << 20) as f64],
             memory_bytes: 8.0,
+            memory_cores: 2.0,
             kernel: 2048.0,
         }
     }
@@ -52,8 +55,6 @@ const MIN_ROWS: i64 = 24;
 const MIN_GAIN: f64 = 0.05;
 /// Share of the peak that products reach.
 const SHARE: f64 = 0.96;
-/// Cores that together read no more from memory than a few of them.
-const SHARED_MEMORY: f64 = 2.0;
 
 /// The estimated gain in multiply-adds of vectors on one core; `None` where it does not pay, on one core or on
 /// all.
@@ -79,13 +80,13 @@ fn moved(bytes: f64, set: f64, rates: &Rates, cores: f64) -> f64 {
     } else if set <= rates.caches[1] {
         bytes / (rates.cached_bytes[1] * cores)
     } else {
-        bytes / (rates.memory_bytes * cores.min(SHARED_MEMORY))
+        bytes / (rates.memory_bytes * cores.min(rates.memory_cores))
     }
 }
 
 /// The products' time, or that of their weights from memory.
 fn bound(compute: f64, weights: f64, rates: &Rates, cores: f64) -> f64 {
-    (compute / cores).max(weights / (rates.memory_bytes * cores.min(SHARED_MEMORY)))
+    (compute / cores).max(weights / (rates.memory_bytes * cores.min(rates.memory_cores)))
 }
 
 fn bytes(a: i64, b: i64) -> f64 {

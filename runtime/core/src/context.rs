@@ -2,7 +2,7 @@
 
 use crate::bind::{self, Side};
 use crate::execute::{Outputs, Run};
-use crate::memory::HeapStatistics;
+use crate::heap::HeapStatistics;
 use crate::model::Inner;
 use crate::profile::Recorder;
 use crate::state::State;

@@ -1,13 +1,13 @@
-//! Memory that belongs to the runtime: arenas, scratch, owned tensors and the counted heap.
+//! Memory that belongs to the runtime: arenas, scratch, owned tensors and what the heap hands out.
 
 use crate::Error;
 use memmap2::MmapMut;
 use std::alloc::Layout;
-use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 
 /// Every block begins at a cache line, which is the widest vector too.
-const ALIGNMENT: usize = 64;
+pub(crate) const ALIGNMENT: usize = 64;
 /// From this size on, blocks are mappings that ask for huge pages.
 const HUGE: usize = 2 << 20;
 /// Bytes on both sides of a mapped block that may be read. Lanes that a masked access leaves out may lie
@@ -89,96 +89,19 @@ impl Drop for Block {
     }
 }
 
-/// What the heap of a context did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeapStatistics {
-    /// Blocks that came from the system.
-    pub allocated: u64,
-    /// Blocks that were there from an earlier use.
-    pub reused: u64,
-    /// Bytes in use now.
-    pub live_bytes: u64,
-    /// The most bytes that were in use at once.
-    pub peak_bytes: u64,
-}
-
-/// The heap of a context: blocks whose sizes are known only when the shapes are. It keeps what is
-/// freed for the next run, up to as much as was ever in use at once.
-#[derive(Default)]
-pub(crate) struct Heap {
-    free: BTreeMap<usize, Vec<Block>>,
-    cached: u64,
-    statistics: HeapStatistics,
-}
-
-impl Heap {
-    pub(crate) fn allocate(&mut self, bytes: u64, what: &str) -> Result<Block, Error> {
-        let class = size_class(bytes);
-        let live = self.statistics.live_bytes.saturating_add(class);
-        if live > physical_memory() {
-            let available = physical_memory().saturating_sub(self.statistics.live_bytes);
-            return Err(Error::OutOfMemory { what: what.to_string(), bytes, available });
-        }
-        // Where a block of its own would drive others out, a larger one serves, so that runs of the same shapes ask the
-        // system for nothing. Not one of any size: small tensors that live long would hold ever more large blocks.
-        let drives_out = self.cached > self.statistics.peak_bytes.saturating_sub(live);
-        let most = (class as usize).saturating_mul(if drives_out { 4 } else { 2 });
-        let found = self.free.range_mut(class as usize..=most).find_map(|(_, blocks)| blocks.pop());
-        let block = match found {
-            Some(block) => {
-                self.cached -= block.len() as u64;
-                self.statistics.reused += 1;
-                block
-            }
-            None => {
-                self.trim(self.statistics.peak_bytes.saturating_sub(live));
-                self.statistics.allocated += 1;
-                Block::new(class, what)?
-            }
-        };
-        self.statistics.live_bytes += block.len() as u64;
-        self.statistics.peak_bytes = self.statistics.peak_bytes.max(self.statistics.live_bytes);
-        Ok(block)
-    }
-
-    pub(crate) fn release(&mut self, block: Block) {
-        self.statistics.live_bytes -= block.len() as u64;
-        self.cached += block.len() as u64;
-        self.free.entry(block.len()).or_default().push(block);
-    }
-
-    pub(crate) fn statistics(&self) -> HeapStatistics {
-        self.statistics
-    }
-
-    /// Gives blocks back to the system, large ones first, until at most `keep` bytes are cached.
-    fn trim(&mut self, keep: u64) {
-        while self.cached > keep {
-            let Some(mut entry) = self.free.last_entry() else { return };
-            match entry.get_mut().pop() {
-                Some(block) => self.cached -= block.len() as u64,
-                None => drop(entry.remove()),
-            }
-        }
-    }
-}
-
-/// Sizes in steps of a quarter of their power of two, so that similar shapes share blocks.
-fn size_class(bytes: u64) -> u64 {
-    let bytes = bytes.max(ALIGNMENT as u64);
-    let step = (1u64 << (63 - bytes.leading_zeros())) / 4;
-    bytes.checked_next_multiple_of(step.max(ALIGNMENT as u64)).unwrap_or(bytes)
-}
-
 /// The machine's memory in bytes; nothing larger is ever asked for, since a system that overcommits
 /// would grant it and kill the process later.
 pub(crate) fn physical_memory() -> u64 {
-    // SAFETY: `sysconf` only reads its argument.
-    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    match (u64::try_from(pages), u64::try_from(page)) {
-        (Ok(pages), Ok(page)) if pages > 0 => pages.saturating_mul(page),
-        _ => isize::MAX as u64,
-    }
+    static BYTES: OnceLock<u64> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        // SAFETY: `sysconf` only reads its argument.
+        let (pages, page) =
+            unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+        match (u64::try_from(pages), u64::try_from(page)) {
+            (Ok(pages), Ok(page)) if pages > 0 => pages.saturating_mul(page),
+            _ => isize::MAX as u64,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -200,63 +123,6 @@ mod tests {
     fn too_much_is_an_error() {
         for len in [physical_memory() + 1, u64::MAX] {
             assert!(matches!(Block::new(len, "test"), Err(Error::OutOfMemory { .. })));
-            assert!(matches!(Heap::default().allocate(len, "test"), Err(Error::OutOfMemory { .. })));
-        }
-    }
-
-    #[test]
-    fn the_heap_reuses_and_forgets() {
-        let mut heap = Heap::default();
-        for _ in 0..10 {
-            let (a, b) = (heap.allocate(100_000, "a").expect("a"), heap.allocate(3000, "b").expect("b"));
-            heap.release(a);
-            heap.release(b);
-        }
-        let statistics = heap.statistics();
-        assert_eq!((statistics.allocated, statistics.reused, statistics.live_bytes), (2, 18, 0));
-        // Another size in place of the old one: the old block goes.
-        let c = heap.allocate(400_000, "c").expect("c");
-        assert!(heap.cached + c.len() as u64 <= heap.statistics().peak_bytes);
-    }
-
-    #[test]
-    fn runs_of_the_same_shapes_keep_their_blocks() {
-        let mut heap = Heap::default();
-        let mut allocated = 0;
-        for run in 0..5 {
-            // A large block that is gone before two small ones come, then one between.
-            let large = heap.allocate(1_000_000, "large").expect("large");
-            heap.release(large);
-            let small = [300_000, 320_000].map(|bytes| heap.allocate(bytes, "small").expect("small"));
-            small.into_iter().for_each(|block| heap.release(block));
-            let middle = heap.allocate(450_000, "middle").expect("middle");
-            heap.release(middle);
-            let now = heap.statistics().allocated;
-            assert!(run < 2 || now == allocated, "run {run} asked for {} blocks", now - allocated);
-            allocated = now;
-        }
-    }
-
-    #[test]
-    fn small_tensors_that_stay_hold_no_large_blocks() {
-        const LARGE: u64 = 1 << 20;
-        let mut heap = Heap::default();
-        let mut kept = Vec::new();
-        let mut before = heap.allocate(LARGE, "before").expect("before");
-        for _ in 0..20 {
-            let after = heap.allocate(LARGE, "after").expect("after");
-            heap.release(std::mem::replace(&mut before, after));
-            kept.push(heap.allocate(1000, "kept").expect("kept"));
-        }
-        assert!(heap.statistics().peak_bytes < 3 * LARGE, "{:?}", heap.statistics());
-    }
-
-    #[test]
-    fn size_classes_waste_at_most_a_quarter() {
-        for bytes in (0..100_000).step_by(7) {
-            let class = size_class(bytes);
-            assert!(class >= bytes && class <= 64.max(bytes + bytes / 4 + 64), "{bytes} {class}");
-            assert_eq!(size_class(class), class);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::bind::{self, evaluate};
-use crate::memory::{Block, Heap};
+use crate::heap::{Heap, Piece};
+use crate::memory::Block;
 use crate::model::Inner;
 use crate::pool::Step;
 use crate::profile::Recorder;
@@ -47,8 +48,8 @@ pub(crate) struct State {
     pub(crate) scratch: Block,
     pub(crate) scratch_stride: u64,
     pub(crate) heap: Heap,
-    /// For each buffer its block of the heap.
-    blocks: Vec<Option<Block>>,
+    /// For each buffer its piece of the heap.
+    pieces: Vec<Option<Piece>>,
     pub(crate) profile: Option<Recorder>,
 }
 
@@ -72,7 +73,7 @@ impl State {
             scratch: Block::new(0, "scratch memory")?,
             scratch_stride: 0,
             heap: Heap::default(),
-            blocks: (0..buffers).map(|_| None).collect(),
+            pieces: (0..buffers).map(|_| None).collect(),
             profile: None,
         })
     }
@@ -239,25 +240,25 @@ impl State {
     pub(crate) fn allocate(&mut self, model: &Inner, id: BufferId) -> Result<(), Error> {
         let buffer = &model.plan.buffers[id as usize];
         let bytes = size(&buffer.bytes, &self.symbols, || format!("buffer '{}'", buffer.name))?;
-        let block = self.heap.allocate(bytes, &format!("buffer '{}'", buffer.name))?;
+        let piece = self.heap.allocate(bytes, &format!("buffer '{}'", buffer.name))?;
         self.slots[id as usize].bytes = bytes;
-        self.move_to(model, id as usize, block.as_mut_ptr());
-        self.blocks[id as usize] = Some(block);
+        self.move_to(model, id as usize, piece.as_mut_ptr());
+        self.pieces[id as usize] = Some(piece);
         Ok(())
     }
 
     /// Ends a heap buffer.
     pub(crate) fn free(&mut self, id: BufferId) {
-        if let Some(block) = self.blocks[id as usize].take() {
-            self.heap.release(block);
+        if let Some(piece) = self.pieces[id as usize].take() {
+            self.heap.release(piece);
         }
     }
 
     /// Ends all heap buffers.
     pub(crate) fn free_all(&mut self) {
-        for block in &mut self.blocks {
-            if let Some(block) = block.take() {
-                self.heap.release(block);
+        for piece in &mut self.pieces {
+            if let Some(piece) = piece.take() {
+                self.heap.release(piece);
             }
         }
     }

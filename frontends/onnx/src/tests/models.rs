@@ -122,7 +122,14 @@ pub(super) fn model(opset: i64, graph: GraphProto) -> ModelProto {
 
 /// Imports a model with default options.
 pub(super) fn imported(model: &ModelProto) -> Result<Imported, Vec<Diagnostic>> {
-    import_bytes(model.encode_to_vec().into(), None, &ImportOptions::default())
+    with_options(model, &ImportOptions::default())
+}
+
+pub(super) fn with_options(
+    model: &ModelProto,
+    options: &ImportOptions<'_>,
+) -> Result<Imported, Vec<Diagnostic>> {
+    import_bytes(model.encode_to_vec().into(), None, options)
 }
 
 /// The graph of one ONNX node over float inputs and integer weights.

@@ -2,9 +2,10 @@
 
 use super::models::{
     FLOAT, INT64, exprs, graph_of, imported, int_weight, listing, model, node, output_type, value,
+    with_options,
 };
 use crate::{
-    DimSpec, ImportOptions, Imported, import_bytes,
+    DimSpec, ImportOptions, Imported,
     proto::{GraphProto, ModelProto},
 };
 use mlcc_ir::{
@@ -13,11 +14,6 @@ use mlcc_ir::{
     expr::Expr,
     tensor::Tensor,
 };
-use prost::Message;
-
-fn with_options(model: &ModelProto, options: &ImportOptions<'_>) -> Result<Imported, Vec<Diagnostic>> {
-    import_bytes(model.encode_to_vec().into(), None, options)
-}
 
 fn two_inputs() -> ModelProto {
     let graph = GraphProto {
