@@ -246,7 +246,9 @@ fn check_nodes<'a>(
                 }
             }
             Node::Tile(t) => {
-                let exprs = [&t.k, &t.a.base, &t.a.stride, &t.a.k_stride, &t.b.base, &t.b.k_stride];
+                let [a, b] = [&t.a, &t.b].map(|o| [&o.base, &o.stride, &o.k_stride]);
+                let limits = t.a_rows.iter().chain(&t.b_cols);
+                let mut exprs = a.into_iter().chain(b).chain(limits).chain([&t.k]);
                 let mut gathered = true;
                 if let Some(rows) = &t.a_gather {
                     let ends = rows.inside.iter().flat_map(|(a, b)| [a, b]);
@@ -254,8 +256,11 @@ fn check_nodes<'a>(
                     gathered = ends.chain([&rows.offset]).all(|e| known(axes, e));
                     axes.pop();
                 }
-                if !gathered || !exprs.iter().all(|e| known(axes, e)) {
+                if !gathered || !exprs.all(|e| known(axes, e)) {
                     return Err("a contraction tile uses an unknown axis".into());
+                }
+                if t.a_gather.is_some() && !t.a.stride.is(0) {
+                    return Err("a contraction tile gathers rows that have a stride".into());
                 }
                 if nest.buffers.get(t.acc).is_none_or(|b| b.space != Space::Register) {
                     return Err("a contraction tile accumulates outside registers".into());

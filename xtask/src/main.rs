@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program that talks")]
 
+mod artifacts;
 mod bench;
 mod bless;
 mod compare;
@@ -63,6 +64,8 @@ enum Command {
     Rules(rules::Args),
     /// Damage 100 000 artifacts; each must be refused or give the right values
     Damage(damage::Args),
+    /// Hash what networks compile to for several CPUs, to see whether a change leaves code as it is
+    Artifacts(artifacts::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,
     /// Accept all changed snapshots and regenerate the reference pages
@@ -95,6 +98,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Rules(args) => rules::run(&workspace, &args),
         Command::Damage(args) => damage::run(&workspace, &args),
+        Command::Artifacts(args) => artifacts::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),

@@ -154,7 +154,8 @@ impl<'c> Emitter<'_, 'c> {
                 // As in a division, a hostile size counts as one.
                 let divisor = self.scalar(d)?;
                 let divisor = self.b.int_op("arith.maxsi", divisor, one);
-                let names = ["quotient", "remainder"].map(|part| format!("{axis}.{part}{at}").into());
+                // No axis of a dump has a space in its name.
+                let names = ["quotient", "remainder"].map(|part| format!("{axis} {part} {at}").into());
                 Ok(Count { of, ranges, divisor, names, values })
             })
             .collect()
