@@ -19,7 +19,6 @@ use mlcc_ir::{
     program::{Program, Step, Storage, SymbolSource, TensorId},
     requirement::{self, Requirement},
     scalar::Inst,
-    tensor::Tensor,
 };
 use mlcc_passes::plan::{ArenaPlan, touched};
 use std::{collections::BTreeMap, path::Path};
@@ -36,10 +35,6 @@ pub struct Parts<'a> {
     pub code: &'a Code,
     /// Where the intermediates live.
     pub arena: &'a ArenaPlan,
-    /// Values that inputs have where a caller gives none, by the input's number.
-    pub defaults: &'a BTreeMap<usize, Tensor>,
-    /// What the model needs where its nodes run one by one in the order of its file.
-    pub file_order_peak_bytes: Option<i64>,
     /// The machine that the code is for.
     pub target: Target,
     /// Whether kernels compute with denormal numbers as IEEE 754 says.
@@ -276,7 +271,7 @@ impl Assembler<'_> {
 
     /// Stores what inputs are where a caller gives none.
     fn defaults(&mut self) -> Result<()> {
-        for (&input, tensor) in self.parts.defaults {
+        for (&input, tensor) in &self.parts.program.origin.defaults {
             let blob = self.writer.add_weight(&tensor.data).map_err(io_error)?;
             let buffer = self.push_buffer(BufferDef {
                 name: format!(
@@ -445,8 +440,8 @@ impl Assembler<'_> {
             symbols: names.clone(),
             kernels: kernels.collect(),
             counts: self.counts.clone(),
-            file_order_peak_bytes: self
-                .parts
+            file_order_peak_bytes: program
+                .origin
                 .file_order_peak_bytes
                 .and_then(|bytes| u64::try_from(bytes).ok()),
             keep_denormals: self.parts.keep_denormals,

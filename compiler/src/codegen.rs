@@ -112,6 +112,17 @@ pub fn schedule(
     })
 }
 
+/// Maps each kernel's axes to the blocks and threads of a GPU.
+///
+/// # Errors
+/// If a kernel has no mapping.
+pub fn schedule_for_gpu(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> {
+    schedule_with(unique, |kernel, _| {
+        let (text, nest) = mlcc_cuda::schedule(kernel)?;
+        Ok(Decided { text, schedule: Schedule { steps: Vec::new() }, nest, refused: Vec::new() })
+    })
+}
+
 /// Leaves every kernel as the plain nest that its definition is.
 ///
 /// # Errors

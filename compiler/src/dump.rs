@@ -3,13 +3,15 @@
 //! A dump parses back (`mlcc opt`, `--from`); large constants stand in it by identity and live in the
 //! model's file.
 
-use crate::{
-    codegen::ScheduledKernel,
-    phase::Phase,
-    pipeline::{Ir, Observer},
+use crate::{codegen::ScheduledKernel, observer::Observer, phase::Phase};
+use mlcc_ir::{diagnostic::Diagnostic, graph::Graph, nest::LoopNest};
+use mlcc_passes::{
+    config::Config,
+    graph::rewrite::Report,
+    registry::{Events, IrRef},
+    schedule,
+    strassen::strassen_products,
 };
-use mlcc_ir::{diagnostic::Diagnostic, nest::LoopNest};
-use mlcc_passes::{graph::rewrite::Report, registry::Config, schedule, strassen::strassen_products};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -139,28 +141,27 @@ fn is_dump(path: &Path) -> bool {
     numbered && path.extension().is_some_and(|e| e == "mlir")
 }
 
-impl Observer for Recorder {
-    fn after_pass(&mut self, phase: Phase, pass: &str, changes: usize, ir: Ir<'_>) -> Result<(), Diagnostic> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        if changes == 0 {
-            return Ok(());
-        }
-        let folder = folder.clone();
-        let mlir = mlcc_mlir::MlirContext::new();
-        let text = match ir {
-            Ir::Graph(graph) => mlir.print_graph(graph)?,
-            Ir::Program(program) => mlir.print_program(program)?,
-            Ir::Nests(kernels) => {
-                self.write(&folder, "loop-naive", &mlir.print_nests(&naive_nests(kernels)?)?)?;
-                self.write_steps(&folder, kernels, &mlir)?;
-                let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone()).collect();
-                mlir.print_nests(&nests)?
-            }
-        };
+impl Recorder {
+    fn write_graph(&mut self, phase: Phase, pass: &str, graph: &Graph) -> Result<(), Diagnostic> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let text = mlcc_mlir::MlirContext::new().print_graph(graph)?;
         self.write(&folder, &format!("{phase}-{pass}"), &text)
     }
+}
 
-    fn after_rewrites(&mut self, report: &Report) {
+impl Events for Recorder {
+    fn after_pass(&mut self, pass: &str, changes: usize, ir: IrRef<'_>) -> Result<(), Diagnostic> {
+        let Some(folder) = self.folder.clone().filter(|_| changes > 0) else { return Ok(()) };
+        match ir {
+            IrRef::Graph(graph) => self.write_graph(Phase::Graph, pass, graph),
+            IrRef::Program(program) => {
+                let text = mlcc_mlir::MlirContext::new().print_program(program)?;
+                self.write(&folder, &format!("{}-{pass}", Phase::Tensor), &text)
+            }
+        }
+    }
+
+    fn rewritten(&mut self, report: &Report) {
         // Operators are recognised before others are rewritten: a report each.
         let all = self.rewrites.get_or_insert_default();
         all.blocks.extend_from_slice(&report.blocks);
@@ -169,10 +170,25 @@ impl Observer for Recorder {
         all.weight_growth = all.weight_growth.saturating_add(report.weight_growth);
     }
 
-    fn after_products(&mut self, changed: &[strassen_products::Changed], config: &Config) {
+    fn products_changed(&mut self, changed: &[strassen_products::Changed], config: &Config) {
         // Both estimates are of one core.
-        let vectors_per_second = config.rates.flops / (2 * config.strassen.rates.lanes) as f64;
+        let vectors_per_second = config.rates.flops / (2 * config.strassen.lanes) as f64;
         self.products.extend(changed.iter().map(|c| (c.clone(), c.gain / vectors_per_second)));
+    }
+}
+
+impl Observer for Recorder {
+    fn imported(&mut self, graph: &Graph) -> Result<(), Diagnostic> {
+        self.write_graph(Phase::Import, "import", graph)
+    }
+
+    fn scheduled(&mut self, kernels: &[ScheduledKernel]) -> Result<(), Diagnostic> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let mlir = mlcc_mlir::MlirContext::new();
+        self.write(&folder, "loop-naive", &mlir.print_nests(&naive_nests(kernels)?)?)?;
+        self.write_steps(&folder, kernels, &mlir)?;
+        let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone()).collect();
+        self.write(&folder, &format!("{}-schedule", Phase::Loop), &mlir.print_nests(&nests)?)
     }
 
     fn after_phase(&mut self, phase: Phase, time: Duration) {
@@ -185,7 +201,7 @@ impl Observer for Recorder {
         self.times.push((phase, time));
     }
 
-    fn progress(&self, done: usize, total: usize) {
+    fn progress(&mut self, done: usize, total: usize) {
         if let Some(bar) = &self.progress {
             bar.set_length(total as u64);
             bar.set_position(done as u64);

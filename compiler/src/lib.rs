@@ -3,7 +3,10 @@
 //! | Module | What |
 //! |---|---|
 //! | [`phase`] | the ordered phases, which drive `--from`, `--to` and the dumps |
-//! | [`pipeline`] | runs them |
+//! | [`session`] | runs them, for any target |
+//! | [`options`] | what a user chooses |
+//! | [`target`] | what code is generated for |
+//! | [`observer`] | who is told what happens |
 //! | [`codegen`] | kernels to loop nests to machine code, on all cores |
 //! | [`assemble`] | program, code and weights to the artifact |
 //! | [`machine_profile`] | a measured machine as a file, and as an input of decisions |
@@ -15,11 +18,15 @@ pub mod assemble;
 pub mod cli;
 pub mod codegen;
 pub mod dump;
+mod import;
 pub mod inputs;
 pub mod machine_profile;
 pub mod measure;
 pub mod npy;
+pub mod observer;
+pub mod options;
 mod packing;
 pub mod phase;
-pub mod pipeline;
 mod plan_expr;
+pub mod session;
+pub mod target;

@@ -8,8 +8,10 @@ use mlcc_ir::{
     kernel::{Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space},
     ops::{self, Operand},
+    origin::Origin,
     program::{Program, Step},
     scalar::{Body, Inst},
+    types::TensorType,
 };
 
 /// Import and graph level: every operand is defined before its use, every operator is known.
@@ -36,10 +38,29 @@ pub fn check_graph(graph: &Graph, after: &str) -> Result<()> {
             }
         }
     }
-    match graph.outputs.iter().find(|(_, o)| !defined.get(o.0 as usize).copied().unwrap_or(false)) {
-        Some((name, _)) => Err(broken(after, format!("output '{name}' is not defined"))),
-        None => Ok(()),
+    if let Some((name, _)) =
+        graph.outputs.iter().find(|(_, o)| !defined.get(o.0 as usize).copied().unwrap_or(false))
+    {
+        return Err(broken(after, format!("output '{name}' is not defined")));
     }
+    let inputs: Vec<&TensorType> = graph.inputs.iter().map(|id| &graph.value(*id).ty).collect();
+    check_defaults(&graph.origin, &inputs, after)
+}
+
+/// Defaults are values of inputs.
+fn check_defaults(origin: &Origin, inputs: &[&TensorType], after: &str) -> Result<()> {
+    for (input, value) in &origin.defaults {
+        let fits = |ty: &&&TensorType| {
+            let sizes = ty.dims.iter().zip(&value.dims);
+            ty.dtype == value.dtype
+                && ty.rank() == value.dims.len()
+                && sizes.into_iter().all(|(dim, size)| dim.as_const().is_none_or(|dim| dim == *size))
+        };
+        if inputs.get(*input).filter(fits).is_none() {
+            return Err(broken(after, format!("the default of input {input} is no value of it")));
+        }
+    }
+    Ok(())
 }
 
 /// Graph level, for graphs that a person may have written: declared types are those that inference finds.
@@ -73,6 +94,8 @@ pub fn check_types(graph: &Graph) -> Result<()> {
 /// # Errors
 /// With the first violation.
 pub fn check_program(program: &Program, after: &str) -> Result<()> {
+    let inputs: Vec<&TensorType> = program.inputs.iter().map(|id| &program.tensors[*id].ty).collect();
+    check_defaults(&program.origin, &inputs, after)?;
     program.steps.iter().try_for_each(|step| check_step(program, step, after))
 }
 

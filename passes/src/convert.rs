@@ -48,6 +48,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     graph::{Def, Graph, Node},
+    origin::Origin,
     program::{Program, Step, Storage, Symbol, SymbolSource},
 };
 
@@ -68,6 +69,7 @@ pub fn graph_to_tensor(graph: &Graph) -> Result<Program> {
     let symbols: Vec<Name> = scope.program.symbols.iter().map(|s| s.name.clone()).collect();
     scope.program.ranges = graph.ranges.of(&symbols);
     scope.program.requirements = requirements::of_graph(graph);
+    scope.program.origin = Origin { last_pass: None, ..graph.origin.clone() };
     for (i, (_, output)) in graph.outputs.iter().enumerate() {
         scope.direct_outputs.entry(*output).or_insert(i);
     }

@@ -1,7 +1,14 @@
-//! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline
-//! and the reference are made.
+//! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline, the prices of
+//! rewrites and the reference are made.
 
-use crate::{fusion, graph, layout, strassen, winograd};
+use crate::{
+    config::Config,
+    fusion,
+    graph::{self, rewrite},
+    layout,
+    strassen::{self, strassen_products},
+    winograd,
+};
 use mlcc_ir::{diagnostic::Result, graph::Graph, program::Program};
 
 /// Level at which a pass works.
@@ -12,51 +19,61 @@ pub enum Level {
     Tensor,
 }
 
-/// What a pass does to the value of its level; returns the number of changes.
+/// What a pass is given besides the IR.
+pub struct Context<'a> {
+    /// What the target and the user say.
+    pub config: &'a Config,
+    /// Is told what passes have done.
+    pub events: &'a mut dyn Events,
+}
+
+/// The IR of a level, to look at.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum IrRef<'a> {
+    Graph(&'a Graph),
+    Program(&'a Program),
+}
+
+/// What passes tell while they run.
+pub trait Events {
+    /// A pass has run; `changes` is 0 where it changed nothing. The conversion to the tensor level counts as one.
+    ///
+    /// # Errors
+    /// To stop the compilation.
+    fn after_pass(&mut self, _pass: &str, _changes: usize, _ir: IrRef<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Algebraic rules have been applied.
+    fn rewritten(&mut self, _report: &rewrite::Report) {}
+
+    /// Products have been changed to Strassen's algorithm.
+    fn products_changed(&mut self, _changed: &[strassen_products::Changed], _config: &Config) {}
+}
+
+/// Nobody listens.
+impl Events for () {}
+
+/// What a pass does to the IR of its level; returns the number of changes.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Run {
-    Graph(fn(&mut Graph) -> Result<usize>),
-    Tensor(fn(&mut Program, &Config) -> Result<usize>),
+    Graph(fn(&mut Graph, &mut Context<'_>) -> Result<usize>),
+    Tensor(fn(&mut Program, &mut Context<'_>) -> Result<usize>),
 }
 
-/// What a target says to the passes: which of [`VARIANTS`] it takes, and numbers; no device.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
-    /// The passes among [`VARIANTS`] that run for the target.
-    pub variants: &'static [PassSpec],
-    /// What the choice of Winograd's algorithm knows about the machine.
-    pub winograd: winograd::cost::Rates,
-    /// What the choice of Strassen's algorithm knows about it, and by how much weights may grow.
-    pub strassen: strassen::strassen_products::Settings,
-    /// What prices of kernels know about it, by which algebraic rewrites are chosen.
-    pub rates: graph::rewrite::Rates,
-    /// What taking reductions apart knows about it.
-    pub threads: fusion::split_reductions::Threads,
-    /// Whether passes must leave every bit of every value, but for the order of sums, which is nobody's.
-    pub exact: bool,
-}
-
-impl Default for Config {
-    /// What the CPU backend takes, with the numbers of a usual machine.
-    fn default() -> Config {
-        Config {
-            variants: VARIANTS,
-            winograd: Default::default(),
-            strassen: Default::default(),
-            rates: Default::default(),
-            threads: Default::default(),
-            exact: false,
-        }
-    }
-}
-
-impl Config {
-    /// Whether a pass runs for the target.
-    #[must_use]
-    pub fn runs(&self, pass: &PassSpec) -> bool {
-        self.variants.contains(pass) || !VARIANTS.contains(pass)
-    }
+/// What decides whether a pass runs, besides its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trait {
+    /// It computes something in another form, which pays only on a target whose schedules expect that form.
+    Variant,
+    /// It computes the same over the real numbers in another way: other bits.
+    ChangesBits,
+    /// It is part of algebraic rewriting, and left out with it.
+    Algebraic,
+    /// Prices of rewrites do not see what it does, or see it otherwise.
+    Unpriced,
 }
 
 /// A pass.
@@ -66,14 +83,10 @@ pub struct PassSpec {
     pub name: &'static str,
     /// One line for `--list-passes` and the reference.
     pub summary: &'static str,
+    /// What decides whether it runs.
+    pub traits: &'static [Trait],
     /// The function.
     pub run: Run,
-}
-
-impl PartialEq for PassSpec {
-    fn eq(&self, other: &PassSpec) -> bool {
-        self.name == other.name
-    }
 }
 
 impl PassSpec {
@@ -84,6 +97,12 @@ impl PassSpec {
             Run::Graph(_) => Level::Graph,
             Run::Tensor(_) => Level::Tensor,
         }
+    }
+
+    /// Whether the pass has a trait.
+    #[must_use]
+    pub fn is(&self, what: Trait) -> bool {
+        self.traits.contains(&what)
     }
 }
 
@@ -108,28 +127,6 @@ pub const PASSES: &[PassSpec] = &[
     fusion::fuse_operand::SPEC,
     layout::place_concatenations::SPEC,
 ];
-
-/// Passes that compute something in another form, which pays only on a target whose schedules expect that form. A
-/// target names those that it takes; all the others of [`PASSES`] run for every target.
-pub const VARIANTS: &[PassSpec] = &[
-    fusion::fuse_attention::SPEC,
-    winograd::winograd_convolution::SPEC,
-    strassen::strassen_products::SPEC,
-    fusion::split_reductions::SPEC,
-    fusion::fuse_operand::SPEC,
-];
-
-/// Passes that compute the same over the real numbers in another way: other bits. Where none may change, they do not
-/// run.
-#[must_use]
-pub fn changes_bits(pass: &PassSpec) -> bool {
-    let inexact = [
-        winograd::winograd_convolution::SPEC.name,
-        strassen::strassen_products::SPEC.name,
-        fusion::fuse_attention::SPEC.name,
-    ];
-    inexact.contains(&pass.name)
-}
 
 /// The pass with that name.
 #[must_use]

@@ -12,6 +12,7 @@ use melior::ir::{Location, Module};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     kernel::Kernel,
+    nest::LoopNest,
 };
 use mlcc_llvm::{
     compile::{LOWERING, symbol_name, translate},
@@ -79,17 +80,26 @@ pub fn compile_to_ptx(kernel: &Kernel, arch: &str) -> Result<String> {
 /// # Errors
 /// If the architecture is not known, or a kernel has no schedule for GPUs.
 pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModule> {
+    let scheduled = kernels.iter().map(|kernel| schedule(kernel)).collect::<Result<Vec<_>>>()?;
+    let nests: Vec<(&str, &LoopNest)> = scheduled.iter().map(|(text, nest)| (text.as_str(), nest)).collect();
+    compile_nests_to_ptx(&nests, arch)
+}
+
+/// The same for kernels whose loops are chosen: the decision that led to each nest, as text, and the nest.
+///
+/// # Errors
+/// If the architecture is not known.
+pub fn compile_nests_to_ptx(nests: &[(&str, &LoopNest)], arch: &str) -> Result<PtxModule> {
     let machine = machine(arch)?;
     let context = lowering::lowering_context();
     let mut module = Module::new(Location::unknown(&context));
     let mut taken = BTreeSet::new();
-    let mut entries = Vec::with_capacity(kernels.len());
-    for kernel in kernels {
-        let (decision, nest) = schedule(kernel)?;
-        let launch = Launch::of(&nest)?;
+    let mut entries = Vec::with_capacity(nests.len());
+    for &(decision, nest) in nests {
+        let launch = Launch::of(nest)?;
         let name = unique(&symbol_name(&nest.name), &mut taken);
-        emit::kernel(&Builder::new(&context), &module, &nest, &name, &launch)?;
-        entries.push(Entry { name, decision, launch });
+        emit::kernel(&Builder::new(&context), &module, nest, &name, &launch)?;
+        entries.push(Entry { name, decision: decision.to_owned(), launch });
     }
     lowering::verify(&context, &module)?;
     lowering::run_pipeline(&context, &mut module, &format!("builtin.module({})", LOWERING.join(",")))?;

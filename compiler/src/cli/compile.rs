@@ -6,14 +6,13 @@ use super::{
 use crate::{
     codegen,
     dump::Recorder,
+    options::{Device, Options},
     phase::Phase,
-    pipeline::{self, Options},
+    session::{Scheduled, Session, Stage},
+    target::Target,
 };
 use clap::ValueEnum;
-use mlcc_ir::{
-    diagnostic::{Diagnostic, count},
-    program::Program,
-};
+use mlcc_ir::diagnostic::{Diagnostic, count};
 use mlcc_mlir::MlirContext;
 use std::{
     io::IsTerminal,
@@ -86,6 +85,20 @@ enum Emit {
     Obj,
 }
 
+impl Args {
+    /// The last phase that is wanted.
+    fn last(&self) -> Phase {
+        match (self.emit, self.to) {
+            (Some(Emit::Graph), _) => Phase::Graph,
+            (Some(Emit::Tensor), _) => Phase::Tensor,
+            (Some(Emit::Loop), _) => Phase::Loop,
+            (Some(_), _) => Phase::Llvm,
+            (None, Some(phase)) => phase,
+            (None, None) => Phase::Binary,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Outcome {
     if args.explain_rewrites && is_stdout(args) {
         let message = "--explain-rewrites and -o - both write to stdout";
@@ -97,7 +110,11 @@ pub(super) fn run(args: &Args) -> Outcome {
         std::io::stderr().is_terminal(),
     )
     .map_err(one)?;
-    let options = args.compiling.options()?;
+    let device = match args.target {
+        TargetKind::Cpu => Device::Cpu,
+        TargetKind::Cuda => Device::Cuda(args.arch.clone()),
+    };
+    let options = Options { device, ..args.compiling.options()? };
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && args.explain_rewrites {
         super::explain::rewrites(recorder.rewrites.as_ref(), &recorder.products)?;
@@ -109,132 +126,102 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
-    let last = match (args.emit, args.to) {
-        (Some(Emit::Graph), _) => Phase::Graph,
-        (Some(Emit::Tensor), _) => Phase::Tensor,
-        (Some(Emit::Loop), _) => Phase::Loop,
-        (Some(_), _) => Phase::Llvm,
-        (None, Some(phase)) => phase,
-        (None, None) => Phase::Binary,
-    };
-    let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
-    let machine = pipeline::machine_for(&target, options).map_err(one)?;
-    let mut config = match args.target {
-        TargetKind::Cpu => pipeline::config_for(&machine, options),
-        TargetKind::Cuda => mlcc_passes::registry::Config {
-            exact: options.rewrites.is_exact(),
-            ..mlcc_cuda::config_for(&args.arch)
-        },
-    };
+    let last = args.last();
     if args.from.is_none()
         && let Some(diagnostic) = FileKind::of(&args.model).instead_of_model(&args.model)
     {
         return Err(one(diagnostic));
     }
+    let mut session = Session::new(options, recorder).map_err(one)?;
     let dump = || Dump::read(&args.model, args.weights.as_deref());
-    let mut defaults = std::collections::BTreeMap::new();
-    let mut file_order_peak_bytes = None;
-    let program = match args.from {
-        None | Some(Phase::Import | Phase::Graph) => {
-            let mut graph = match args.from {
-                None => {
-                    let imported = pipeline::import(&args.model, options, recorder)?;
-                    defaults = imported.defaults;
-                    imported.graph
-                }
-                Some(_) => dump()?.graph(&config, options)?,
-            };
-            if last == Phase::Import {
-                return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
-            }
-            file_order_peak_bytes = mlcc_passes::plan::graph_peak(&graph);
-            pipeline::run_graph(&mut graph, &mut config, options, recorder).map_err(one)?;
-            if last == Phase::Graph {
-                return emit_text(args, &MlirContext::new().print_graph(&graph).map_err(one)?);
-            }
-            pipeline::run_tensor(&graph, &config, options, recorder).map_err(one)?
+    let stage = match args.from {
+        None => session.import(&args.model)?,
+        Some(from) if from > last => {
+            let message = format!("a compilation that starts from phase '{from}' cannot stop at '{last}'");
+            return Err(one(Diagnostic::user(message).hint("name a later phase with --to or --emit")));
         }
-        Some(Phase::Tensor) => {
-            let mut program = dump()?.program(&config, options)?;
-            pipeline::run_tensor_passes(&mut program, &config, options, recorder).map_err(one)?;
-            program
-        }
+        Some(Phase::Import | Phase::Graph) => Stage::Graph(dump()?.graph(options)?),
+        Some(Phase::Tensor) => Stage::Program(dump()?.program(options)?),
         Some(phase) => {
             let message = format!("a compilation cannot start from phase '{phase}'");
             return Err(one(Diagnostic::unsupported(message).hint("start from import, graph or tensor")));
         }
     };
-    if last == Phase::Tensor {
-        return emit_text(args, &MlirContext::new().print_program(&program).map_err(one)?);
-    }
-    if args.target == TargetKind::Cuda {
-        return compile_cuda(args, &program);
-    }
-    let mut scheduled = pipeline::run_loop(program, &machine, options, recorder).map_err(one)?;
-    scheduled.defaults = defaults;
-    scheduled.file_order_peak_bytes = file_order_peak_bytes;
-    match (args.emit, last) {
-        (Some(Emit::Ptx), _) => Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda"))),
-        (Some(Emit::Llvm | Emit::Asm | Emit::Obj), _) => {
-            emit_code(args, options, &scheduled.kernels, &target)
+    let stage = session.run(stage, last).map_err(one)?;
+    match (&stage, args.emit) {
+        (Stage::Scheduled(scheduled), Some(Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Ptx)) => {
+            emit_code(args, &session, scheduled)
         }
-        (_, Phase::Loop) => {
+        (Stage::Scheduled(scheduled), _) if last > Phase::Loop => write(args, &mut session, scheduled),
+        _ => emit_text(args, &text_of(&stage).map_err(one)?),
+    }
+}
+
+/// A stage's IR as text.
+pub(super) fn text_of(stage: &Stage) -> Result<String, Diagnostic> {
+    let mlir = MlirContext::new();
+    match stage {
+        Stage::Graph(graph) | Stage::Rewritten(graph) => mlir.print_graph(graph),
+        Stage::Program(program) | Stage::Fused(program) => mlir.print_program(program),
+        Stage::Scheduled(scheduled) => {
             let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
-            emit_text(args, &MlirContext::new().print_nests(&nests).map_err(one)?)
-        }
-        _ => {
-            let (written, place) = if is_stdout(args) {
-                if std::io::stdout().is_terminal() {
-                    let message = "an artifact is binary and stdout is a terminal";
-                    return Err(one(
-                        Diagnostic::user(message).hint("name a file with -o FILE, or redirect stdout")
-                    ));
-                }
-                let file = Temporary::new(&args.model)?;
-                let written =
-                    pipeline::finish(&scheduled, &target, file.path(), options, recorder).map_err(one)?;
-                output::copy(file.path())?;
-                (written, "to stdout".to_owned())
-            } else {
-                let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"));
-                let written = pipeline::finish(&scheduled, &target, &path, options, recorder).map_err(one)?;
-                (written, path.display().to_string())
-            };
-            talk(&format!(
-                "wrote {place} ({:.1} MB): {} of {}, {}, {}; arena {:.1} MB",
-                written.bytes as f64 / 1e6,
-                count(written.counts.kernels, "kernel launch"),
-                count(scheduled.kernels.len(), "kernel"),
-                count(written.counts.views, "view"),
-                count(written.counts.runtime_calls, "runtime call"),
-                scheduled.arena.bytes as f64 / 1e6,
-            ));
-            Ok(ExitCode::SUCCESS)
+            mlir.print_nests(&nests)
         }
     }
 }
 
-fn compile_cuda(args: &Args, program: &Program) -> Outcome {
-    if args.emit != Some(Emit::Ptx) {
-        let message = match args.emit.is_some() || args.to.is_some() {
-            true => "the loops and the code of GPU kernels can be written as PTX only",
-            false => "artifacts for GPUs cannot be written yet",
-        };
-        return Err(one(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code")));
-    }
-    let unique = codegen::unique_kernels(program);
-    let kernels: Vec<_> = unique.kernels.iter().map(|(kernel, _)| &**kernel).collect();
-    let module = mlcc_cuda::compile_program_to_ptx(&kernels, &args.arch).map_err(one)?;
-    emit_text(args, &module.text)
+/// Writes the artifact.
+fn write(args: &Args, session: &mut Session<'_>, scheduled: &Scheduled) -> Outcome {
+    let (written, place) = if is_stdout(args) {
+        if std::io::stdout().is_terminal() {
+            let message = "an artifact is binary and stdout is a terminal";
+            return Err(one(Diagnostic::user(message).hint("name a file with -o FILE, or redirect stdout")));
+        }
+        let file = Temporary::new(&args.model)?;
+        let written = session.write(scheduled, file.path()).map_err(one)?;
+        output::copy(file.path())?;
+        (written, "to stdout".to_owned())
+    } else {
+        let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("mlcc"));
+        (session.write(scheduled, &path).map_err(one)?, path.display().to_string())
+    };
+    talk(&format!(
+        "wrote {place} ({:.1} MB): {} of {}, {}, {}; arena {:.1} MB",
+        written.bytes as f64 / 1e6,
+        count(written.counts.kernels, "kernel launch"),
+        count(scheduled.kernels.len(), "kernel"),
+        count(written.counts.views, "view"),
+        count(written.counts.runtime_calls, "runtime call"),
+        scheduled.arena.bytes as f64 / 1e6,
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
-fn emit_code(
+/// Writes the kernels' code.
+fn emit_code(args: &Args, session: &Session<'_>, scheduled: &Scheduled) -> Outcome {
+    match (session.target(), args.emit) {
+        (Target::Cpu { .. }, Some(Emit::Ptx)) => {
+            Err(one(Diagnostic::user("PTX is code for GPUs").hint("add --target cuda")))
+        }
+        (Target::Cpu { code, .. }, _) => emit_cpu_code(args, session, &scheduled.kernels, code),
+        (Target::Cuda { arch }, Some(Emit::Ptx)) => {
+            let nests: Vec<_> = scheduled.kernels.iter().map(|k| (k.decision.as_str(), &k.nest)).collect();
+            emit_text(args, &mlcc_cuda::compile_nests_to_ptx(&nests, arch).map_err(one)?.text)
+        }
+        (Target::Cuda { .. }, _) => {
+            let message = "the code of GPU kernels can be written as PTX only";
+            Err(one(Diagnostic::unsupported(message).hint("use --emit ptx")))
+        }
+    }
+}
+
+fn emit_cpu_code(
     args: &Args,
-    options: &Options,
+    session: &Session<'_>,
     kernels: &[codegen::ScheduledKernel],
     target: &mlcc_llvm::Target,
 ) -> Outcome {
-    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj), ..options.llvm() };
+    let options = mlcc_llvm::Options { texts: args.emit != Some(Emit::Obj), ..session.llvm_options() };
     if args.emit == Some(Emit::Obj) {
         if is_stdout(args) {
             let message = "objects are several files, which stdout cannot hold";

@@ -1,10 +1,10 @@
 //! How a model is compiled: the options that `compile` has in common with what compiles on the fly.
 
 use super::one;
-use crate::{machine_profile::Profile, pipeline::Options};
+use crate::{machine_profile::Profile, options::Options};
 use clap::ValueEnum;
 use mlcc_ir::diagnostic::Diagnostic;
-use mlcc_passes::graph::rewrite;
+use mlcc_passes::{graph::rewrite, winograd::winograd_convolution};
 use std::path::PathBuf;
 
 /// Options that the code depends on, and how many threads make it.
@@ -110,13 +110,16 @@ impl Compiling {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             flags.push(format!("--machine {name}"));
         }
+        let mut disabled_passes = self.disable_pass.clone();
+        if self.exact_conv {
+            disabled_passes.push(winograd_convolution::SPEC.name.into());
+        }
         let mut options = Options {
             machine,
             shapes: self.shape.clone(),
             target_cpu: self.target_cpu.clone(),
             optimisation: self.optimisation,
-            disabled_passes: self.disable_pass.clone(),
-            exact_conv: self.exact_conv,
+            disabled_passes,
             keep_denormals: self.keep_denormals,
             rewrites: rewrite::Settings {
                 mode: match self.rewrites {

@@ -1,17 +1,20 @@
 //! Reading dumps: the text of a level, with the weights that it refers to.
 //!
-//! Large constants stand in a dump by identity. Their bytes come from the model that it was made from,
-//! as imported and as the graph passes left them.
+//! Large constants stand in a dump by identity. Their bytes come from the model that it was made from, as imported and
+//! as each pass left them.
 
 use super::one;
-use crate::pipeline::{self, Options, Silent};
+use crate::{observer::Observer, options::Options, phase::Phase, session::Session};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Fault},
     graph::Graph,
-    program::{Program, Storage},
+    program::Program,
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
-use mlcc_passes::{contract, registry::Config};
+use mlcc_passes::{
+    contract,
+    registry::{Events, IrRef},
+};
 use std::path::{Path, PathBuf};
 
 /// How a constant that is not in the text begins.
@@ -34,18 +37,18 @@ impl Dump {
     }
 
     /// The text as a graph.
-    pub(super) fn graph(&self, config: &Config, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
+    pub(super) fn graph(&self, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
         let graph = MlirContext::new()
-            .parse_graph(&self.text, &self.weights(config, options)?)
+            .parse_graph(&self.text, &self.weights(options)?)
             .map_err(|d| self.explain(d))?;
         contract::check_types(&graph).map_err(|d| self.explain(d))?;
         Ok(graph)
     }
 
     /// The text as a program of the tensor level.
-    pub(super) fn program(&self, config: &Config, options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    pub(super) fn program(&self, options: &Options) -> Result<Program, Vec<Diagnostic>> {
         let program = MlirContext::new()
-            .parse_program(&self.text, &self.weights(config, options)?)
+            .parse_program(&self.text, &self.weights(options)?)
             .map_err(|d| self.explain(d))?;
         contract::check_program(&program, "reading the dump").map_err(|mut d| {
             // What a person wrote is no bug of ours.
@@ -55,8 +58,8 @@ impl Dump {
         Ok(program)
     }
 
-    fn weights(&self, config: &Config, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {
-        let mut weights = WeightStore::new();
+    fn weights(&self, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {
+        let weights = WeightStore::new();
         if !self.text.contains(REFERENCE) {
             return Ok(weights);
         }
@@ -65,22 +68,37 @@ impl Dump {
             return Err(one(Diagnostic::user(message)
                 .hint("name the model that it was dumped from with --weights MODEL.onnx")));
         };
-        let mut graph = pipeline::import(model, options, &mut Silent)?.graph;
-        weights.add_graph(&graph);
-        pipeline::run_graph(&mut graph, &mut { *config }, options, &mut Silent).map_err(one)?;
-        weights.add_graph(&graph);
-        let program = mlcc_passes::convert::graph_to_tensor(&graph).map_err(one)?;
-        for tensor in &program.tensors {
-            if let Storage::Constant(tensor) = &tensor.storage {
-                weights.add(tensor);
-            }
-        }
-        Ok(weights)
+        let mut collected = Collected(weights);
+        let mut session = Session::new(options, &mut collected).map_err(one)?;
+        let imported = session.import(model)?;
+        session.run(imported, Phase::Tensor).map_err(one)?;
+        Ok(collected.0)
     }
 
     /// A problem of the text, with the file that it is in.
     fn explain(&self, mut diagnostic: Diagnostic) -> Vec<Diagnostic> {
         diagnostic.message = format!("'{}': {}", self.file.display(), diagnostic.message);
         one(diagnostic)
+    }
+}
+
+/// The constants that a compilation meets.
+struct Collected(WeightStore);
+
+impl Events for Collected {
+    fn after_pass(&mut self, _: &str, changes: usize, ir: IrRef<'_>) -> Result<(), Diagnostic> {
+        match ir {
+            _ if changes == 0 => {}
+            IrRef::Graph(graph) => self.0.add_graph(graph),
+            IrRef::Program(program) => self.0.add_program(program),
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Collected {
+    fn imported(&mut self, graph: &Graph) -> Result<(), Diagnostic> {
+        self.0.add_graph(graph);
+        Ok(())
     }
 }

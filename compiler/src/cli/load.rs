@@ -4,7 +4,7 @@
 use super::{compiling::Compiling, kind::FileKind, one, runtime_error};
 use crate::{
     inputs::{self, Source},
-    pipeline::{self, Silent},
+    session,
 };
 use mlcc_format::ValueInfo;
 use mlcc_ir::{
@@ -33,7 +33,7 @@ pub(super) fn model(
     let kind = FileKind::of(file);
     if kind == FileKind::Model {
         let compiled = Temporary::new(file)?;
-        pipeline::compile(file, compiled.path(), &how, &mut Silent)?;
+        session::compile(file, compiled.path(), &how, &mut ())?;
         // The mapping outlives the file's name.
         return Model::load_with(compiled.path(), &options).map_err(|e| runtime_error(&e));
     }

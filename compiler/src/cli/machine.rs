@@ -4,7 +4,8 @@ use super::{Outcome, one, output, write_error};
 use crate::{
     machine_profile::{Profile, VERSION},
     measure::{Caches, Rates},
-    pipeline::{self, Options},
+    options::Options,
+    target,
 };
 use std::{path::PathBuf, process::ExitCode};
 
@@ -53,22 +54,22 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn check(cpu: &str) -> Outcome {
-    let target = pipeline::described(&mlcc_llvm::Target::named(cpu).map_err(one)?);
-    mlcc_runtime::check_target(&target).map_err(|e| super::runtime_error(&e))?;
-    output::line!("this machine runs code for the CPU '{}'", target.cpu)?;
+    let described = target::described(&mlcc_llvm::Target::named(cpu).map_err(one)?);
+    mlcc_runtime::check_target(&described).map_err(|e| super::runtime_error(&e))?;
+    output::line!("this machine runs code for the CPU '{}'", described.cpu)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn measure() -> Result<String, Vec<mlcc_ir::diagnostic::Diagnostic>> {
-    let target = mlcc_llvm::Target::named("host").map_err(one)?;
-    let known = pipeline::machine_for(&target, &Options::default()).map_err(one)?;
+    let host = mlcc_llvm::Target::named("host").map_err(one)?;
+    let known = target::machine_for(&host, &Options::default()).map_err(one)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let caches = Caches::of_this_machine();
     let one_core = Rates::measure(1);
     let all_cores = if cores == 1 { one_core } else { Rates::measure(cores) };
     let profile = Profile {
         mlcc_machine_profile: VERSION,
-        cpu: target.cpu,
+        cpu: host.cpu,
         cores: cores as u32,
         vector_bits: known.vector_bits,
         vector_registers: known.vector_registers,

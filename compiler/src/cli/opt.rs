@@ -1,10 +1,10 @@
 //! `mlcc opt FILE.mlir --passes ...`: runs passes on a level's text.
 
-use super::{Outcome, dumped::Dump, one, output};
-use crate::pipeline::{self, Options};
+use super::{Outcome, compiling::Compiling, dumped::Dump, one, output};
+use crate::session::{Session, Stage};
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_mlir::MlirContext;
-use mlcc_passes::registry::{self, Config, Level, PASSES, Run};
+use mlcc_passes::registry::{self, Level, PASSES};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Which text, which passes.
@@ -25,6 +25,8 @@ pub(super) struct Args {
     /// List the passes.
     #[arg(long)]
     list_passes: bool,
+    #[command(flatten)]
+    compiling: Compiling,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -52,36 +54,19 @@ pub(super) fn run(args: &Args) -> Outcome {
             })
         })
         .collect::<Result<_, _>>()?;
-    let mlir = MlirContext::new();
-    let options = Options::default();
-    // Weights that rewrites have made are those that `mlcc compile` makes by default.
-    let target = mlcc_llvm::Target::named(&options.target_cpu).map_err(one)?;
-    let machine = pipeline::machine_for(&target, &options).map_err(one)?;
-    let config = pipeline::config_for(&machine, &options);
+    // Weights that passes have made are those that `mlcc compile` makes with the same options.
+    let options = args.compiling.options()?;
     let tensor_level = passes.iter().any(|p| p.level() == Level::Tensor)
         || (passes.is_empty() && dump.text.contains("te.program"));
-    if tensor_level {
-        let mut program = dump.program(&config, &options)?;
-        for pass in passes {
-            match pass.run {
-                Run::Tensor(run) => run(&mut program, &Config::default()).map_err(one)?,
-                Run::Graph(_) => return Err(one(wrong_level(pass.name, "graph"))),
-            };
-        }
-        output::write(format_args!("{}", mlir.print_program(&program).map_err(one)?))?;
-    } else {
-        let mut graph = dump.graph(&config, &options)?;
-        for pass in passes {
-            match pass.run {
-                Run::Graph(run) => run(&mut graph).map_err(one)?,
-                Run::Tensor(_) => return Err(one(wrong_level(pass.name, "tensor"))),
-            };
-        }
-        output::write(format_args!("{}", mlir.print_graph(&graph).map_err(one)?))?;
+    let mut stage = match tensor_level {
+        true => Stage::Program(dump.program(&options)?),
+        false => Stage::Graph(dump.graph(&options)?),
+    };
+    let mut silent = ();
+    let mut session = Session::new(&options, &mut silent).map_err(one)?;
+    for pass in passes {
+        session.run_pass(&mut stage, pass).map_err(one)?;
     }
+    output::write(format_args!("{}", super::compile::text_of(&stage).map_err(one)?))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn wrong_level(pass: &str, level: &str) -> Diagnostic {
-    Diagnostic::user(format!("pass '{pass}' works on the {level} level, the file holds another"))
 }

@@ -5,7 +5,7 @@
 //! is unsupported is said so; nothing is interpreted.
 
 use super::{Outcome, load, one, output, run::shown};
-use crate::pipeline::{self, Options, Silent};
+use crate::{options::Options, session};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Fault, count},
     tensor::Tensor,
@@ -120,7 +120,7 @@ fn run_test(test: &Path, scratch: &Path, args: &Args) -> Verdict {
     let artifact = scratch.join("model.mlcc");
     let threads = args.threads;
     let options = Options { threads, ..Options::default() };
-    if let Err(diagnostics) = pipeline::compile(&test.join("model.onnx"), &artifact, &options, &mut Silent) {
+    if let Err(diagnostics) = session::compile(&test.join("model.onnx"), &artifact, &options, &mut ()) {
         return verdict_of(&diagnostics);
     }
     let model = match Model::load_with(&artifact, &LoadOptions { threads, ..LoadOptions::default() }) {

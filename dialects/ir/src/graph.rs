@@ -1,8 +1,8 @@
 //! The graph level: WHICH operators, on whole tensors.
 
 use crate::{
-    Name, attributes::Attrs, expr::Expr, requirement::Requirement, size_range::SizeRanges, tensor::Tensor,
-    types::TensorType,
+    Name, attributes::Attrs, expr::Expr, origin::Origin, requirement::Requirement, size_range::SizeRanges,
+    tensor::Tensor, types::TensorType,
 };
 use std::fmt;
 
@@ -88,6 +88,8 @@ pub struct Graph {
     /// What must hold of the sizes beyond what the nodes demand: demands of nodes that are no more, of operators
     /// that the importer took apart.
     pub requirements: Vec<Requirement>,
+    /// What is known of the model that the graph came from.
+    pub origin: Origin,
 }
 
 impl Graph {

@@ -1,8 +1,8 @@
 //! The tensor level: a program of kernels, views, runtime calls and control flow over tensors.
 
 use crate::{
-    Name, expr::Expr, graph::Location, kernel::Kernel, requirement::Requirement, size_range::SizeRanges,
-    tensor::Tensor, types::TensorType,
+    Name, expr::Expr, graph::Location, kernel::Kernel, origin::Origin, requirement::Requirement,
+    size_range::SizeRanges, tensor::Tensor, types::TensorType,
 };
 use std::sync::Arc;
 
@@ -132,6 +132,8 @@ pub struct Program {
     pub outputs: Vec<(Name, TensorId)>,
     /// Steps in order.
     pub steps: Vec<Step>,
+    /// What is known of the model that the program came from.
+    pub origin: Origin,
 }
 
 impl Program {

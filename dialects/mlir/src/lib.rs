@@ -13,6 +13,7 @@ mod kernel;
 pub mod lowering;
 mod nest;
 pub mod operators;
+mod origin;
 mod program;
 mod read;
 mod reference;

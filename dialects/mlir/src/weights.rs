@@ -51,16 +51,23 @@ impl WeightStore {
     #[must_use]
     pub fn of_program(program: &Program) -> WeightStore {
         let mut store = WeightStore::new();
+        store.add_program(program);
+        store
+    }
+
+    /// Adds the large constants of a program.
+    pub fn add_program(&mut self, program: &Program) {
         for tensor in &program.tensors {
             if let Storage::Constant(data) = &tensor.storage {
-                store.add(data);
+                self.add(data);
             }
         }
-        store
+        program.origin.defaults.values().for_each(|default| self.add(default));
     }
 
     /// Adds the large constants of a graph and the bodies in it.
     pub fn add_graph(&mut self, graph: &Graph) {
+        graph.origin.defaults.values().for_each(|default| self.add(default));
         for value in &graph.values {
             if let Def::Constant(tensor) = &value.def {
                 self.add(tensor);

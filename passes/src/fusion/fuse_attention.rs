@@ -18,7 +18,7 @@ use super::{
     normalised::{Normalised, scaled},
     uses::{Uses, bound_tensor, is_contraction, kernel_of},
 };
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-attention",
     summary: "fuse two products with a softmax between them into one kernel",
+    traits: &[Trait::Variant, Trait::ChangesBits],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

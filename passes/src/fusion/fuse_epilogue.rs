@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-epilogue",
     summary: "put elementwise readers behind the kernel that makes their operand",
+    traits: &[],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -20,7 +20,7 @@ use super::{
     until_settled,
     uses::{Uses, bound_tensor, kernel_of},
 };
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -36,6 +36,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-operand",
     summary: "compute an operand of a product while it is packed",
+    traits: &[Trait::Variant],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "fuse-prologue",
     summary: "put elementwise producers as a stage in front of row reductions",
+    traits: &[],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

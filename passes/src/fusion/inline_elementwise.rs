@@ -25,6 +25,7 @@ use mlcc_ir::{
 pub const SPEC: PassSpec = PassSpec {
     name: "inline-elementwise",
     summary: "inline elementwise kernels into their elementwise reader",
+    traits: &[],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -33,6 +33,7 @@ use std::borrow::Cow;
 pub const SPEC: PassSpec = PassSpec {
     name: "inline-movement",
     summary: "fold kernels that only move elements into their reader's index expressions",
+    traits: &[],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -25,7 +25,10 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "simplify-scalars",
     summary: "merge constant factors and divisors in the scalar programs of kernels",
-    run: Run::Tensor(|program, config| Ok(if config.exact { run_exact(program) } else { run(program) })),
+    traits: &[],
+    run: Run::Tensor(|program, context| {
+        Ok(if context.config.rewrites.is_exact() { run_exact(program) } else { run(program) })
+    }),
 };
 
 /// Largest binary exponent of a factor, in size: products of two stay far from overflow.

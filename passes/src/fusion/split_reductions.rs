@@ -15,7 +15,7 @@
 //! does for all [samples](SizeRanges::samples) of them.
 
 use super::merge::{Bound, fresh};
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     Name,
     expr::Expr,
@@ -30,7 +30,9 @@ use mlcc_ir::{
 pub const SPEC: PassSpec = PassSpec {
     name: "split-reductions",
     summary: "reduce in parts that threads share where there are few results",
-    run: Run::Tensor(|program, config| Ok(run(program, &config.threads))),
+    // Prices are of one core.
+    traits: &[Trait::Variant, Trait::Unpriced],
+    run: Run::Tensor(|program, context| Ok(run(program, &context.config.threads))),
 };
 
 /// What is known about threads and their work.

@@ -24,7 +24,8 @@ use mlcc_ir::{
 pub const SPEC: PassSpec = PassSpec {
     name: "canonicalise",
     summary: "rewrites that are always good",
-    run: Run::Graph(|graph| Ok(run(graph))),
+    traits: &[],
+    run: Run::Graph(|graph, _| Ok(run(graph))),
 };
 
 /// Runs the pass; returns the number of rewrites.

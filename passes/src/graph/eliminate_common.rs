@@ -1,7 +1,7 @@
 //! Merges operators that compute the same from the same: equal mnemonic, attributes, operands and
 //! result types.
 
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::graph::{Graph, ValueId};
 use std::collections::HashMap;
 
@@ -9,7 +9,9 @@ use std::collections::HashMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "eliminate-common",
     summary: "merge operators that compute the same from the same",
-    run: Run::Graph(|graph| Ok(run(graph))),
+    // That equal terms are one is where rewriting starts.
+    traits: &[Trait::Algebraic],
+    run: Run::Graph(|graph, _| Ok(run(graph))),
 };
 
 /// Runs the pass; returns the number of operators removed. Their results' users are redirected to the

@@ -9,7 +9,8 @@ use mlcc_ir::graph::{Def, Graph, Value, ValueId};
 pub const SPEC: PassSpec = PassSpec {
     name: "eliminate-dead",
     summary: "remove operators whose results nobody uses",
-    run: Run::Graph(|graph| Ok(run(graph))),
+    traits: &[],
+    run: Run::Graph(|graph, _| Ok(run(graph))),
 };
 
 /// Runs the pass; returns the number of operators removed.

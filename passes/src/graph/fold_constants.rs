@@ -21,7 +21,8 @@ const MAX_FOLDED_BYTES: usize = 1 << 28;
 pub const SPEC: PassSpec = PassSpec {
     name: "fold-constants",
     summary: "evaluate operators whose operands are constants",
-    run: Run::Graph(run),
+    traits: &[],
+    run: Run::Graph(|graph, _| run(graph)),
 };
 
 /// Runs the pass; returns the number of operators folded.

@@ -43,7 +43,7 @@ mod tests;
 pub use cost::Rates;
 pub use expression::{Expression, Function};
 pub use functions::FUNCTIONS;
-pub use price::{Measured, Target};
+pub use price::Measured;
 pub use report::{Applied, BlockReport, Declined, Dropped, Report};
 pub use rule::{Difference, Exactness, Pattern, Proof, Rule};
 pub use saturate::Limits;
@@ -52,6 +52,7 @@ pub use transformations::{TRANSFORMATIONS, Transformation};
 use self::{optimise::Means, price::Prices};
 use super::{eliminate_dead, fold_constants};
 use crate::{
+    config::Config,
     registry::{PassSpec, Run},
     weight_growth,
 };
@@ -68,7 +69,13 @@ use std::{
 pub const SPEC: PassSpec = PassSpec {
     name: "rewrite",
     summary: "rewrite by algebraic rules what is then cheaper, and fold what became constant",
-    run: Run::Graph(|graph| Ok(run(graph, &Settings::default())?.changes())),
+    traits: &[],
+    run: Run::Graph(|graph, context| {
+        let report = run(graph, context.config)?;
+        graph.origin.weight_growth = graph.origin.weight_growth.saturating_add(report.weight_growth);
+        context.events.rewritten(&report);
+        Ok(report.changes())
+    }),
 };
 
 /// The rule files: the algebra, and what recognises operators that are spelled out.
@@ -142,8 +149,8 @@ pub enum Mode {
     Off,
 }
 
-/// What a user chooses, and what is known of the target.
-#[derive(Clone, Debug)]
+/// What a user chooses.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Which rules.
     pub mode: Mode,
@@ -153,8 +160,6 @@ pub struct Settings {
     pub limits: Limits,
     /// How many times their bytes all weights may have.
     pub max_weight_growth: f64,
-    /// What the rewritten graph is compiled for, which it is priced by.
-    pub target: Target,
 }
 
 impl Default for Settings {
@@ -164,7 +169,6 @@ impl Default for Settings {
             disabled: Vec::new(),
             limits: Limits::default(),
             max_weight_growth: weight_growth::DEFAULT,
-            target: Target::default(),
         }
     }
 }
@@ -206,20 +210,21 @@ impl Settings {
 ///
 /// # Errors
 /// If the rule file is damaged.
-pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
-    run_measured(graph, settings, &|_| None)
+pub fn run(graph: &mut Graph, config: &Config) -> Result<Report> {
+    run_measured(graph, config, &|_| None)
 }
 
 /// Rewrites a graph by prices that are measured where there are any.
 ///
 /// # Errors
 /// If the rule file is damaged.
-pub fn run_measured(graph: &mut Graph, settings: &Settings, measured: &Measured<'_>) -> Result<Report> {
+pub fn run_measured(graph: &mut Graph, config: &Config, measured: &Measured<'_>) -> Result<Report> {
+    let settings = &config.rewrites;
     if settings.mode == Mode::Off {
         return Ok(Report::default());
     }
     let rules: Vec<&Rule> = rules()?.iter().filter(|r| settings.allows_rule(r)).collect();
-    let prices = Prices::new(settings, measured);
+    let prices = Prices::new(config, measured);
     let before = constant_bytes(graph);
     let allowance = weight_growth::allowance(before as f64, settings.max_weight_growth);
     let mut report = rewrite_blocks(graph, allowance, &|graph, block, allowance| {

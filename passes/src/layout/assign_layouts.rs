@@ -19,7 +19,7 @@
 use super::permute::{Permutation, permute_kernel};
 use crate::{
     fusion::is_contraction,
-    registry::{PassSpec, Run},
+    registry::{PassSpec, Run, Trait},
 };
 use mlcc_ir::{
     Name,
@@ -37,6 +37,8 @@ use std::{
 pub const SPEC: PassSpec = PassSpec {
     name: "assign-layouts",
     summary: "put channels innermost in the intermediates of convolutions and what lies between them",
+    // Prices take it that a kernel reads each operand in whatever order it has.
+    traits: &[Trait::Unpriced],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -12,7 +12,7 @@
 //! for which that does not hold are copied as before.
 
 use super::assign_layouts::movable;
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     expr::{Expr, Interval},
     kernel::{Compute, Kernel, Role},
@@ -26,6 +26,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub const SPEC: PassSpec = PassSpec {
     name: "place-concatenations",
     summary: "write the parts of concatenations where the whole lies",
+    // Prices do not see it: whether parts can be written in place depends on what else reads them, beyond the block.
+    traits: &[Trait::Unpriced],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 

@@ -24,7 +24,8 @@ use super::{
     recognise::Product,
 };
 use crate::{
-    registry::{PassSpec, Run},
+    graph::rewrite::transformations::STRASSEN_PRODUCTS,
+    registry::{PassSpec, Run, Trait},
     weight_growth,
 };
 use mlcc_ir::{
@@ -41,26 +42,19 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "strassen-products",
     summary: "compute products with weights by Strassen's algorithm where that takes less time",
-    run: Run::Tensor(|program, config| Ok(run(program, &config.strassen))),
+    // Prices leave it out: it needs the weights, which may not be computed yet, and its gain is a tenth at most, of what is
+    // a product before and after.
+    traits: &[Trait::Variant, Trait::ChangesBits, Trait::Unpriced],
+    run: Run::Tensor(|program, context| {
+        let config = context.config;
+        if !config.rewrites.allows(&STRASSEN_PRODUCTS) {
+            return Ok(0);
+        }
+        let changed = run(program, &config.strassen, config.rewrites.max_weight_growth);
+        context.events.products_changed(&changed, config);
+        Ok(changed.len())
+    }),
 };
-
-/// What the choice of products depends on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The machine.
-    pub rates: Rates,
-    /// How many times their bytes all constants may have.
-    pub max_weight_growth: f64,
-    /// Bytes by which rewrites before this one have made constants grow, which the limit is for together; negative
-    /// where they shrank.
-    pub grown: i64,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { rates: Rates::default(), max_weight_growth: weight_growth::DEFAULT, grown: 0 }
-    }
-}
 
 /// A product that was changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,16 +69,13 @@ pub struct Changed {
     pub growth: i64,
 }
 
-/// Runs the pass; returns the number of products changed.
-pub fn run(program: &mut Program, settings: &Settings) -> usize {
-    run_reported(program, settings).len()
-}
-
-/// Runs the pass; returns the products changed.
-pub fn run_reported(program: &mut Program, settings: &Settings) -> Vec<Changed> {
-    let before = constant_bytes(program) as f64 - settings.grown as f64;
-    let left = weight_growth::allowance(before, settings.max_weight_growth) - settings.grown as f64;
-    change(program, left, &|sizes| cost::gain(sizes, &settings.rates))
+/// Runs the pass; returns the products changed. `max_weight_growth` is how many times their bytes all constants may
+/// have, those that rewrites before this pass have added included.
+pub fn run(program: &mut Program, rates: &Rates, max_weight_growth: f64) -> Vec<Changed> {
+    let grown = program.origin.weight_growth as f64;
+    let before = constant_bytes(program) as f64 - grown;
+    let left = weight_growth::allowance(before, max_weight_growth) - grown;
+    change(program, left, &|sizes| cost::gain(sizes, rates))
 }
 
 /// Runs the pass with another estimate of the gain; returns the number of products changed.

@@ -21,7 +21,7 @@ use super::{
     cost::{self, Rates, Sizes},
     recognise::Convolution,
 };
-use crate::registry::{PassSpec, Run};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -38,7 +38,9 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "winograd-convolution",
     summary: "compute 3x3 convolutions by Winograd's algorithm where that takes less time",
-    run: Run::Tensor(|program, config| Ok(run(program, &config.winograd))),
+    // Prices ask its own estimate: the weights, which it needs, may not be computed yet.
+    traits: &[Trait::Variant, Trait::ChangesBits, Trait::Unpriced],
+    run: Run::Tensor(|program, context| Ok(run(program, &context.config.winograd))),
 };
 
 /// Runs the pass; returns the number of convolutions changed.

@@ -11,43 +11,35 @@ use mlcc_ir::{
     tensor::Tensor,
 };
 use mlcc_passes::{
+    config::Config,
     contract,
     convert::graph_to_tensor,
-    graph::{
-        eliminate_common,
-        rewrite::{self, Mode, Settings, recognise},
-    },
-    registry::{Config, Level, PASSES, PassSpec, Run},
+    driver,
+    graph::rewrite::{self, Mode, Settings},
+    registry::{Context, Events},
 };
 use std::fmt::Write;
 
+/// Fails where what rules made of a block was not what it was.
+struct NothingDropped;
+
+impl Events for NothingDropped {
+    fn rewritten(&mut self, report: &rewrite::Report) {
+        assert!(report.dropped.is_empty(), "{report:?}");
+    }
+}
+
 /// The program of a graph after all passes, with the rewrites of that mode.
 pub(crate) fn compile(graph: &Graph, mode: Mode) -> Program {
-    let settings = Settings { mode, ..Settings::default() };
     let mut graph = graph.clone();
-    // Merging equal operators is where rewriting starts.
-    let left_out = |p: &PassSpec| mode == Mode::Off && p.name == eliminate_common::SPEC.name;
-    for pass in PASSES.iter().filter(|p| p.level() == Level::Graph && !left_out(p)) {
-        let Run::Graph(run) = pass.run else { continue };
-        match pass.name {
-            name if name == rewrite::SPEC.name => {
-                drop(rewrite::run(&mut graph, &settings).expect("rewrites"))
-            }
-            name if name == recognise::SPEC.name => {
-                let report = recognise::run(&mut graph, &settings).expect("recognises");
-                assert!(report.dropped.is_empty(), "{report:?}");
-            }
-            _ => drop(run(&mut graph).expect("the pass runs")),
-        }
-        contract::check_graph(&graph, pass.name).expect("well formed");
-    }
+    let config = Config { rewrites: Settings { mode, ..Settings::default() }, ..Config::default() };
+    let mut context = Context { config: &config, events: &mut NothingDropped };
+    driver::run(&mut graph, &mut context).expect("the passes run");
     contract::check_types(&graph).expect("well typed");
     let mut program = graph_to_tensor(&graph).expect("the graph converts");
-    for pass in PASSES.iter().filter(|p| p.level() == Level::Tensor) {
-        let Run::Tensor(run) = pass.run else { continue };
-        run(&mut program, &Config::default()).expect("the pass runs");
-        contract::check_program(&program, pass.name).expect("well formed");
-    }
+    // Under every mode, since it is the recognition of operators that is looked at.
+    let mut context = Context { config: &Config::default(), events: &mut () };
+    driver::run(&mut program, &mut context).expect("the passes run");
     program
 }
 

@@ -7,6 +7,7 @@ use mlcc_ir::{
     tensor::Tensor,
 };
 use mlcc_passes::{
+    config::Config,
     contract,
     graph::{
         eliminate_dead, fold_constants,
@@ -64,7 +65,7 @@ fn random(dims: &[i64], seed: &mut u64) -> Tensor {
 /// Rewrites, and compares the outputs on random inputs. Returns the rewritten graph and the rules applied.
 fn rewritten(graph: Graph) -> (Graph, Vec<String>) {
     let mut after = graph.clone();
-    let report = rewrite::run(&mut after, &Settings::default()).expect("rewrites");
+    let report = rewrite::run(&mut after, &Config::default()).expect("rewrites");
     fold_constants::run(&mut after).expect("folds");
     eliminate_dead::run(&mut after);
     contract::check_graph(&after, "rewrite").expect("well formed");
@@ -229,9 +230,10 @@ fn products_of_shared_weights() -> Graph {
 fn weights_grow_no_more_than_allowed() {
     let graph = products_of_shared_weights();
     for (max_weight_growth, products, growth) in [(1.0, 4, 0), (1.25, 4, 0), (1.5, 3, 4 << 20)] {
-        let settings = Settings { max_weight_growth, ..Settings::default() };
+        let rewrites = Settings { max_weight_growth, ..Settings::default() };
+        let config = Config { rewrites, ..Config::default() };
         let mut after = graph.clone();
-        let report = rewrite::run(&mut after, &settings).expect("rewrites");
+        let report = rewrite::run(&mut after, &config).expect("rewrites");
         assert_eq!(
             (count(&after, "matmul"), report.weight_growth),
             (products, growth),
@@ -260,10 +262,10 @@ fn prices_are_of_the_target() {
         let (down, up) = (b.weight(&[64, 8]), b.weight(&[8, 64]));
         let y = b.op("matmul", Attrs::new(), &[x, down]);
         let y = b.op("matmul", Attrs::new(), &[y, up]);
-        let mut settings = Settings::default();
-        change(&mut settings.target.config.rates);
+        let mut config = Config::default();
+        change(&mut config.rates);
         let mut after = b.output(y);
-        rewrite::run(&mut after, &settings).expect("rewrites");
+        rewrite::run(&mut after, &config).expect("rewrites");
         count(&after, "matmul")
     };
     assert_eq!(products(&|_| ()), 2);
@@ -282,7 +284,7 @@ fn what_was_measured_of_a_kernel_is_its_price() {
             table.iter().find(|(c, _)| is_product && *c == columns).map(|(_, seconds)| *seconds)
         };
         let mut after = projections();
-        rewrite::run_measured(&mut after, &Settings::default(), &measured).expect("rewrites");
+        rewrite::run_measured(&mut after, &Config::default(), &measured).expect("rewrites");
         count(&after, "matmul")
     };
     assert_eq!((products(&[]), products(&[(120, 4e-5), (40, 1e-5)])), (3, 3));

@@ -11,8 +11,8 @@ use mlcc_passes::{
     fusion::{fuse_epilogue, inline_elementwise, inline_movement},
     layout::assign_layouts,
     strassen::{
-        cost::Sizes,
-        strassen_products::{Settings, run, run_reported, run_with},
+        cost::{Rates, Sizes},
+        strassen_products::{run, run_with},
     },
 };
 
@@ -72,7 +72,7 @@ fn always(program: &mut Program) -> usize {
 }
 
 fn by_estimate(program: &mut Program) -> usize {
-    run(program, &Settings { max_weight_growth: 2.0, ..Settings::default() })
+    run(program, &Rates::default(), 2.0).len()
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn what_rewrites_before_have_added_counts() {
         let w = b.constant(&[768, 768], &values(768 * 768, 0.1));
         let y = b.op("matmul", &[x, w]);
         let mut program = fused(b, &[y]);
-        let settings = Settings { max_weight_growth: 1.5, grown, ..Settings::default() };
-        let changed = run_reported(&mut program, &settings);
+        program.origin.weight_growth = grown;
+        let changed = run(&mut program, &Rates::default(), 1.5);
         assert_eq!(changed.len(), count, "{grown}");
         if let Some(changed) = changed.first() {
             let sizes = changed.sizes.clone().map(|size| size.as_const());

@@ -4,6 +4,7 @@ use crate::{
     context::provenance,
     ffi::{Attribute, Block, Op, Value},
     operators::{self, Arity, Operator},
+    origin,
     read::{Weights, attr, error, field, name, names, only_symbols, optional, tensor, tensor_type},
 };
 use mlcc_ir::{
@@ -134,6 +135,7 @@ impl Reader<'_> {
         let label = optional(end, "graph", name)?.unwrap_or(symbol);
         self.scope().graph.ranges = ranges(end)?;
         self.scope().graph.requirements = requirements(end)?;
+        self.scope().graph.origin = origin::read(end, "graph", self.weights)?;
         let mut graph = self.scopes.pop().map(|s| s.graph).unwrap_or_default();
         graph.name = label;
         Ok(graph)

@@ -2,6 +2,7 @@
 
 use crate::{
     operators::{self, Operator},
+    origin,
     text::{float, list, location, quote, quoted_expr, strings, tensor_type},
     weights::{Data, data},
 };
@@ -253,7 +254,8 @@ fn end(graph: &Graph, names: &[String], top: bool) -> Result<String> {
     let pairs = |(symbol, range): (&Name, &SizeRange)| format!("[{}, \"{range}\"]", quote(symbol));
     let ranges = (!graph.ranges.is_empty())
         .then(|| format!("graph.ranges = [{}]", list(graph.ranges.iter().map(pairs))));
-    let others = list(known.into_iter().chain(ranges).chain(requirements));
+    let origin = origin::attributes(&graph.origin, "graph")?;
+    let others = list(known.into_iter().chain(ranges).chain(requirements).chain(origin));
     Ok(format!(
         "\"graph.return\"({}) <{{{properties}}}> {{{others}}} : ({}) -> () loc(unknown)\n",
         list(operands),

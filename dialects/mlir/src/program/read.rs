@@ -2,7 +2,7 @@
 
 use crate::{
     ffi::{Attribute, Block, Op, Value},
-    kernel,
+    kernel, origin,
     read::{
         Weights, error, expr, field, int, name, names, number, only_symbols, optional, tensor, tensor_type,
     },
@@ -58,6 +58,7 @@ pub(super) fn program(module: Op<'_>, op: Op<'_>, weights: Weights<'_>) -> Resul
                     return Err(error(op, format!("{} names for {} outputs", labels.len(), tensors.len())));
                 }
                 reader.program.outputs = labels.into_iter().zip(tensors).collect();
+                reader.program.origin = origin::read(op, "te", weights)?;
             }
             _ => {
                 if let Some((tensor, result)) = reader.declaration(op)? {

@@ -2,7 +2,7 @@
 
 use crate::{
     graph::tensor_data,
-    kernel,
+    kernel, origin,
     scalar::TENSOR,
     text::{list, quote, quoted_expr, strings, tensor_type},
 };
@@ -112,9 +112,11 @@ impl Writer<'_> {
         }
         self.steps(&program.steps, &mut text)?;
         let outputs: Vec<TensorId> = program.outputs.iter().map(|(_, id)| *id).collect();
+        let origin = origin::attributes(&program.origin, "te")?;
+        let origin = if origin.is_empty() { String::new() } else { format!(" {{{}}}", list(origin)) };
         writeln!(
             text,
-            "\"te.return\"({}) <{{names = {}}}> : ({}) -> ()\n}}) : () -> ()",
+            "\"te.return\"({}) <{{names = {}}}>{origin} : ({}) -> ()\n}}) : () -> ()",
             self.tensors(&outputs)?,
             strings(program.outputs.iter().map(|(name, _)| name)),
             types(outputs.len())

@@ -6,16 +6,15 @@
 //! says.
 
 use super::{
-    Settings,
     block::Block,
     cost::{self, PRODUCT_SHARE, Rates},
     standalone,
     template::Template,
 };
 use crate::{
-    convert, fusion, layout,
-    registry::{Config, PASSES, PassSpec, Run},
-    strassen,
+    config::Config,
+    convert, driver, fusion,
+    registry::{Context, Trait},
     winograd::winograd_convolution,
 };
 use mlcc_ir::{
@@ -25,32 +24,8 @@ use mlcc_ir::{
     scalar::{BinaryOp, Inst, UnaryOp},
 };
 
-/// What priced graphs are compiled for, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Target {
-    /// What passes are told of the machine.
-    pub config: Config,
-    /// Names of passes that will not run.
-    pub disabled_passes: Vec<String>,
-}
-
 /// Measured seconds of a kernel, where there are any.
 pub type Measured<'a> = dyn Fn(&Kernel) -> Option<f64> + 'a;
-
-/// Passes of the tensor level whose work prices do not see, or see otherwise: all the others run before kernels are
-/// priced, so that a new one does too.
-const NOT_RUN: [PassSpec; 5] = [
-    // A kernel reads each operand in whatever order it has.
-    layout::assign_layouts::SPEC,
-    // They need the weights, which may not be computed yet. Winograd's estimate is asked; Strassen's gain is a tenth at
-    // most, of what is a product before and after.
-    winograd_convolution::SPEC,
-    strassen::strassen_products::SPEC,
-    // Prices are of one core.
-    fusion::split_reductions::SPEC,
-    // Whether parts can be written in place depends on what else reads them, beyond the block.
-    layout::place_concatenations::SPEC,
-];
 
 /// Part of the lesser of a kernel's two bounds that adds to the greater one.
 const OVERLAPPED: f64 = 0.1;
@@ -58,36 +33,29 @@ const OVERLAPPED: f64 = 0.1;
 /// What kernels cost on a machine.
 #[derive(Clone, Copy)]
 pub(super) struct Prices<'a> {
-    target: &'a Target,
+    config: &'a Config,
     measured: &'a Measured<'a>,
 }
 
 impl<'a> Prices<'a> {
-    pub(super) fn new(settings: &'a Settings, measured: &'a Measured<'a>) -> Prices<'a> {
-        Prices { target: &settings.target, measured }
+    pub(super) fn new(config: &'a Config, measured: &'a Measured<'a>) -> Prices<'a> {
+        Prices { config, measured }
     }
 
     /// The machine's rates.
     pub(super) fn rates(&self) -> &'a Rates {
-        &self.target.config.rates
+        &self.config.rates
     }
 
     /// Seconds of a template; `None` if it cannot be lowered.
     pub(super) fn of_template(&self, template: &Template, block: &Block) -> Option<f64> {
         let graph = standalone::at_run_time(template, &block.facts)?;
         let mut program = convert::graph_to_tensor(&graph).ok()?;
-        for pass in passes().filter(|p| self.is_enabled(p)) {
-            if let Run::Tensor(run) = pass.run {
-                run(&mut program, &self.target.config).ok()?;
-            }
-        }
+        let mut context = Context { config: self.config, events: &mut () };
+        driver::try_out(&mut program, &mut context, |pass| !pass.is(Trait::Unpriced)).ok()?;
         // Behind the leaves stands what is computed from weights.
         let is_weight = |at: usize| block.facts.get(at).is_none_or(|leaf| leaf.weight);
         Some(self.of_program(&program, &is_weight))
-    }
-
-    fn is_enabled(&self, pass: &PassSpec) -> bool {
-        !self.target.disabled_passes.iter().any(|d| d == pass.name)
     }
 
     fn of_program(&self, program: &Program, is_weight: &dyn Fn(usize) -> bool) -> f64 {
@@ -157,22 +125,15 @@ impl<'a> Prices<'a> {
     /// Operations at the peak that a kernel's convolution takes as long as by Winograd's algorithm, if it will be
     /// computed so.
     fn winograd(&self, kernel: &Kernel) -> Option<f64> {
-        let rates = &self.target.config.winograd;
+        let rates = &self.config.winograd;
         let time = winograd_convolution::time_of(kernel, rates, &|e| Some(cost::size(e) as i64))
-            .filter(|_| self.is_enabled(&winograd_convolution::SPEC))?;
+            .filter(|_| self.config.runs(&winograd_convolution::SPEC))?;
         Some(2.0 * rates.lanes as f64 * time)
     }
 }
 
 /// Transform, products, inverse.
 const WINOGRAD_KERNELS: f64 = 3.0;
-
-/// The passes that make kernels of a block.
-fn passes() -> impl Iterator<Item = &'static PassSpec> {
-    let makes_kernels =
-        |p: &&PassSpec| matches!(p.run, Run::Tensor(_)) && NOT_RUN.iter().all(|n| n.name != p.name);
-    PASSES.iter().filter(makes_kernels)
-}
 
 fn points_of(compute: &Compute, mut counts: impl FnMut(&str) -> bool) -> f64 {
     let extent = |e: &Expr| e.evaluate(&|_| Some(64)).unwrap_or(64) as f64;
@@ -239,19 +200,14 @@ fn binary(op: BinaryOp) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::registry::{Level, PASSES, Trait};
 
     #[test]
-    fn whatever_fuses_runs_before_kernels_are_priced() {
-        let run: Vec<&str> = passes().map(|p| p.name).collect();
-        let fuses = |name: &str| name.starts_with("fuse-") || name.starts_with("inline-");
-        let all: Vec<&str> = PASSES.iter().map(|p| p.name).filter(|name| fuses(name)).collect();
-        assert!(all.len() >= 6 && all.iter().all(|name| run.contains(name)), "{run:?}");
-        // Those that do not run are there: none of them is a name that was changed.
-        assert!(NOT_RUN.iter().all(|n| PASSES.iter().any(|p| p.name == n.name)));
-        assert_eq!(
-            run.len() + NOT_RUN.len(),
-            PASSES.iter().filter(|p| matches!(p.run, Run::Tensor(_))).count()
-        );
+    fn prices_see_what_fusion_does() {
+        let seen = PASSES.iter().filter(|p| p.level() == Level::Tensor && !p.is(Trait::Unpriced));
+        let seen: Vec<&str> = seen.map(|p| p.name).collect();
+        let fuses = |name: &&str| ["fuse-", "inline-", "simplify-"].iter().any(|kind| name.starts_with(kind));
+        let all: Vec<&str> = PASSES.iter().map(|p| p.name).filter(fuses).collect();
+        assert_eq!(seen, all);
     }
 }

@@ -10,7 +10,7 @@
 //! recognised is never worse than its parts, so this is done under every setting.
 
 use super::{
-    BlockReport, Report, Settings,
+    BlockReport, Report,
     block::Block,
     check,
     extract::{self, Extraction},
@@ -26,25 +26,34 @@ use super::{
     template,
     term::{Term, special},
 };
-use crate::registry::{PassSpec, Run};
+use crate::{
+    config::Config,
+    registry::{PassSpec, Run},
+};
 use mlcc_ir::{diagnostic::Result, graph::Graph};
 
 /// The pass.
 pub const SPEC: PassSpec = PassSpec {
     name: "recognise",
     summary: "operators that are spelled out in primitives become one",
-    run: Run::Graph(|graph| Ok(run(graph, &Settings::default())?.changes())),
+    traits: &[],
+    run: Run::Graph(|graph, context| {
+        let report = run(graph, context.config)?;
+        context.events.rewritten(&report);
+        Ok(report.changes())
+    }),
 };
 
 /// Runs the pass; of the settings, only the rules that are left out and the limits matter.
 ///
 /// # Errors
 /// If a rule file is damaged.
-pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
+pub fn run(graph: &mut Graph, config: &Config) -> Result<Report> {
+    let settings = &config.rewrites;
     let rules: Vec<&Rule> = recognisers()?.iter().filter(|r| !settings.leaves_out(r)).collect();
     // What is recognised adds no weights.
     rewrite_blocks(graph, 0.0, &|graph, block, _| Optimised {
-        rewritten: recognise(graph, block, &rules, settings),
+        rewritten: recognise(graph, block, &rules, config),
         declined: Vec::new(),
     })
 }
@@ -52,11 +61,11 @@ pub fn run(graph: &mut Graph, settings: &Settings) -> Result<Report> {
 /// What a term that the block itself has is preferred by, where another one is no operator less.
 const OWN: f64 = 0.01;
 
-fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings) -> Option<Rewritten> {
+fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], config: &Config) -> Option<Rewritten> {
     let original = template::original(graph, block)?;
     let mut imported = import::import(graph, block)?;
     let built_in = BuiltIn { flatten: true, merge: false, narrow: true };
-    let firings = saturate(&mut imported.classes, &imported.nodes, rules, built_in, settings.limits);
+    let firings = saturate(&mut imported.classes, &imported.nodes, rules, built_in, config.rewrites.limits);
     let classes = &imported.classes;
     if firings.is_empty() || !classes.analysis.conflicts.is_empty() {
         return None;
@@ -76,7 +85,7 @@ fn recognise(graph: &Graph, block: &Block, rules: &[&Rule], settings: &Settings)
     }
     let template = template::template(classes, &choice, &imported.outputs, &origins)?.prune().in_order();
     let applied = history.applied(&choice, |id| origins.location(graph, block, classes.find(id)));
-    let prices = Prices::new(settings, &|_| None);
+    let prices = Prices::new(config, &|_| None);
     let seconds = |template| prices.of_template(template, block);
     let (before, after) = (seconds(&original)?, seconds(&template)?);
     let verdict = check::check(&original, &template, block, super::Mode::All);

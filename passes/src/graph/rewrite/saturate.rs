@@ -14,7 +14,7 @@ use egg::Id;
 use mlcc_ir::{Name, dtype::DType};
 
 /// Limits of a search.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Rounds over all rules.
     pub iterations: usize,

@@ -5,7 +5,10 @@ use super::{
     sample::{Hint, Random, Sampler},
     values::{Values, compare_in_norm, differing_bits, fill},
 };
-use crate::graph::rewrite::{self, Mode, Settings, rule::Rule};
+use crate::{
+    config::Config,
+    graph::rewrite::{self, Mode, Settings, rule::Rule},
+};
 use mlcc_ir::{
     dtype::DType,
     graph::{Def, Graph},
@@ -72,14 +75,14 @@ pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary,
             continue;
         }
         let mut after = graph.clone();
-        let settings = Settings { mode, ..Settings::default() };
+        let config = Config { rewrites: Settings { mode, ..Settings::default() }, ..Config::default() };
         let mut report = rewrite::Report::default();
         // Recognisers round otherwise.
         if mode != Mode::Exact {
-            report = rewrite::recognise::run(&mut after, &settings)
+            report = rewrite::recognise::run(&mut after, &config)
                 .map_err(|e| format!("seed {seed}: recognising: {e}"))?;
         }
-        let rewritten = rewrite::run(&mut after, &settings).map_err(|e| format!("seed {seed}: {e}"))?;
+        let rewritten = rewrite::run(&mut after, &config).map_err(|e| format!("seed {seed}: {e}"))?;
         report.blocks.extend(rewritten.blocks);
         report.dropped.extend(rewritten.dropped);
         let applied: Vec<String> =

@@ -1,0 +1,60 @@
+//! How a model is compiled.
+
+use crate::machine_profile::Profile;
+use mlcc_ir::diagnostic::Diagnostic;
+use mlcc_passes::graph::rewrite;
+
+/// All problems found.
+pub type Diagnostics = Vec<Diagnostic>;
+
+/// Kind of device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU that [`Options::target_cpu`] names.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU of that architecture (`sm_90`).
+    Cuda(String),
+}
+
+/// What to compile for, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Fixed or ranged dimensions of inputs, as given to `--shape`.
+    pub shapes: Vec<String>,
+    /// What code is generated for.
+    pub device: Device,
+    /// CPU to generate code for: `host`, or a name of LLVM's.
+    pub target_cpu: String,
+    /// How much is done: 0 one plain kernel an operator, 1 passes but plain loops, 2 and 3 everything.
+    pub optimisation: u8,
+    /// Passes that are left out.
+    pub disabled_passes: Vec<String>,
+    /// Whether kernels compute with denormal numbers as IEEE 754 says, instead of taking them for zeros.
+    pub keep_denormals: bool,
+    /// A machine's profile, instead of the table's row for the CPU.
+    pub machine: Option<Profile>,
+    /// Which algebraic rules may be applied, and how much weights may grow.
+    pub rewrites: rewrite::Settings,
+    /// Threads that generate code; 0 means [`mlcc_runtime::default_threads`]. The artifact does not depend on it.
+    pub threads: usize,
+    /// Flags that are recorded in the artifact.
+    pub flags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            shapes: Vec::new(),
+            device: Device::Cpu,
+            target_cpu: "host".into(),
+            optimisation: 2,
+            disabled_passes: Vec::new(),
+            keep_denormals: false,
+            machine: None,
+            rewrites: rewrite::Settings::default(),
+            threads: 0,
+            flags: Vec::new(),
+        }
+    }
+}

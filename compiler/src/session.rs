@@ -1,0 +1,252 @@
+//! A compilation: the phases in order, for any target, from a model or from the IR of a level.
+//!
+//! ```text
+//! model --import--> Stage::Graph --graph passes--> Stage::Rewritten --conversion, tensor passes--> Stage::Fused
+//!       --schedules--> Stage::Scheduled --code--> artifact
+//! ```
+
+use crate::{
+    assemble::{self, Parts, Written},
+    codegen::{self, ScheduledKernel, UniqueKernels},
+    import,
+    observer::Observer,
+    options::{Diagnostics, Options},
+    phase::Phase,
+    target::{Target, described},
+};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    graph::Graph,
+    program::Program,
+};
+use mlcc_passes::{
+    config::Config,
+    contract, convert, driver,
+    plan::{self, ArenaPlan},
+    registry::{Context, IrRef, PassSpec},
+};
+use std::{path::Path, time::Instant};
+
+/// How far a compilation has come, with its IR.
+pub enum Stage {
+    /// A graph as imported, or as a dump has it: its passes from the one behind the last that it has been through are to
+    /// run.
+    Graph(Graph),
+    /// A graph behind its passes.
+    Rewritten(Graph),
+    /// A program as a dump has it: its passes from the one behind the last that it has been through are to run.
+    Program(Program),
+    /// A program behind its passes.
+    Fused(Program),
+    /// A program whose kernels have loops.
+    Scheduled(Scheduled),
+}
+
+impl Stage {
+    /// The last phase that is complete.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Stage::Graph(_) => Phase::Import,
+            Stage::Rewritten(_) | Stage::Program(_) => Phase::Graph,
+            Stage::Fused(_) => Phase::Tensor,
+            Stage::Scheduled(_) => Phase::Loop,
+        }
+    }
+}
+
+/// Result of the loop phase.
+pub struct Scheduled {
+    /// The program at the tensor level.
+    pub program: Program,
+    /// Its unique kernels.
+    pub unique: UniqueKernels,
+    /// They, with their loops.
+    pub kernels: Vec<ScheduledKernel>,
+    /// Where the intermediates live.
+    pub arena: ArenaPlan,
+}
+
+/// One compilation.
+pub struct Session<'a> {
+    options: &'a Options,
+    target: Target,
+    config: Config,
+    observer: &'a mut dyn Observer,
+}
+
+impl<'a> Session<'a> {
+    /// A compilation for what the options name.
+    ///
+    /// # Errors
+    /// If that target is not known.
+    pub fn new(options: &'a Options, observer: &'a mut dyn Observer) -> Result<Session<'a>> {
+        let target = Target::new(options)?;
+        let config = target.config(options);
+        Ok(Session { options, target, config, observer })
+    }
+
+    /// What code is generated for.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn import(&mut self, model: &Path) -> std::result::Result<Stage, Diagnostics> {
+        let start = Instant::now();
+        let graph = import::import(model, self.options)?;
+        self.observer.imported(&graph).map_err(|d| vec![d])?;
+        self.observer.after_phase(Phase::Import, start.elapsed());
+        Ok(Stage::Graph(graph))
+    }
+
+    /// Goes on until a phase is complete, at most to the loops.
+    ///
+    /// # Errors
+    /// If an operator cannot be converted or a kernel not scheduled, or a pass fails.
+    pub fn run(&mut self, mut stage: Stage, last: Phase) -> Result<Stage> {
+        while stage.phase() < last.min(Phase::Loop) {
+            stage = self.next(stage)?;
+        }
+        Ok(stage)
+    }
+
+    /// One step.
+    fn next(&mut self, stage: Stage) -> Result<Stage> {
+        let start = Instant::now();
+        match stage {
+            Stage::Graph(mut graph) => {
+                driver::run(&mut graph, &mut self.context())?;
+                self.observer.after_phase(Phase::Graph, start.elapsed());
+                Ok(Stage::Rewritten(graph))
+            }
+            Stage::Rewritten(graph) => {
+                let program = self.convert(&graph)?;
+                drop(graph);
+                self.fuse(program, start)
+            }
+            Stage::Program(program) => self.fuse(program, start),
+            Stage::Fused(program) => {
+                let scheduled = self.schedule(program)?;
+                self.observer.scheduled(&scheduled.kernels)?;
+                self.observer.after_phase(Phase::Loop, start.elapsed());
+                Ok(Stage::Scheduled(scheduled))
+            }
+            Stage::Scheduled(_) => Ok(stage),
+        }
+    }
+
+    /// Runs one pass on a stage's IR, whether or not it would run in a compilation.
+    ///
+    /// # Errors
+    /// If it is of another level, or fails.
+    pub fn run_pass(&mut self, stage: &mut Stage, pass: &PassSpec) -> Result<()> {
+        let mut context = self.context();
+        match stage {
+            Stage::Graph(graph) | Stage::Rewritten(graph) => driver::run_one(graph, pass, &mut context),
+            Stage::Program(program) | Stage::Fused(program) | Stage::Scheduled(Scheduled { program, .. }) => {
+                driver::run_one(program, pass, &mut context)
+            }
+        }
+        .map(drop)
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context { config: &self.config, events: &mut *self.observer }
+    }
+
+    fn convert(&mut self, graph: &Graph) -> Result<Program> {
+        let program = driver::guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
+        contract::check_program(&program, "graph-to-tensor")?;
+        self.observer.after_pass("graph-to-tensor", 1, IrRef::Program(&program))?;
+        Ok(program)
+    }
+
+    fn fuse(&mut self, mut program: Program, start: Instant) -> Result<Stage> {
+        driver::run(&mut program, &mut self.context())?;
+        self.observer.after_phase(Phase::Tensor, start.elapsed());
+        Ok(Stage::Fused(program))
+    }
+
+    fn schedule(&self, program: Program) -> Result<Scheduled> {
+        let unique = codegen::unique_kernels(&program);
+        let kernels = driver::guarded("schedule", || match &self.target {
+            Target::Cuda { .. } => codegen::schedule_for_gpu(&unique),
+            Target::Cpu { .. } if self.options.optimisation < 2 => {
+                codegen::schedule_plainly(&unique, &program.ranges)
+            }
+            Target::Cpu { machine, .. } => codegen::schedule(&unique, &program.ranges, machine),
+        })?;
+        let arena = plan::decide(&program);
+        Ok(Scheduled { program, unique, kernels, arena })
+    }
+
+    /// Code generation and the artifact.
+    ///
+    /// # Errors
+    /// If code generation or writing fails; if the target has no artifacts yet.
+    pub fn write(&mut self, scheduled: &Scheduled, output: &Path) -> Result<Written> {
+        let Target::Cpu { code: target, machine } = &self.target else {
+            let message = "artifacts for GPUs cannot be written yet";
+            return Err(Diagnostic::unsupported(message).hint("use --emit ptx to see the kernels' code"));
+        };
+        let start = Instant::now();
+        let total = scheduled.kernels.len();
+        let threads = match self.options.threads {
+            0 => mlcc_runtime::default_threads().map_err(|e| Diagnostic::user(e.to_string()))?,
+            given => given,
+        };
+        let llvm_options = self.llvm_options();
+        let code = {
+            let shared = std::sync::Mutex::new(&mut *self.observer);
+            codegen::compile(&scheduled.kernels, target, &llvm_options, threads, &|done| {
+                shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner).progress(done, total);
+            })?
+        };
+        self.observer.after_phase(Phase::Llvm, start.elapsed());
+        let start = Instant::now();
+        let parts = Parts {
+            program: &scheduled.program,
+            unique: &scheduled.unique,
+            scheduled: &scheduled.kernels,
+            code: &code,
+            arena: &scheduled.arena,
+            target: described(target),
+            keep_denormals: self.options.keep_denormals,
+            flags: self.options.flags.clone(),
+            machine: machine.to_string(),
+        };
+        let written = assemble::write(&parts, output)?;
+        self.observer.after_phase(Phase::Binary, start.elapsed());
+        Ok(written)
+    }
+
+    /// What code generation for CPUs is told.
+    #[must_use]
+    pub fn llvm_options(&self) -> mlcc_llvm::Options {
+        mlcc_llvm::Options { keep_denormals: self.options.keep_denormals, ..mlcc_llvm::Options::default() }
+    }
+}
+
+/// Compiles a model file to an artifact.
+///
+/// # Errors
+/// Everything that stops the compilation.
+pub fn compile(
+    model: &Path,
+    output: &Path,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> std::result::Result<Written, Diagnostics> {
+    let one = |d: Diagnostic| vec![d];
+    let mut session = Session::new(options, observer).map_err(one)?;
+    let imported = session.import(model)?;
+    match session.run(imported, Phase::Loop).map_err(one)? {
+        Stage::Scheduled(scheduled) => session.write(&scheduled, output).map_err(one),
+        _ => Err(one(Diagnostic::internal("a compilation ended before its loops"))),
+    }
+}

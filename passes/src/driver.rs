@@ -1,0 +1,162 @@
+//! Runs passes in the order of the registry: the one place that does, for compilations, single passes and prices.
+
+use crate::{
+    config::Config,
+    contract,
+    registry::{Context, IrRef, Level, PASSES, PassSpec, Run},
+};
+use mlcc_ir::{
+    diagnostic::{Diagnostic, Result},
+    graph::Graph,
+    origin::Origin,
+    program::Program,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The IR of a level, which passes change.
+pub trait Ir: Sized {
+    /// The level.
+    const LEVEL: Level;
+
+    /// What is known of the model that it came from.
+    fn origin(&self) -> &Origin;
+
+    /// The same, to change.
+    fn origin_mut(&mut self) -> &mut Origin;
+
+    /// The IR to look at.
+    fn view(&self) -> IrRef<'_>;
+
+    /// Runs a pass; `None` if it is one of another level.
+    fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>>;
+
+    /// What must hold wherever a pass ends, which is named by `after`.
+    ///
+    /// # Errors
+    /// With what does not hold.
+    fn check(&self, after: &str) -> Result<()>;
+}
+
+impl Ir for Graph {
+    const LEVEL: Level = Level::Graph;
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn origin_mut(&mut self) -> &mut Origin {
+        &mut self.origin
+    }
+
+    fn view(&self) -> IrRef<'_> {
+        IrRef::Graph(self)
+    }
+
+    fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>> {
+        if let Run::Graph(run) = pass.run { Some(run(self, context)) } else { None }
+    }
+
+    fn check(&self, after: &str) -> Result<()> {
+        contract::check_graph(self, after)
+    }
+}
+
+impl Ir for Program {
+    const LEVEL: Level = Level::Tensor;
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn origin_mut(&mut self) -> &mut Origin {
+        &mut self.origin
+    }
+
+    fn view(&self) -> IrRef<'_> {
+        IrRef::Program(self)
+    }
+
+    fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>> {
+        if let Run::Tensor(run) = pass.run { Some(run(self, context)) } else { None }
+    }
+
+    fn check(&self, after: &str) -> Result<()> {
+        contract::check_program(self, after)
+    }
+}
+
+/// Runs the passes of a level that the configuration wants, behind the one that the IR has been through last, and checks
+/// what each leaves.
+///
+/// # Errors
+/// The first of a pass, or of who is told of it; also where a pass panics or breaks the level's contract, a bug of ours.
+pub fn run<I: Ir>(ir: &mut I, context: &mut Context<'_>) -> Result<()> {
+    let mut left = PASSES.iter();
+    if let Some(last) = &ir.origin().last_pass {
+        let position = PASSES.iter().position(|pass| *pass.name == **last && pass.level() == I::LEVEL);
+        let position = position.ok_or_else(|| {
+            let message = format!("the IR is said to come from pass '{last}', which its level has not");
+            Diagnostic::user(message).hint("`mlcc opt --list-passes` lists the passes")
+        })?;
+        left = PASSES[position + 1..].iter();
+    }
+    for pass in wanted::<I>(left, context.config) {
+        run_one(ir, pass, context)?;
+    }
+    Ok(())
+}
+
+/// Runs those that `among` accepts, for an IR that is only considered: nothing is checked.
+///
+/// # Errors
+/// The first of a pass.
+pub fn try_out<I: Ir>(
+    ir: &mut I,
+    context: &mut Context<'_>,
+    among: impl Fn(&PassSpec) -> bool,
+) -> Result<()> {
+    wanted::<I>(PASSES.iter(), context.config)
+        .filter(|pass| among(pass))
+        .try_for_each(|pass| ir.apply(pass, context).map_or(Ok(()), |changes| changes.map(drop)))
+}
+
+/// The passes of a level that run, in order.
+fn wanted<I: Ir>(
+    passes: std::slice::Iter<'static, PassSpec>,
+    config: &Config,
+) -> impl Iterator<Item = &'static PassSpec> {
+    passes.filter(|pass| pass.level() == I::LEVEL && config.runs(pass))
+}
+
+/// Runs one pass, whether or not the configuration wants it, and checks what it leaves.
+///
+/// # Errors
+/// As [`run`]; also if the pass is of another level.
+pub fn run_one<I: Ir>(ir: &mut I, pass: &PassSpec, context: &mut Context<'_>) -> Result<usize> {
+    let other_level = || {
+        let level = if pass.level() == Level::Graph { "graph" } else { "tensor" };
+        let message = format!("pass '{}' works on the {level} level, the IR is of another", pass.name);
+        Err(Diagnostic::user(message))
+    };
+    let changes = guarded(pass.name, || ir.apply(pass, context).unwrap_or_else(other_level))?;
+    tracing::debug!(pass = pass.name, changes, "pass");
+    ir.check(pass.name)?;
+    ir.origin_mut().last_pass = Some(pass.name.into());
+    context.events.after_pass(pass.name, changes, ir.view())?;
+    Ok(changes)
+}
+
+/// Runs a part of the compiler; a panic in it becomes an internal error that names it.
+///
+/// # Errors
+/// Those of `run`.
+pub fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Diagnostic::internal(format!("'{what}' panicked: {message}")))
+    })
+}
