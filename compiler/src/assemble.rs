@@ -2,12 +2,12 @@
 
 use crate::{
     codegen::{Code, ScheduledKernel, UniqueKernels},
-    packing,
+    decisions, packing,
     plan_expr::{plan_dtype, plan_expr},
 };
 use mlcc_format::{
     ArtifactWriter, Block, BufferDef, Call, Check, Condition, Counts, Dim, Instruction, KernelEntry,
-    KernelInfo, Launch, Loop, Manifest, Place, Plan, RuntimeFunction, Signature, SymbolDef, Target,
+    KernelInfo, Launch, Loop, Manifest, Place, Plan, Refused, RuntimeFunction, Signature, SymbolDef, Target,
     ValueInfo,
 };
 use mlcc_ir::{
@@ -20,7 +20,10 @@ use mlcc_ir::{
     requirement::{self, Requirement},
     scalar::Inst,
 };
-use mlcc_passes::plan::{ArenaPlan, touched};
+use mlcc_passes::{
+    plan::{ArenaPlan, touched},
+    schedule::Refusal,
+};
 use std::{collections::BTreeMap, path::Path};
 
 /// What an artifact is made of.
@@ -427,10 +430,10 @@ impl Assembler<'_> {
         }
         let outputs = program.outputs.iter().map(|(name, o)| info(name, *o)).collect::<Result<_>>()?;
         let kernels = self.parts.scheduled.iter().enumerate().map(|(i, k)| KernelInfo {
-            name: format!("k{i}_{}", k.kernel.name),
+            name: decisions::label(i, &k.kernel.name),
             nodes: k.nodes.iter().map(ToString::to_string).collect(),
-            decision: k.decision.clone(),
-            refused: k.refused.clone(),
+            decision: k.decision.to_string(),
+            refused: k.decision.refused.iter().map(refused).collect(),
         });
         Ok(Manifest {
             compiler: env!("CARGO_PKG_VERSION").into(),
@@ -449,6 +452,10 @@ impl Assembler<'_> {
             machine: self.parts.machine.clone(),
         })
     }
+}
+
+fn refused(refusal: &Refusal) -> Refused {
+    Refused { template: refusal.template.to_string(), reason: refusal.reason.to_string() }
 }
 
 /// Appends an instruction; launches that follow each other are one region, which costs one fork.

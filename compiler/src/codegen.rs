@@ -1,8 +1,8 @@
 //! Kernels to loop nests to machine code. Each unique kernel is scheduled and compiled once, on all
 //! cores.
 
+use crate::decisions::{self, Decisions};
 use mlcc_cpu::Machine;
-use mlcc_format::Refused;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
@@ -11,7 +11,7 @@ use mlcc_ir::{
     program::{Program, Step, Storage, TensorId},
     size_range::SizeRanges,
 };
-use mlcc_passes::schedule::Schedule;
+use mlcc_passes::schedule::Decision;
 use std::{
     collections::HashMap,
     sync::{
@@ -25,12 +25,8 @@ use std::{
 pub struct ScheduledKernel {
     /// What it computes; of the first of the equal kernels.
     pub kernel: Arc<Kernel>,
-    /// Variant and schedule as text.
-    pub decision: String,
-    /// The templates that left it, with the reason of each.
-    pub refused: Vec<Refused>,
-    /// The steps that were applied to the naive nest.
-    pub schedule: Schedule,
+    /// What was decided for it.
+    pub decision: Decision,
     /// How it computes it.
     pub nest: LoopNest,
     /// Nodes of all the kernels that share this code.
@@ -91,35 +87,36 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
     unique
 }
 
-/// Chooses a schedule for each kernel and applies it; `ranges` are what is known of the program's symbols.
+/// Chooses a schedule for each kernel on a CPU and applies it; `ranges` are what is known of the program's symbols.
 ///
 /// # Errors
-/// If a kernel cannot be scheduled.
+/// If a kernel cannot be scheduled, or a decision that is given is not legal for it.
 pub fn schedule(
     unique: &UniqueKernels,
     ranges: &SizeRanges,
     machine: &Machine,
+    given: &Decisions,
 ) -> Result<Vec<ScheduledKernel>> {
-    schedule_with(unique, |kernel, constants| {
-        let (decision, nest) = mlcc_cpu::schedule(kernel, constants, ranges, machine)?;
-        let refused = decision
-            .refused
-            .iter()
-            .map(|(template, why)| Refused { template: template.to_string(), reason: why.to_string() });
-        let refused = refused.collect();
-        let text = format!("{}: {}", decision.variant, decision.schedule);
-        Ok(Decided { text, schedule: decision.schedule, nest, refused })
+    schedule_with(unique, given, &|kernel, constants, given| match given {
+        Some(decision) => Ok((decision.clone(), mlcc_cpu::replay(kernel, constants, ranges, decision)?)),
+        None => mlcc_cpu::schedule(kernel, constants, ranges, machine),
     })
 }
 
 /// Maps each kernel's axes to the blocks and threads of a GPU.
 ///
 /// # Errors
-/// If a kernel has no mapping.
-pub fn schedule_for_gpu(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> {
-    schedule_with(unique, |kernel, _| {
-        let (text, nest) = mlcc_cuda::schedule(kernel)?;
-        Ok(Decided { text, schedule: Schedule { steps: Vec::new() }, nest, refused: Vec::new() })
+/// If a kernel has no mapping, or a decision that is given is not the one that would be taken: kernels of GPUs are built
+/// from numbers by their templates, which take no others yet.
+pub fn schedule_for_gpu(unique: &UniqueKernels, given: &Decisions) -> Result<Vec<ScheduledKernel>> {
+    schedule_with(unique, given, &|kernel, _, given| {
+        let (decision, nest) = mlcc_cuda::schedule(kernel)?;
+        if let Some(given) = given.filter(|given| !given.is_same(&decision)) {
+            let message =
+                format!("'{given}' cannot be taken: kernels of GPUs are built as '{decision}' only");
+            return Err(Diagnostic::unsupported(message));
+        }
+        Ok((decision, nest))
     })
 }
 
@@ -128,47 +125,34 @@ pub fn schedule_for_gpu(unique: &UniqueKernels) -> Result<Vec<ScheduledKernel>> 
 /// # Errors
 /// If a kernel has no nest.
 pub fn schedule_plainly(unique: &UniqueKernels, ranges: &SizeRanges) -> Result<Vec<ScheduledKernel>> {
-    schedule_with(unique, |kernel, _| {
+    schedule_with(unique, &Decisions::default(), &|kernel, _, _| {
         let mut nest = mlcc_passes::schedule::naive(kernel)?;
         nest.ranges = ranges.of(&nest.symbols);
-        Ok(Decided {
-            text: "naive:".into(),
-            schedule: Schedule { steps: Vec::new() },
-            nest,
-            refused: Vec::new(),
-        })
+        Ok((Decision { variant: "naive".into(), ..Decision::default() }, nest))
     })
 }
 
-/// What was decided for one kernel.
-struct Decided {
-    text: String,
-    schedule: Schedule,
-    nest: LoopNest,
-    refused: Vec<Refused>,
-}
+/// Decides for a kernel some of whose operands are constants, or takes what is given.
+type Decide<'a> = dyn Fn(&Kernel, &[usize], Option<&Decision>) -> Result<(Decision, LoopNest)> + 'a;
 
 fn schedule_with(
     unique: &UniqueKernels,
-    decide: impl Fn(&Kernel, &[usize]) -> Result<Decided>,
+    given: &Decisions,
+    decide: &Decide<'_>,
 ) -> Result<Vec<ScheduledKernel>> {
+    let labels = unique.kernels.iter().enumerate().map(|(i, (kernel, _))| decisions::label(i, &kernel.name));
+    let labels: Vec<String> = labels.collect();
+    given.check(&labels)?;
     let mut scheduled = Vec::with_capacity(unique.kernels.len());
-    for ((kernel, constants), nodes) in unique.kernels.iter().zip(&unique.nodes) {
+    for (((kernel, constants), nodes), label) in unique.kernels.iter().zip(&unique.nodes).zip(&labels) {
         let constant = |(t, is): (usize, &bool)| is.then_some(t);
         let constants: Vec<usize> = kernel.operands().zip(constants).filter_map(constant).collect();
-        let Decided { text, schedule, mut nest, refused } =
-            decide(kernel, &constants).map_err(|d| at_kernel(d, kernel))?;
+        let (decision, mut nest) =
+            decide(kernel, &constants, given.of(label)).map_err(|d| at_kernel(d, kernel))?;
         mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         nest.name = kernel.name.clone();
         nest.nodes = nodes.clone();
-        scheduled.push(ScheduledKernel {
-            kernel: kernel.clone(),
-            decision: text,
-            refused,
-            schedule,
-            nest,
-            nodes: nodes.clone(),
-        });
+        scheduled.push(ScheduledKernel { kernel: kernel.clone(), decision, nest, nodes: nodes.clone() });
     }
     Ok(scheduled)
 }

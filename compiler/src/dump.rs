@@ -106,7 +106,7 @@ impl Recorder {
         if let Some(scheduled) = kernels.iter().find(matches) {
             let mut steps = Vec::new();
             let naive = naive(scheduled)?;
-            schedule::apply(&naive, &scheduled.schedule, &mut |step, nest| {
+            schedule::apply(&naive, &scheduled.decision.schedule, &mut |step, nest| {
                 steps.push((step.to_string(), nest.clone()));
             })?;
             for (step, nest) in steps {

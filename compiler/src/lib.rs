@@ -11,12 +11,14 @@
 //! | [`assemble`] | program, code and weights to the artifact |
 //! | [`machine_profile`] | a measured machine as a file, and as an input of decisions |
 //! | [`measure`] | what a machine can do at most |
+//! | [`decisions`] | what was decided for each kernel, as a file |
 //! | [`dump`] | the IR after each pass |
 //! | [`cli`] | one file per subcommand |
 
 pub mod assemble;
 pub mod cli;
 pub mod codegen;
+pub mod decisions;
 pub mod dump;
 mod import;
 pub mod inputs;

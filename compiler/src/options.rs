@@ -1,6 +1,6 @@
 //! How a model is compiled.
 
-use crate::machine_profile::Profile;
+use crate::{decisions::Decisions, machine_profile::Profile};
 use mlcc_ir::diagnostic::Diagnostic;
 use mlcc_passes::graph::rewrite;
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub keep_denormals: bool,
     /// A machine's profile, instead of the table's row for the CPU.
     pub machine: Option<Profile>,
+    /// Decisions that are given instead of taken.
+    pub decisions: Decisions,
     /// Which algebraic rules may be applied, and how much weights may grow.
     pub rewrites: rewrite::Settings,
     /// Threads that generate code; 0 means [`mlcc_runtime::default_threads`]. The artifact does not depend on it.
@@ -52,6 +54,7 @@ impl Default for Options {
             disabled_passes: Vec::new(),
             keep_denormals: false,
             machine: None,
+            decisions: Decisions::default(),
             rewrites: rewrite::Settings::default(),
             threads: 0,
             flags: Vec::new(),

@@ -175,11 +175,13 @@ impl<'a> Session<'a> {
     fn schedule(&self, program: Program) -> Result<Scheduled> {
         let unique = codegen::unique_kernels(&program);
         let kernels = driver::guarded("schedule", || match &self.target {
-            Target::Cuda { .. } => codegen::schedule_for_gpu(&unique),
+            Target::Cuda { .. } => codegen::schedule_for_gpu(&unique, &self.options.decisions),
             Target::Cpu { .. } if self.options.optimisation < 2 => {
                 codegen::schedule_plainly(&unique, &program.ranges)
             }
-            Target::Cpu { machine, .. } => codegen::schedule(&unique, &program.ranges, machine),
+            Target::Cpu { machine, .. } => {
+                codegen::schedule(&unique, &program.ranges, machine, &self.options.decisions)
+            }
         })?;
         let arena = plan::decide(&program);
         Ok(Scheduled { program, unique, kernels, arena })

@@ -29,26 +29,14 @@ mod windows;
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
-    diagnostic::Result,
+    diagnostic::{Diagnostic, Result},
     kernel::{Kernel, Role},
-    nest::{Buffer, LoopNest},
+    nest::{Buffer, LoopNest, Space},
     size_range::SizeRanges,
 };
-use mlcc_passes::schedule::{self, Schedule, Step};
+use mlcc_passes::schedule::{self, Decision, Refusal, Schedule, Step};
 use plan::Plan;
 use refusal::Planned;
-pub use refusal::Refusal;
-
-/// What was decided for a kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Name of the variant.
-    pub variant: Name,
-    /// The steps.
-    pub schedule: Schedule,
-    /// The templates that were tried before and why they left the kernel.
-    pub refused: Vec<(Name, Refusal)>,
-}
 
 /// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
 /// may be packed; `ranges` are what is known of its symbols.
@@ -64,6 +52,46 @@ pub fn decide(
     schedule(kernel, constants, ranges, machine).map(|(decision, _)| decision)
 }
 
+/// A kernel's loops before any step.
+fn naive(kernel: &Kernel, ranges: &SizeRanges) -> Result<LoopNest> {
+    let mut naive = schedule::naive(kernel)?;
+    naive.ranges = ranges.of(&naive.symbols);
+    Ok(naive)
+}
+
+/// Names of the constants among a kernel's buffers, which are operands first.
+fn names_of(kernel: &Kernel, constants: &[usize]) -> Vec<Name> {
+    constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect()
+}
+
+/// Takes a decision that somebody gives.
+///
+/// # Errors
+/// With the reason, if it is not legal for the kernel or has steps that are for another device.
+pub fn replay(
+    kernel: &Kernel,
+    constants: &[usize],
+    ranges: &SizeRanges,
+    decision: &Decision,
+) -> Result<LoopNest> {
+    let foreign = |step: &&Step| matches!(step, Step::Bind { .. } | Step::Place { space: Space::Shared, .. });
+    let refused = |what: String, hint: &str| Err(Diagnostic::user(what).hint(hint.to_owned()));
+    if let Some(step) = decision.schedule.steps.iter().find(foreign) {
+        return refused(format!("{step}: a CPU has no blocks and no shared memory"), "leave the step out");
+    }
+    if !decision.numbers.is_empty() {
+        let what = format!("variant '{}' of CPUs has no numbers", decision.variant);
+        return refused(what, "write the steps of its schedule");
+    }
+    let nest = schedule::apply(&naive(kernel, ranges)?, &decision.schedule, &mut |_, _| ())?;
+    let constants = names_of(kernel, constants);
+    let packed = nest.packings.iter().map(|packing| &nest.buffers[packing.target].name);
+    match packed.into_iter().find(|name| !constants.contains(name)) {
+        Some(name) => refused(format!("pack({name}): it is no constant"), "copy it with cache_read"),
+        None => Ok(nest),
+    }
+}
+
 /// Decides for a kernel and applies the schedule.
 ///
 /// # Errors
@@ -74,18 +102,15 @@ pub fn schedule(
     ranges: &SizeRanges,
     machine: &Machine,
 ) -> Result<(Decision, LoopNest)> {
-    let mut naive = schedule::naive(kernel)?;
-    naive.ranges = ranges.of(&naive.symbols);
-    // Buffers are operands first: where each constant tensor went.
-    let constants: Vec<Name> =
-        constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect();
+    let naive = naive(kernel, ranges)?;
+    let constants = names_of(kernel, constants);
     let mut refused = Vec::new();
     for (template, plan) in TEMPLATES {
         match plan(kernel, &naive, &constants, machine) {
             Ok((variant, plan)) => return Ok(decided(variant, plan, refused)),
             Err(why) => {
                 tracing::debug!(kernel = %kernel.name, "no template '{template}': {why}");
-                refused.push(((*template).into(), why));
+                refused.push(Refusal { template: (*template).into(), reason: why });
             }
         }
     }
@@ -109,9 +134,10 @@ const TEMPLATES: &[(&str, Template)] = &[
     }),
 ];
 
-fn decided(variant: &str, plan: Plan, refused: Vec<(Name, Refusal)>) -> (Decision, LoopNest) {
+fn decided(variant: &str, plan: Plan, refused: Vec<Refusal>) -> (Decision, LoopNest) {
     let schedule = Schedule { steps: plan.steps };
-    (Decision { variant: variant.into(), schedule, refused }, plan.nest)
+    let decision = Decision { variant: variant.into(), numbers: Vec::new(), schedule, refused };
+    (decision, plan.nest)
 }
 
 /// Writes outputs around the caches that do not fit them.

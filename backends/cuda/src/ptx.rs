@@ -19,6 +19,7 @@ use mlcc_llvm::{
     emit::builder::Builder,
 };
 use mlcc_mlir::lowering;
+use mlcc_passes::schedule::Decision;
 use std::{collections::BTreeSet, fmt::Write, sync::Once};
 
 /// Architectures with the oldest PTX version that has them: drivers understand older ones.
@@ -81,15 +82,16 @@ pub fn compile_to_ptx(kernel: &Kernel, arch: &str) -> Result<String> {
 /// If the architecture is not known, or a kernel has no schedule for GPUs.
 pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModule> {
     let scheduled = kernels.iter().map(|kernel| schedule(kernel)).collect::<Result<Vec<_>>>()?;
-    let nests: Vec<(&str, &LoopNest)> = scheduled.iter().map(|(text, nest)| (text.as_str(), nest)).collect();
+    let nests: Vec<(&Decision, &LoopNest)> =
+        scheduled.iter().map(|(decision, nest)| (decision, nest)).collect();
     compile_nests_to_ptx(&nests, arch)
 }
 
-/// The same for kernels whose loops are chosen: the decision that led to each nest, as text, and the nest.
+/// The same for kernels whose loops are chosen: the decision that led to each nest, and the nest.
 ///
 /// # Errors
 /// If the architecture is not known.
-pub fn compile_nests_to_ptx(nests: &[(&str, &LoopNest)], arch: &str) -> Result<PtxModule> {
+pub fn compile_nests_to_ptx(nests: &[(&Decision, &LoopNest)], arch: &str) -> Result<PtxModule> {
     let machine = machine(arch)?;
     let context = lowering::lowering_context();
     let mut module = Module::new(Location::unknown(&context));
@@ -99,7 +101,7 @@ pub fn compile_nests_to_ptx(nests: &[(&str, &LoopNest)], arch: &str) -> Result<P
         let launch = Launch::of(nest)?;
         let name = unique(&symbol_name(&nest.name), &mut taken);
         emit::kernel(&Builder::new(&context), &module, nest, &name, &launch)?;
-        entries.push(Entry { name, decision: decision.to_owned(), launch });
+        entries.push(Entry { name, decision: decision.to_string(), launch });
     }
     lowering::verify(&context, &module)?;
     lowering::run_pipeline(&context, &mut module, &format!("builtin.module({})", LOWERING.join(",")))?;

@@ -27,15 +27,16 @@ use mlcc_ir::{
     kernel::{AxisKind, Compute, Kernel, Role},
     nest::LoopNest,
 };
+use mlcc_passes::schedule::Decision;
 
 /// Reductions of fewer elements stay within a thread.
 const MIN_SHARED_REDUCTION: i64 = 64;
 
-/// A nest for the kernel, and the decision that led to it, as text.
+/// A nest for the kernel, and the decision that led to it.
 ///
 /// # Errors
 /// If no mapping fits, or a tensor has a layout that was not made explicit.
-pub fn schedule(kernel: &Kernel) -> Result<(String, LoopNest)> {
+pub fn schedule(kernel: &Kernel) -> Result<(Decision, LoopNest)> {
     if let Some(compute) = kernel.computes.iter().find(|c| stages::needs_atomics(c)) {
         let what = format!(
             "compute '{}' of kernel '{}' combines values of several points",
@@ -48,7 +49,7 @@ pub fn schedule(kernel: &Kernel) -> Result<(String, LoopNest)> {
     }
     let kernel = &flatten::flatten(kernel);
     let along_rows = kernel.computes.iter().any(|c| reduces_contiguously(kernel, c));
-    type Mapping = fn(&Kernel) -> Result<Option<(String, LoopNest)>>;
+    type Mapping = fn(&Kernel) -> Result<Option<(Decision, LoopNest)>>;
     let mappings: &[Mapping] = match along_rows {
         true => &[rows::schedule, rest, points::schedule],
         false => &[points::schedule, rows::schedule, rest],
@@ -66,7 +67,7 @@ pub fn schedule(kernel: &Kernel) -> Result<(String, LoopNest)> {
 
 /// What has neither rows in common nor points that are independent throughout: the threads of one block, or of many
 /// where enough of the kernel is independent.
-fn rest(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+fn rest(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
     let plain = plain::Plain::of(kernel);
     let whole = || rows::schedule_whole(kernel);
     match plain {

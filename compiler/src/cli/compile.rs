@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     codegen,
+    decisions::{self, Decisions},
     dump::Recorder,
     options::{Device, Options},
     phase::Phase,
@@ -47,6 +48,13 @@ pub(super) struct Args {
     /// by primitive.
     #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
     dump_schedule: Option<String>,
+    /// Write what was decided for each kernel to this file: variant and schedule, with what was tried before.
+    #[arg(long, value_name = "FILE")]
+    dump_decisions: Option<PathBuf>,
+    /// Take the decisions in this file, which --dump-decisions wrote and a person or a program may have changed, instead
+    /// of deciding; a kernel that it does not have is decided as usual.
+    #[arg(long, value_name = "FILE")]
+    decisions: Option<PathBuf>,
     /// Tell which rules were applied, where, and what that saves by estimate.
     #[arg(long)]
     explain_rewrites: bool,
@@ -114,7 +122,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         TargetKind::Cpu => Device::Cpu,
         TargetKind::Cuda => Device::Cuda(args.arch.clone()),
     };
-    let options = Options { device, ..args.compiling.options()? };
+    let decisions = args.decisions.as_deref().map(Decisions::read).transpose().map_err(one)?;
+    let options = Options { device, decisions: decisions.unwrap_or_default(), ..args.compiling.options()? };
     let outcome = compile(args, &options, &mut recorder);
     if outcome.is_ok() && args.explain_rewrites {
         super::explain::rewrites(recorder.rewrites.as_ref(), &recorder.products)?;
@@ -148,6 +157,9 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
         }
     };
     let stage = session.run(stage, last).map_err(one)?;
+    if let (Some(path), Stage::Scheduled(scheduled)) = (&args.dump_decisions, &stage) {
+        std::fs::write(path, decisions::text(&scheduled.kernels)).map_err(|e| write_error(path, &e))?;
+    }
     match (&stage, args.emit) {
         (Stage::Scheduled(scheduled), Some(Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Ptx)) => {
             emit_code(args, &session, scheduled)
@@ -205,7 +217,7 @@ fn emit_code(args: &Args, session: &Session<'_>, scheduled: &Scheduled) -> Outco
         }
         (Target::Cpu { code, .. }, _) => emit_cpu_code(args, session, &scheduled.kernels, code),
         (Target::Cuda { arch }, Some(Emit::Ptx)) => {
-            let nests: Vec<_> = scheduled.kernels.iter().map(|k| (k.decision.as_str(), &k.nest)).collect();
+            let nests: Vec<_> = scheduled.kernels.iter().map(|k| (&k.decision, &k.nest)).collect();
             emit_text(args, &mlcc_cuda::compile_nests_to_ptx(&nests, arch).map_err(one)?.text)
         }
         (Target::Cuda { .. }, _) => {
@@ -233,7 +245,7 @@ fn emit_cpu_code(
         std::fs::create_dir_all(&folder).map_err(|e| write_error(&folder, &e))?;
         for (i, kernel) in kernels.iter().enumerate() {
             let compiled = mlcc_llvm::compile(&kernel.nest, target, &options).map_err(one)?;
-            let path = folder.join(format!("k{i}_{}.o", kernel.kernel.name));
+            let path = folder.join(format!("{}.o", decisions::label(i, &kernel.kernel.name)));
             std::fs::write(&path, &compiled.object).map_err(|e| write_error(&path, &e))?;
         }
         return Ok(ExitCode::SUCCESS);

@@ -202,7 +202,12 @@ fn combinations_without_sense() {
     for (name, code, arguments) in [
         ("ptx_of_a_cpu", USER, vec!["compile", "model.onnx", "--emit", "ptx"]),
         ("artifact_for_a_gpu", UNSUPPORTED, vec!["compile", "model.onnx", "--target", "cuda"]),
-        ("loops_for_a_gpu", UNSUPPORTED, vec!["compile", "model.onnx", "--target", "cuda", "--emit", "loop"]),
+        (
+            "assembly_for_a_gpu",
+            UNSUPPORTED,
+            vec!["compile", "model.onnx", "--target", "cuda", "--emit", "asm"],
+        ),
+        ("backwards", USER, vec!["compile", "model.onnx", "--from", "tensor", "--to", "graph"]),
         ("from_loop", UNSUPPORTED, vec!["compile", "model.onnx", "--from", "loop"]),
         ("cpu_without_avx2", UNSUPPORTED, vec!["compile", "model.onnx", "--target-cpu", "x86-64"]),
         ("seconds", USER, vec!["bench", "model.onnx", "--seconds=-1"]),

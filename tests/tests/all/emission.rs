@@ -16,6 +16,13 @@ fn emit(project: &Project, kind: &str) -> String {
 }
 
 #[test]
+fn loops_of_a_gpu_are_mapped_to_its_threads() {
+    let project = Project::with(&models::mlp().model);
+    let loops = project.succeed(&["compile", "model.onnx", "--target", "cuda", "--emit", "loop"]);
+    assert!(loops.contains("block") && loops.contains("thread"), "{loops}");
+}
+
+#[test]
 fn each_level_is_in_its_own_terms() {
     let project = mlp();
     for (kind, terms) in [

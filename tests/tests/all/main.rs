@@ -25,6 +25,7 @@ mod bad_calls;
 mod bad_models;
 mod commands;
 mod conformance;
+mod decisions;
 mod denormals;
 mod determinism;
 mod dumps;

@@ -25,7 +25,7 @@ mod whole;
 use super::{
     operand::work,
     plan::{Plan, axis},
-    refusal::{OrRefuse, Planned, refuse},
+    refusal::{OrRefuse, Planned, leave, refuse},
     register_tile::UNKNOWN,
     stages::{Stage, estimate, offset, reduction_behind, shared_axes, stages, stays_affine, stride},
 };
@@ -88,14 +88,14 @@ pub(super) fn gathered(
         return refuse("it has no image of many channels whose pixels could be gathered");
     };
     if template.static_count(&[width]).is_some_and(|width| width >= NARROW) {
-        return refuse("its image is so wide that windows slide as well");
+        return leave("its image is so wide that windows slide as well");
     }
     if template.static_count(&template.n).is_some_and(|channels| channels <= MAX_CHANNELS_OF_GROUP) {
-        return refuse("its groups have few channels");
+        return leave("its groups have few channels");
     }
     match template.decide(constants)? {
         "gathered" => Ok(("gathered", template.plan)),
-        variant => refuse(format!("its pixels are not gathered but {variant}")),
+        variant => leave(format!("its pixels are not gathered but {variant}")),
     }
 }
 

@@ -22,7 +22,7 @@ mod shape;
 use super::{
     operand::widest,
     plan::{Plan, axis},
-    refusal::{OrRefuse, Planned, Refusal, refuse},
+    refusal::{OrRefuse, Planned, Reason, leave, refuse},
     stages::{Stage, estimate, reduction_with_epilogue, shared_axes, stages},
 };
 use crate::machine::Machine;
@@ -136,7 +136,7 @@ impl<'a> Windows<'a> {
             this.lanes /= 2;
         }
         if channels * 2 < this.lanes {
-            return refuse(format!("{channels} channels would leave most lanes of a vector empty"));
+            return leave(format!("{channels} channels would leave most lanes of a vector empty"));
         }
         Ok(this)
     }
@@ -154,7 +154,7 @@ impl<'a> Windows<'a> {
         let extent = self.stage()?.axes.into_iter().find(|a| a.name == name).map(|a| a.extent);
         extent
             .and_then(|e| e.as_const())
-            .ok_or_else(|| Refusal::new(format!("'{name}' has no constant size")))
+            .ok_or_else(|| Reason::OtherKind(format!("'{name}' has no constant size")))
     }
 
     fn everywhere(&mut self, step: impl Fn(&str) -> Step) -> Planned<()> {

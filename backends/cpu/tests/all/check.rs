@@ -1,7 +1,7 @@
 //! One kernel through decision, interpreters and machine code.
 
 use crate::run;
-use mlcc_cpu::{Decision, Machine, schedule};
+use mlcc_cpu::{Machine, schedule};
 use mlcc_interpreter::{Symbols, compare, kernel, nest};
 use mlcc_ir::{
     dtype::DType,
@@ -12,6 +12,7 @@ use mlcc_ir::{
     tensor::{Element, Tensor, element_count, push_element},
 };
 use mlcc_llvm::Target;
+use mlcc_passes::schedule::Decision;
 use mlcc_passes::{contract, schedule as primitives};
 
 /// Random numbers, the same every time.

@@ -32,6 +32,7 @@ use mlcc_ir::{
     nest::{LoopNest, Mapping, Node, Space, Store},
     scalar::{BinaryOp, Body, Constant, Inst, ValueId},
 };
+use mlcc_passes::schedule::Decision;
 
 const THREADS: i64 = 256;
 /// Points of the reduction that are staged at a time.
@@ -73,19 +74,20 @@ struct Product<'k> {
 }
 
 /// Maps a kernel; `None` if it is no matrix product.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
     schedule_with_tile(kernel, None)
 }
 
 /// The same with that many rows and columns a block, 64 or 128.
-pub(super) fn schedule_with_tile(kernel: &Kernel, side: Option<i64>) -> Result<Option<(String, LoopNest)>> {
+pub(super) fn schedule_with_tile(kernel: &Kernel, side: Option<i64>) -> Result<Option<(Decision, LoopNest)>> {
     let kernel = &inline_where(kernel, &|_, _| true);
     let Some(product) = recognise(kernel) else { return Ok(None) };
     let side = side.unwrap_or_else(|| product.tile());
     let Some(nest) = product.tiled(side)? else { return Ok(None) };
     let per_thread = side / 16;
+    let (tile, thread) = (format!("{side}x{side}x{K_TILE}"), format!("{per_thread}x{per_thread}"));
     let decision =
-        format!("matmul tile={side}x{side}x{K_TILE} thread={per_thread}x{per_thread} threads={THREADS}");
+        Decision::of_numbers("matmul", &[("tile", &tile), ("thread", &thread), ("threads", &THREADS)]);
     Ok(Some((decision, nest)))
 }
 

@@ -21,6 +21,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
 };
+use mlcc_passes::schedule::Decision;
 
 const THREADS: i64 = 256;
 /// Memory of a thread for temporaries, in bytes.
@@ -44,7 +45,7 @@ impl Plain {
     }
 
     /// The nest; `None` if a compute has no form in a thread.
-    pub(super) fn schedule(&self) -> Result<Option<(String, LoopNest)>> {
+    pub(super) fn schedule(&self) -> Result<Option<(Decision, LoopNest)>> {
         let rows = &self.0;
         let mut builder = NestBuilder::new(&rows.kernel)?;
         let linear = Expr::axis("block") * Expr::from(THREADS) + Expr::axis("thread");
@@ -57,7 +58,7 @@ impl Plain {
         let body = for_each("thread", THREADS, Mapping::Thread(0), nodes);
         let blocks = points.ceil_div(&Expr::from(THREADS));
         let body = for_each("block", blocks, Mapping::Block(0), vec![body]);
-        Ok(Some((format!("plain threads={THREADS}"), builder.finish(vec![body]))))
+        Ok(Some((Decision::of_numbers("plain", &[("threads", &THREADS)]), builder.finish(vec![body]))))
     }
 
     /// A compute at the point of the thread.

@@ -25,7 +25,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
 };
-use mlcc_passes::schedule::identity;
+use mlcc_passes::schedule::{Decision, identity};
 
 const THREADS: i64 = 256;
 /// Elements of a thread where one element each would be more blocks than a GPU runs at once.
@@ -41,7 +41,7 @@ struct Group<'k> {
 }
 
 /// Maps a kernel; `None` if threads would need each other's values.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
     let kernel = &inline_where(kernel, &|_, _| true);
     let Some(groups) = groups(kernel) else { return Ok(None) };
     let mut builder = NestBuilder::new(kernel)?;
@@ -66,7 +66,7 @@ pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
     }
     let body = for_each("thread", THREADS, Mapping::Thread(0), body);
     let body = for_each("block", blocks, Mapping::Block(0), vec![body]);
-    let decision = format!("points threads={THREADS} elements={elements}");
+    let decision = Decision::of_numbers("points", &[("threads", &THREADS), ("elements", &elements)]);
     Ok(Some((decision, builder.finish(vec![body]))))
 }
 

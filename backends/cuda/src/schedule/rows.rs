@@ -27,7 +27,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
 };
-use mlcc_passes::schedule::identity;
+use mlcc_passes::schedule::{Decision, identity};
 use std::collections::BTreeMap;
 
 const MAX_THREADS: i64 = 256;
@@ -39,7 +39,7 @@ const SHARED_BYTES: i64 = 40 << 10;
 
 /// Maps a kernel whose stages have rows in common; `None` if they have none, or if the values of a row do not fit
 /// shared memory.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
     let anchors = kernel.computes.iter().filter(|c| c.is_reduction());
     let mut candidates: Vec<&Compute> = anchors.collect();
     // The more rows, the more blocks.
@@ -55,7 +55,7 @@ pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
 }
 
 /// Maps a kernel as one row: the whole in one block. `None` if its values do not fit shared memory.
-pub(super) fn schedule_whole(kernel: &Kernel) -> Result<Option<(String, LoopNest)>> {
+pub(super) fn schedule_whole(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
     match Rows::single(kernel).fit(SHARED_BYTES) {
         Some(rows) => rows.schedule(),
         None => Ok(None),
@@ -232,7 +232,7 @@ impl Rows {
         longest.cast_unsigned().next_power_of_two().cast_signed()
     }
 
-    fn schedule(&self) -> Result<Option<(String, LoopNest)>> {
+    fn schedule(&self) -> Result<Option<(Decision, LoopNest)>> {
         let threads = self.threads();
         let mut stages =
             Stages { rows: self, builder: NestBuilder::new(&self.kernel)?, threads, nodes: Vec::new() };
@@ -247,7 +247,7 @@ impl Rows {
         }
         let body = for_each("thread", threads, Mapping::Thread(0), nodes);
         let body = for_each("row", size(&self.axes), Mapping::Block(0), vec![body]);
-        Ok(Some((format!("rows threads={threads}"), builder.finish(vec![body]))))
+        Ok(Some((Decision::of_numbers("rows", &[("threads", &threads)]), builder.finish(vec![body]))))
     }
 }
 

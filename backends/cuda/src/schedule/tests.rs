@@ -10,6 +10,7 @@ use mlcc_ir::{
     scalar::{BinaryOp, Constant, Inst},
     tensor::{Element, Tensor, element_count, push_element},
 };
+use mlcc_passes::schedule::Decision;
 
 /// Random operands: floats in -1..1, integers in 0..5.
 fn operands(kernel: &Kernel, symbols: &Symbols) -> Vec<Tensor> {
@@ -39,7 +40,7 @@ fn check(kernel: &Kernel, sizes: &[(&str, i64)]) -> String {
     check_nest(kernel, sizes, schedule(kernel).unwrap())
 }
 
-fn check_nest(kernel: &Kernel, sizes: &[(&str, i64)], (decision, nest): (String, LoopNest)) -> String {
+fn check_nest(kernel: &Kernel, sizes: &[(&str, i64)], (decision, nest): (Decision, LoopNest)) -> String {
     let symbols: Symbols = sizes.iter().map(|(n, v)| ((*n).into(), *v)).collect();
     let inputs = operands(kernel, &symbols);
     let want = mlcc_interpreter::kernel::run(kernel, &symbols, &inputs).unwrap();
@@ -52,7 +53,7 @@ fn check_nest(kernel: &Kernel, sizes: &[(&str, i64)], (decision, nest): (String,
             assert!(error <= 1e-6, "{}: {error:e} with {decision}", kernel.name);
         }
     }
-    decision
+    decision.to_string()
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn elementwise_points_are_flattened_and_guarded() {
 #[test]
 fn large_tensors_get_several_elements_a_thread() {
     let (decision, nest) = schedule(&samples::elementwise(["1", "1024", "1024"])).unwrap();
-    assert_eq!(decision, "points threads=256 elements=4");
+    assert_eq!(decision.to_string(), "points threads=256 elements=4");
     assert_eq!(crate::launch::Launch::of(&nest).unwrap().grid[0].as_const(), Some(1024));
 }
 
@@ -116,7 +117,7 @@ fn matmul_is_tiled_with_remainders() {
 #[test]
 fn large_products_get_large_tiles() {
     let (decision, _) = schedule(&samples::matmul(["1", "1024", "1024", "1024"])).unwrap();
-    assert_eq!(decision, "matmul tile=128x128x16 thread=8x8 threads=256");
+    assert_eq!(decision.to_string(), "matmul tile=128x128x16 thread=8x8 threads=256");
     let small = samples::matmul(["1", "131", "30", "17"]);
     let large = super::matmul::schedule_with_tile(&small, Some(128)).unwrap().unwrap();
     check_nest(&small, &[], large);

@@ -20,7 +20,7 @@ use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
     operand::{vector_axes, widest},
     plan::axis,
-    refusal::{OrRefuse, Planned, refuse},
+    refusal::{OrRefuse, Planned, leave, refuse},
     register_tile::{RegisterTile, choose},
 };
 use mlcc_ir::{
@@ -89,7 +89,7 @@ impl Contraction<'_> {
             let rows = self.static_count(&self.m).unwrap_or(i64::MAX);
             // Turning columns over for a few rows costs more than rows of dot products.
             if columns == Columns::Panel && rows < MIN_ROWS_OF_PANEL {
-                return refuse(format!("turning columns over for {rows} rows does not pay"));
+                return leave(format!("turning columns over for {rows} rows does not pay"));
             }
             self.made_columns(buffer)?;
             return Ok("made-columns");

@@ -1,7 +1,7 @@
 //! What a kernel's window looks like: which axes slide along which, and along which axis vectors run.
 
 use super::super::{
-    refusal::{Planned, Refusal, refuse},
+    refusal::{Planned, Reason, refuse},
     stages::{Stage, stride},
 };
 use mlcc_ir::{Name, expr::Expr, kernel::Role, nest::LoopNest, scalar::Inst};
@@ -55,7 +55,7 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
 pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<(Vec<Pair>, Vec<String>)> {
     let (mut found, mut deep): (Vec<(usize, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
-        let symbolic = || Refusal::new(format!("'{}' has no constant size", reduced.name));
+        let symbolic = || Reason::OtherKind(format!("'{}' has no constant size", reduced.name));
         let extent = reduced.extent.as_const().ok_or_else(symbolic)?;
         let full = stage.full(&reduced.name);
         let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
