@@ -17,6 +17,7 @@ mod emulation;
 mod host;
 mod process;
 mod ptxas;
+mod replay;
 mod rules;
 mod setup;
 mod stamp;
@@ -66,6 +67,8 @@ enum Command {
     Damage(damage::Args),
     /// Hash what networks compile to for several CPUs, to see whether a change leaves code as it is
     Artifacts(artifacts::Args),
+    /// Go on from every dump of networks, and from their decisions: each must end in the same artifact
+    Replay(replay::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
     Ptxas,
     /// Accept all changed snapshots and regenerate the reference pages
@@ -99,6 +102,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Rules(args) => rules::run(&workspace, &args),
         Command::Damage(args) => damage::run(&workspace, &args),
         Command::Artifacts(args) => artifacts::run(&workspace, &args),
+        Command::Replay(args) => replay::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
         Command::Docs(args) => docs::run(&workspace, &args),

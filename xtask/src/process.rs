@@ -40,6 +40,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(done.stdout).with_context(|| format!("`{}` printed no UTF-8", line(command)))
 }
 
+/// Runs a command that is heard only where it fails.
+pub(crate) fn quietly(command: &mut Command) -> Result<()> {
+    let done = command.output().with_context(|| cannot_start(command))?;
+    if !done.status.success() {
+        bail!(
+            "`{}` failed: {}\n{}",
+            line(command),
+            done.status,
+            String::from_utf8_lossy(&done.stderr).trim_end()
+        );
+    }
+    Ok(())
+}
+
 /// Whether a command starts and succeeds; it prints nothing.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
-use crate::{conformance, damage, docs, emulation, host, process, ptxas, rules, tidy, unit, zoo};
+use crate::{conformance, damage, docs, emulation, host, process, ptxas, replay, rules, tidy, unit, zoo};
 
 /// What the steps are given, and what they leave to be said in the end.
 pub(crate) struct Session<'a> {
@@ -76,6 +76,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "rules", needs: &[], run: |session| rules::check(session.workspace) },
     Step { name: "docs", needs: BUILD, run: |session| docs::check(session.workspace) },
     Step { name: "zoo", needs: BUILD, run: zoo },
+    Step { name: "replay", needs: BUILD, run: replay },
     Step { name: "conformance", needs: BUILD, run: conformance::check },
     Step { name: "ptx", needs: BUILD, run: ptx },
     Step { name: "emulation", needs: BUILD, run: emulation },
@@ -115,6 +116,14 @@ fn clippy(session: &Session) -> Result<()> {
 
 fn emulation(session: &Session) -> Result<()> {
     emulation::check(session.workspace, &SMALL_NETWORKS.map(str::to_owned))
+}
+
+/// Goes on from dumps and decisions of networks: one of each set; `cargo xtask replay` takes all.
+fn replay(session: &Session) -> Result<()> {
+    let all = session.zoo == Zoo::All;
+    let names: &[&str] = if all { &["shufflenet_v2_x1_0", "bert_small_dynamic", "lora"] } else { &["lora"] };
+    let names = names.iter().map(ToString::to_string).collect();
+    replay::run(session.workspace, &replay::Args { cpu: "znver4".into(), names })
 }
 
 /// Compares whole networks with ONNX Runtime; all are tried, so that one run names every bad one.

@@ -36,6 +36,9 @@ pub(crate) enum Set {
     Algebra,
 }
 
+/// All networks but those that are the twelve at another size.
+pub(crate) const EACH_ONCE: [Set; 3] = [Set::Main, Set::Dynamic, Set::Algebra];
+
 impl Set {
     /// Its folder under testdata/zoo.
     fn folder(self, workspace: &Workspace) -> PathBuf {
