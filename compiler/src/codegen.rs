@@ -47,21 +47,14 @@ pub struct UniqueKernels {
 /// Every kernel step of a program, nested blocks included, in order.
 #[must_use]
 pub fn kernel_steps(program: &Program) -> Vec<(&Arc<Kernel>, &[TensorId])> {
-    fn go<'a>(steps: &'a [Step], found: &mut Vec<(&'a Arc<Kernel>, &'a [TensorId])>) {
-        for step in steps {
-            match step {
-                Step::Kernel { kernel, operands } => found.push((kernel, operands)),
-                Step::If { then, otherwise, .. } => {
-                    go(then, found);
-                    go(otherwise, found);
-                }
-                Step::Loop { body, .. } => go(body, found),
-                Step::Copy { .. } | Step::Call { .. } => {}
-            }
-        }
-    }
     let mut found = Vec::new();
-    go(&program.steps, &mut found);
+    for step in &program.steps {
+        step.visit(&mut |step| {
+            if let Step::Kernel { kernel, operands } = step {
+                found.push((kernel, &operands[..]));
+            }
+        });
+    }
     found
 }
 

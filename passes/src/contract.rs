@@ -127,11 +127,7 @@ fn check_step(program: &Program, step: &Step, after: &str) -> Result<()> {
             }
             Ok(())
         }
-        Step::If { then, otherwise, .. } => {
-            then.iter().chain(otherwise).try_for_each(|s| check_step(program, s, after))
-        }
-        Step::Loop { body, .. } => body.iter().try_for_each(|s| check_step(program, s, after)),
-        Step::Copy { .. } | Step::Call { .. } => Ok(()),
+        _ => step.blocks().flatten().try_for_each(|s| check_step(program, s, after)),
     }
 }
 

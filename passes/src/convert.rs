@@ -101,26 +101,18 @@ fn check_symbols(program: &Program) -> Result<()> {
     for tensor in &program.tensors {
         tensor.ty.dims.iter().for_each(|d| d.collect_symbols(&mut used));
     }
-    collect_symbols(&program.steps, &mut used);
+    for step in &program.steps {
+        step.visit(&mut |step| {
+            if let Step::Kernel { kernel, .. } = step {
+                used.extend(kernel.symbols());
+            }
+        });
+    }
     match used.iter().find(|name| !program.symbols.iter().any(|s| s.name == **name)) {
         None => Ok(()),
         Some(name) => {
             Err(Diagnostic::unsupported(format!("the size '{name}' is not a dimension of any input"))
                 .hint("give the input whose dimension is computed from it a static shape with --shape"))
-        }
-    }
-}
-
-fn collect_symbols(steps: &[Step], into: &mut Vec<Name>) {
-    for step in steps {
-        match step {
-            Step::Kernel { kernel, .. } => into.extend(kernel.symbols()),
-            Step::If { then, otherwise, .. } => {
-                collect_symbols(then, into);
-                collect_symbols(otherwise, into);
-            }
-            Step::Loop { body, .. } => collect_symbols(body, into),
-            Step::Copy { .. } | Step::Call { .. } => {}
         }
     }
 }

@@ -167,19 +167,7 @@ fn lifetimes(program: &Program) -> Vec<Option<(usize, usize)>> {
 
 /// Calls `visit` for every tensor that a step touches, in nested blocks too.
 pub fn touched(step: &Step, visit: &mut dyn FnMut(TensorId)) {
-    match step {
-        Step::Kernel { operands, .. } => operands.iter().for_each(|&t| visit(t)),
-        Step::Copy { target, source } => [*source, *target].into_iter().for_each(visit),
-        Step::Call { inputs, outputs, .. } => inputs.iter().chain(outputs).for_each(|&t| visit(t)),
-        Step::If { condition, then, otherwise } => {
-            visit(*condition);
-            then.iter().chain(otherwise).for_each(|s| touched(s, visit));
-        }
-        Step::Loop { trip_count, iteration, condition, body } => {
-            [*trip_count, Some(*iteration), *condition].into_iter().flatten().for_each(&mut *visit);
-            body.iter().for_each(|s| touched(s, visit));
-        }
-    }
+    step.visit(&mut |step| step.tensors().for_each(&mut *visit));
 }
 
 #[cfg(test)]

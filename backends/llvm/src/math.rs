@@ -49,36 +49,35 @@ pub(crate) fn unary<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> {
         }
         UnaryOp::Exp => exponential::exp(b, x),
         UnaryOp::Log => logarithm::log(b, x),
+        UnaryOp::Sin => through_f64(b, x, trigonometric::sin),
+        UnaryOp::Cos => through_f64(b, x, trigonometric::cos),
+        UnaryOp::Tan => through_f64(b, x, trigonometric::tan),
+        UnaryOp::Asin => through_f64(b, x, arc::asin),
+        UnaryOp::Acos => through_f64(b, x, arc::acos),
+        UnaryOp::Atan => through_f64(b, x, arc::atan),
+        UnaryOp::Sinh => through_f64(b, x, exponential::sinh),
+        UnaryOp::Cosh => through_f64(b, x, exponential::cosh),
         UnaryOp::Tanh if single => rational::tanh(b, x),
+        UnaryOp::Tanh => through_f64(b, x, exponential::tanh),
+        UnaryOp::Asinh => through_f64(b, x, logarithm::asinh),
+        UnaryOp::Acosh => through_f64(b, x, logarithm::acosh),
+        UnaryOp::Atanh => through_f64(b, x, logarithm::atanh),
         UnaryOp::Erf if b.has_tables(x) => table::erf(b, x),
         UnaryOp::Erf if single => rational::erf(b, x),
+        UnaryOp::Erf => through_f64(b, x, rational::erf_double),
         // Defined on other types; their meaning on floats is the identity.
         UnaryOp::Not | UnaryOp::IsNan => x,
-        _ => {
-            let wide = b.convert("arith.extf", x, Kind::F64);
-            b.convert("arith.truncf", double(b, op, wide), x.kind)
-        }
     }
 }
 
-/// The functions that only have an `f64` form.
-fn double<'c>(b: &Builder<'c>, op: UnaryOp, x: Val<'c>) -> Val<'c> {
-    match op {
-        UnaryOp::Sin => trigonometric::sin(b, x),
-        UnaryOp::Cos => trigonometric::cos(b, x),
-        UnaryOp::Tan => trigonometric::tan(b, x),
-        UnaryOp::Asin => arc::asin(b, x),
-        UnaryOp::Acos => arc::acos(b, x),
-        UnaryOp::Atan => arc::atan(b, x),
-        UnaryOp::Sinh => exponential::sinh(b, x),
-        UnaryOp::Cosh => exponential::cosh(b, x),
-        UnaryOp::Tanh => exponential::tanh(b, x),
-        UnaryOp::Asinh => logarithm::asinh(b, x),
-        UnaryOp::Acosh => logarithm::acosh(b, x),
-        UnaryOp::Atanh => logarithm::atanh(b, x),
-        UnaryOp::Erf => rational::erf_double(b, x),
-        _ => x,
-    }
+/// A function that has an `f64` form only.
+fn through_f64<'c>(
+    b: &Builder<'c>,
+    x: Val<'c>,
+    function: impl FnOnce(&Builder<'c>, Val<'c>) -> Val<'c>,
+) -> Val<'c> {
+    let wide = b.convert("arith.extf", x, Kind::F64);
+    b.convert("arith.truncf", function(b, wide), x.kind)
 }
 
 /// `coefficients[0] + x * (coefficients[1] + ...)`.

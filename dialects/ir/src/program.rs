@@ -92,6 +92,38 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The blocks of steps inside, of which some run.
+    pub fn blocks(&self) -> impl Iterator<Item = &[Step]> {
+        let blocks: [&[Step]; 2] = match self {
+            Step::If { then, otherwise, .. } => [then, otherwise],
+            Step::Loop { body, .. } => [body, &[]],
+            Step::Kernel { .. } | Step::Copy { .. } | Step::Call { .. } => [&[], &[]],
+        };
+        blocks.into_iter().filter(|block| !block.is_empty())
+    }
+
+    /// The tensors that the step itself reads or writes.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorId> {
+        let (some, more, single): (&[TensorId], &[TensorId], [Option<TensorId>; 3]) = match self {
+            Step::Kernel { operands, .. } => (operands, &[], [None; 3]),
+            Step::Copy { target, source } => (&[], &[], [Some(*source), Some(*target), None]),
+            Step::Call { inputs, outputs, .. } => (inputs, outputs, [None; 3]),
+            Step::If { condition, .. } => (&[], &[], [Some(*condition), None, None]),
+            Step::Loop { trip_count, iteration, condition, .. } => {
+                (&[], &[], [*trip_count, Some(*iteration), *condition])
+            }
+        };
+        some.iter().chain(more).copied().chain(single.into_iter().flatten())
+    }
+
+    /// Visits the step and then all steps inside, in order.
+    pub fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {
+        visit(self);
+        self.blocks().flatten().for_each(|step| step.visit(visit));
+    }
+}
+
 /// How a symbol gets its value when the program starts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SymbolSource {

@@ -1,5 +1,6 @@
 //! Who writes and who reads each tensor of a program.
 
+use crate::plan;
 use mlcc_ir::{
     kernel::{AxisKind, Compute, Kernel, Role},
     program::{Program, Step, Storage, TensorId},
@@ -47,7 +48,7 @@ impl Uses {
                         }
                     }
                 }
-                other => pin_all(other, &mut uses.touched),
+                other => plan::touched(other, &mut |t| uses.touched[t] = true),
             }
         }
         uses.pinned.clone_from(&uses.touched);
@@ -85,22 +86,6 @@ impl Uses {
         match (self.pinned[tensor], self.writer[tensor], &self.readers[tensor][..]) {
             (false, Some(writer), &[reader]) if !self.several_outputs[writer] => Some((writer, reader)),
             _ => None,
-        }
-    }
-}
-
-fn pin_all(step: &Step, pinned: &mut [bool]) {
-    match step {
-        Step::Kernel { operands, .. } => operands.iter().for_each(|&t| pinned[t] = true),
-        Step::Copy { target, source } => [*target, *source].iter().for_each(|&t| pinned[t] = true),
-        Step::Call { inputs, outputs, .. } => inputs.iter().chain(outputs).for_each(|&t| pinned[t] = true),
-        Step::If { condition, then, otherwise } => {
-            pinned[*condition] = true;
-            then.iter().chain(otherwise).for_each(|s| pin_all(s, pinned));
-        }
-        Step::Loop { trip_count, iteration, condition, body } => {
-            [*trip_count, Some(*iteration), *condition].into_iter().flatten().for_each(|t| pinned[t] = true);
-            body.iter().for_each(|s| pin_all(s, pinned));
         }
     }
 }

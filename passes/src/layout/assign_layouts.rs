@@ -19,6 +19,7 @@
 use super::permute::{Permutation, permute_kernel};
 use crate::{
     fusion::is_contraction,
+    plan,
     registry::{PassSpec, Run, Trait},
 };
 use mlcc_ir::{
@@ -109,27 +110,10 @@ pub(super) fn movable(program: &Program) -> Vec<bool> {
     program.outputs.iter().for_each(|(_, id)| movable[*id] = false);
     program.steps.iter().for_each(|step| {
         if !matches!(step, Step::Kernel { .. }) {
-            fix_all(step, &mut movable);
+            plan::touched(step, &mut |id| movable[id] = false);
         }
     });
     movable
-}
-
-fn fix_all(step: &Step, movable: &mut [bool]) {
-    let mut fix = |ids: &mut dyn Iterator<Item = TensorId>| ids.for_each(|id| movable[id] = false);
-    match step {
-        Step::Kernel { operands, .. } => fix(&mut operands.iter().copied()),
-        Step::Copy { target, source } => fix(&mut [*target, *source].into_iter()),
-        Step::Call { inputs, outputs, .. } => fix(&mut inputs.iter().chain(outputs).copied()),
-        Step::If { condition, then, otherwise } => {
-            fix(&mut [*condition].into_iter());
-            then.iter().chain(otherwise).for_each(|s| fix_all(s, movable));
-        }
-        Step::Loop { trip_count, iteration, condition, body } => {
-            fix(&mut [*trip_count, Some(*iteration), *condition].into_iter().flatten());
-            body.iter().for_each(|s| fix_all(s, movable));
-        }
-    }
 }
 
 /// The axes of the constant with which a kernel multiplies, if it sums products with one.

@@ -182,6 +182,36 @@ fn space_name(space: Space) -> &'static str {
     }
 }
 
+/// The names of all steps, for hints.
+const PRIMITIVES: [&str; 26] = [
+    "split",
+    "tile",
+    "reorder",
+    "fuse",
+    "merge",
+    "compute_at",
+    "rfactor",
+    "parallel",
+    "vectorize",
+    "unroll",
+    "bind",
+    "predicate",
+    "remainder",
+    "cache_read",
+    "cache_write",
+    "pack",
+    "alias",
+    "stream",
+    "pipeline",
+    "place",
+    "tensorize",
+    "skip",
+    "clip",
+    "peel",
+    "partition",
+    "permute",
+];
+
 impl FromStr for Step {
     type Err = Diagnostic;
 
@@ -272,10 +302,34 @@ impl FromStr for Step {
             "partition" => count(1).map(|()| Step::Partition { axis: word(0) }),
             "permute" => {
                 at_least(2)?;
-                Ok(Step::Permute { buffer: word(0), dims: (1..args.len()).map(number).collect::<Result<_>>()? })
+                Ok(Step::Permute {
+                    buffer: word(0),
+                    dims: (1..args.len()).map(number).collect::<Result<_>>()?,
+                })
             }
             other => Err(fault(&format!("there is no primitive '{other}'"))
-                .hint("the primitives are split, tile, reorder, fuse, merge, compute_at, rfactor, parallel, vectorize, unroll, bind, predicate, remainder, cache_read, cache_write, pack, alias, stream, pipeline, place, tensorize, skip, clip, peel, partition and permute")),
+                .hint(format!("the primitives are {}", PRIMITIVES.join(", ")))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_every_primitive() {
+        for name in PRIMITIVES {
+            let read = |arguments: &str| format!("{name}({arguments})").parse::<Step>();
+            let unknown = |d: &Diagnostic| d.message.contains("no primitive");
+            assert!(!read("").as_ref().is_err_and(unknown), "{name}");
+            let arguments =
+                ["a", "a, b", "a, 2", "a, 2, 2", "a, b, 2, 2", "a, b, c, 2", "a, b, 2, c", "a, b, c"];
+            let others = ["a, block.0", "a, register"];
+            let step = arguments.into_iter().chain(others).find_map(|arguments| read(arguments).ok());
+            let step = step.unwrap_or_else(|| panic!("{name} is no step"));
+            assert_eq!(step.to_string().parse::<Step>().expect("it parses"), step);
+            assert!(step.to_string().starts_with(&format!("{name}(")));
         }
     }
 }

@@ -156,20 +156,14 @@ fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64
 
 /// Steps, views and outputs that have the tensor.
 fn uses(program: &Program, id: TensorId) -> usize {
-    fn in_step(step: &Step, id: TensorId) -> usize {
-        let block = |steps: &[Step]| steps.iter().map(|s| in_step(s, id)).sum::<usize>();
-        match step {
-            Step::Kernel { operands, .. } => usize::from(operands.contains(&id)),
-            Step::Copy { source, .. } => usize::from(*source == id),
-            Step::Call { inputs, .. } => usize::from(inputs.contains(&id)),
-            Step::If { then, otherwise, .. } => block(then) + block(otherwise),
-            Step::Loop { body, .. } => block(body),
-        }
+    let mut steps = 0;
+    for step in &program.steps {
+        step.visit(&mut |step| steps += usize::from(step.tensors().any(|tensor| tensor == id)));
     }
     let views =
         program.tensors.iter().filter(|t| matches!(t.storage, Storage::View { source, .. } if source == id));
     let outputs = program.outputs.iter().filter(|(_, output)| *output == id);
-    program.steps.iter().map(|s| in_step(s, id)).sum::<usize>() + views.count() + outputs.count()
+    steps + views.count() + outputs.count()
 }
 
 fn bytes_of(program: &Program, id: TensorId) -> i64 {

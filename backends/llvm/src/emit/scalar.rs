@@ -38,7 +38,22 @@ impl<'c> Emitter<'_, 'c> {
             | UnaryOp::Abs
             | UnaryOp::Sign => x,
             // Functions of reals on integers: through f64.
-            _ => {
+            UnaryOp::Exp
+            | UnaryOp::Log
+            | UnaryOp::Sqrt
+            | UnaryOp::Sin
+            | UnaryOp::Cos
+            | UnaryOp::Tan
+            | UnaryOp::Asin
+            | UnaryOp::Acos
+            | UnaryOp::Atan
+            | UnaryOp::Sinh
+            | UnaryOp::Cosh
+            | UnaryOp::Tanh
+            | UnaryOp::Asinh
+            | UnaryOp::Acosh
+            | UnaryOp::Atanh
+            | UnaryOp::Erf => {
                 let float = self.cast(x, dtype, DType::F64);
                 self.cast(math::unary(b, op, float), DType::F64, dtype)
             }

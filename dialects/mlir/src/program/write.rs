@@ -42,15 +42,11 @@ struct Kernels<'a> {
 impl<'a> Kernels<'a> {
     fn collect(&mut self, steps: &'a [Step]) {
         for step in steps {
-            match step {
-                Step::Kernel { kernel, .. } => self.add(kernel),
-                Step::If { then, otherwise, .. } => {
-                    self.collect(then);
-                    self.collect(otherwise);
+            step.visit(&mut |step| {
+                if let Step::Kernel { kernel, .. } = step {
+                    self.add(kernel);
                 }
-                Step::Loop { body, .. } => self.collect(body),
-                Step::Copy { .. } | Step::Call { .. } => {}
-            }
+            });
         }
     }
 
