@@ -1,6 +1,6 @@
 //! What schedule primitives cost as rewrites of MLIR: microseconds for each step that tiles a matrix product.
 //!
-//! The counterpart for `LoopNest` is the example `primitive_cost` of `mlcc-cpu`; `ARCHITECTURE.md` compares them.
+//! The counterpart for `LoopNest` is the example `primitive_cost` of `mlcc-cpu`; `docs/decisions` compares them.
 //! Loops are `scf.for` and carry the name of their axis in an attribute. The primitives are written as well as the
 //! C API allows: they change the loops in place, and a candidate of a search starts from a clone. Of what the
 //! primitives on `LoopNest` do they leave out the analysis of dependences (the C API has none), the
