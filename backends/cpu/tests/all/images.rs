@@ -210,8 +210,8 @@ fn a_refusal_says_why() {
     let (decision, _) = check(&convolution(fixed), &[1, 2], &[]);
     assert_eq!(&*decision.variant, "sliding");
     let of = |template: &str| {
-        let (_, why) = decision.refused.iter().find(|(name, _)| **name == *template).unwrap();
-        why.to_string()
+        let refusal = decision.refused.iter().find(|refusal| *refusal.template == *template).unwrap();
+        refusal.reason.to_string()
     };
     assert_eq!(of("gathered"), "its image is so wide that windows slide as well");
     assert!(decision.refused.len() == 1, "what comes after the template that took it is not asked");
