@@ -3,10 +3,7 @@
 //! Rows that count for nothing may be 0 instead: those for which a condition holds, or whose result is not a number
 //! (which a whole row of a softmax is, where its sum is).
 
-use super::{
-    simplify_scalars::without_unused,
-    uses::{is_contraction, is_elementwise},
-};
+use super::uses::{is_contraction, is_elementwise};
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -123,7 +120,7 @@ pub(super) fn scaled(compute: &Compute) -> Option<Scaled> {
     let nothing = match condition.map(|c| (c, inst(c))) {
         None if body.insts.len() == 3 => Nothing::Never,
         Some((_, Some(Inst::Unary(UnaryOp::IsNan, v)))) if *v == product => Nothing::NotANumber,
-        Some((c, _)) => Nothing::Where(without_unused(&Body { result: c, ..body.clone() })),
+        Some((c, _)) => Nothing::Where(body.of_value(c)),
         None => return None,
     };
     Some(Scaled { elements, at, factors, row, nothing })

@@ -27,7 +27,7 @@ use mlcc_ir::{
     Name,
     diagnostic::Result,
     dtype::DType,
-    expr::{Atom, Expr, Interval},
+    expr::{Expr, Interval},
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
     scalar::{BinaryOp, Body, Constant, Inst, ValueId},
@@ -104,7 +104,7 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let (Inst::Binary(BinaryOp::Mul, x, y), _) = compute.body.insts.get(compute.body.result as usize)? else {
         return None;
     };
-    let (x, y) = (factor(&compute.body, *x), factor(&compute.body, *y));
+    let (x, y) = (compute.body.of_value(*x), compute.body.of_value(*y));
     let (in_x, in_y) = (axes_used(&x), axes_used(&y));
     let wide = |a: &Axis| !a.extent.is(1);
     let parallel: Vec<Axis> = axes_of(compute, AxisKind::Parallel).into_iter().filter(wide).collect();
@@ -133,63 +133,6 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let (x, y) = (factor(x, rows), factor(y, cols));
     let (a, b) = if swap { (y, x) } else { (x, y) };
     Some(Product { kernel, compute, a, b, batch, reduced, dtype })
-}
-
-/// The instructions on which `result` depends, as a body.
-fn factor(body: &Body, result: ValueId) -> Body {
-    let mut needed = vec![false; body.insts.len()];
-    needed[result as usize] = true;
-    for at in (0..body.insts.len()).rev().filter(|&at| at <= result as usize) {
-        if needed[at] {
-            operands(&body.insts[at].0, &mut |v| needed[v as usize] = true);
-        }
-    }
-    let mut new = vec![0; body.insts.len()];
-    let mut out = Body::default();
-    for (at, (inst, dtype)) in body.insts.iter().enumerate().filter(|(at, _)| needed[*at]) {
-        new[at] = out.push(renumber(inst, &|v| new[v as usize]), *dtype);
-    }
-    out
-}
-
-fn operands(inst: &Inst, visit: &mut dyn FnMut(ValueId)) {
-    let mut in_expr = |e: &Expr| {
-        e.any_atom(&mut |a| {
-            if let Atom::Value(v) = a {
-                visit(*v);
-            }
-            false
-        });
-    };
-    match inst {
-        Inst::Const(_) => {}
-        Inst::Index(e) => in_expr(e),
-        Inst::Read { index, .. } => index.iter().for_each(in_expr),
-        Inst::Unary(_, a) | Inst::Cast(a) => visit(*a),
-        Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => [*a, *b].into_iter().for_each(visit),
-        Inst::Select(c, a, b) => [*c, *a, *b].into_iter().for_each(visit),
-    }
-}
-
-fn renumber(inst: &Inst, new: &dyn Fn(ValueId) -> ValueId) -> Inst {
-    let expr = |e: &Expr| {
-        e.substitute(&|a| match a {
-            Atom::Value(v) => Some(Expr::value(new(*v))),
-            _ => None,
-        })
-    };
-    match inst {
-        Inst::Const(c) => Inst::Const(*c),
-        Inst::Index(e) => Inst::Index(expr(e)),
-        Inst::Read { tensor, index, outside } => {
-            Inst::Read { tensor: *tensor, index: index.iter().map(expr).collect(), outside: *outside }
-        }
-        Inst::Unary(op, a) => Inst::Unary(*op, new(*a)),
-        Inst::Cast(a) => Inst::Cast(new(*a)),
-        Inst::Binary(op, a, b) => Inst::Binary(*op, new(*a), new(*b)),
-        Inst::Compare(p, a, b) => Inst::Compare(*p, new(*a), new(*b)),
-        Inst::Select(c, a, b) => Inst::Select(new(*c), new(*a), new(*b)),
-    }
 }
 
 fn axes_used(body: &Body) -> Vec<Name> {
