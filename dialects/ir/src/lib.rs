@@ -17,6 +17,7 @@ pub mod graph;
 pub mod kernel;
 pub mod nest;
 pub mod ops;
+pub mod product;
 pub mod program;
 pub mod requirement;
 pub mod scalar;
