@@ -18,6 +18,7 @@
 //! | `tensorize` | a sum of two elements as they are read; rows may be padded with 0 |
 //! | the GPU's `matmul` | a sum of any two factors, casts, scales and all else included |
 //! | `normalised` | no sum: elements times their row's factor, or 0 under a condition |
+//! | the CPU's sliding `windows` | [`windows`] of any reduction, pooling included, without a look at the product |
 //!
 //! *Bare* means that the body is two reads and their multiplication. Types other than those of the accumulator, zero
 //! points and scales are facts that only the GPU's consumer takes so far.
@@ -124,6 +125,14 @@ impl<'a> Product<'a> {
         self.body.dtype(self.body.result)
     }
 
+    /// The type of both elements and of the accumulator, if it is the same one.
+    #[must_use]
+    pub fn dtype(&self) -> Option<DType> {
+        let dtype = self.accumulator();
+        let same = |f: &Factor<'_>| f.element.is_some_and(|e| e.dtype == dtype);
+        self.factors.iter().all(same).then_some(dtype)
+    }
+
     /// Whether the sum of the products is what is written.
     #[must_use]
     pub fn is_sum(&self) -> bool {
@@ -159,11 +168,17 @@ impl<'a> Product<'a> {
         a.value == b.value || a.element.as_ref().zip(b.element.as_ref()).is_some_and(|(x, y)| same(x, y))
     }
 
-    /// The factors that depend on an axis; neither, if there is no such axis.
+    /// Whether a factor depends on an axis; not, if there is no such axis.
+    #[must_use]
+    pub fn depends(&self, factor: usize, axis: &str) -> bool {
+        let at = self.axes.iter().position(|a| *a.name == *axis);
+        at.is_some_and(|at| self.factors[factor].axes[at])
+    }
+
+    /// The factors that depend on an axis.
     #[must_use]
     pub fn side(&self, axis: &str) -> Side {
-        let Some(at) = self.axes.iter().position(|a| *a.name == *axis) else { return Side::Neither };
-        match [0, 1].map(|f: usize| self.factors[f].axes[at]) {
+        match [0, 1].map(|factor| self.depends(factor, axis)) {
             [true, true] => Side::Both,
             [true, false] => Side::Only(0),
             [false, true] => Side::Only(1),

@@ -27,6 +27,8 @@ pub struct Element<'a> {
     pub at: ValueId,
     /// The tensor or buffer.
     pub tensor: usize,
+    /// Its type.
+    pub dtype: DType,
     /// Where it lies.
     pub index: &'a [Expr],
     /// The value in its place where the index is out of bounds; `None` if it never is.
@@ -231,7 +233,8 @@ impl<'b, 'a> Values<'b, 'a> {
         steps.reverse();
         let element = match self.inst(at) {
             Some(Inst::Read { tensor, index, outside }) => {
-                Some(Element { at, tensor: *tensor, index, outside: *outside })
+                let dtype = self.body.dtype(at);
+                Some(Element { at, tensor: *tensor, dtype, index, outside: *outside })
             }
             _ => None,
         };

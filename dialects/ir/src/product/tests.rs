@@ -61,6 +61,7 @@ fn matrices_in_any_order_of_dimensions_have_rows_columns_and_terms() {
         assert_eq!(classes(&p), ["", "m", "n", "k"]);
         assert_eq!(p.bare().map(|e| e.map(|e| e.tensor)), Some([0, 1]));
         assert!(p.is_sum() && p.is_direct() && !p.is_square());
+        assert_eq!(p.dtype(), Some(DType::F32));
         assert_eq!((p.accumulator(), p.at, p.only("n"), p.only("k")), (DType::F32, 2, Some(1), None));
         assert_eq!(p.write, index("m, n"));
     }
@@ -120,7 +121,7 @@ fn factors_of_half_the_accumulators_size_are_cast() {
         body.binary(BinaryOp::Mul, x, w);
         let c = compute("m n | k", "m, n", body);
         let p = c.product().expect("a product");
-        assert_eq!(p.accumulator(), DType::F32);
+        assert_eq!((p.accumulator(), p.dtype()), (DType::F32, None));
         assert!(p.factors.iter().all(|f| f.steps == [Step::Cast(DType::F32)] && f.is_read_or_cast()));
         assert!(p.elements().is_none() && p.bare().is_none() && p.is_direct());
     }
