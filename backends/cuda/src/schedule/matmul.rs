@@ -24,7 +24,6 @@ use super::{
     stages::{axes_of, inline_where},
 };
 use mlcc_ir::{
-    Name,
     diagnostic::Result,
     dtype::DType,
     expr::{Expr, Interval},
@@ -94,26 +93,16 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let plain = |c: &Compute| c.combine.is_none() && c.axes.iter().all(|a| a.kind == AxisKind::Parallel);
     let dtype = kernel.tensors[compute.target].ty.dtype;
     let sequential = compute.axes.iter().any(|a| a.kind == AxisKind::Sequential);
-    if compute.combine != Some(Combine::Add)
-        || dtype == DType::Bool
-        || sequential
-        || !epilogue.iter().all(plain)
-    {
+    if dtype == DType::Bool || sequential || !epilogue.iter().all(plain) {
         return None;
     }
-    let (Inst::Binary(BinaryOp::Mul, x, y), _) = compute.body.insts.get(compute.body.result as usize)? else {
-        return None;
-    };
-    let (x, y) = (compute.body.of_value(*x), compute.body.of_value(*y));
-    let (in_x, in_y) = (axes_used(&x), axes_used(&y));
+    let product = compute.product().filter(|p| p.is_sum() && p.is_direct())?;
+    let [x, y] = product.factors.each_ref().map(|f| compute.body.of_value(f.value));
     let wide = |a: &Axis| !a.extent.is(1);
     let parallel: Vec<Axis> = axes_of(compute, AxisKind::Parallel).into_iter().filter(wide).collect();
     let reduced: Vec<Axis> = axes_of(compute, AxisKind::Reduction).into_iter().filter(wide).collect();
-    let only = |this: &[Name], other: &[Name]| -> Vec<Axis> {
-        let alone = |a: &&Axis| this.contains(&a.name) && !other.contains(&a.name);
-        parallel.iter().filter(alone).cloned().collect()
-    };
-    let (rows, cols) = (only(&in_x, &in_y), only(&in_y, &in_x));
+    let only = |factor| -> Vec<Axis> { product.free(factor).filter(|a| wide(a)).cloned().collect() };
+    let (rows, cols) = (only(0), only(1));
     let batch = parallel.iter().filter(|a| !rows.contains(a) && !cols.contains(a)).cloned().collect();
     let at_least = |axes: &[Axis], n: i64| !axes.is_empty() && size(axes).as_const().is_none_or(|s| s >= n);
     if !at_least(&rows, MIN_SIDE) || !at_least(&cols, MIN_SIDE) || !at_least(&reduced, MIN_K) {
@@ -133,18 +122,6 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let (x, y) = (factor(x, rows), factor(y, cols));
     let (a, b) = if swap { (y, x) } else { (x, y) };
     Some(Product { kernel, compute, a, b, batch, reduced, dtype })
-}
-
-fn axes_used(body: &Body) -> Vec<Name> {
-    let mut names = Vec::new();
-    for (inst, _) in &body.insts {
-        match inst {
-            Inst::Index(e) => e.collect_axes(&mut names),
-            Inst::Read { index, .. } => index.iter().for_each(|e| e.collect_axes(&mut names)),
-            _ => {}
-        }
-    }
-    names
 }
 
 /// Whether the last index of a read moves with the last of the axes.
