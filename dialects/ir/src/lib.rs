@@ -18,6 +18,7 @@ pub mod kernel;
 pub mod nest;
 pub mod ops;
 pub mod origin;
+pub mod product;
 pub mod program;
 pub mod requirement;
 pub mod scalar;

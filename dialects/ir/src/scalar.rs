@@ -5,7 +5,7 @@
 
 use crate::{
     dtype::DType,
-    expr::Expr,
+    expr::{Atom, Expr},
     tensor::{Element, push_element, read_element},
 };
 
@@ -149,6 +149,51 @@ pub enum Inst {
     Cast(ValueId),
 }
 
+impl Inst {
+    /// Calls `visit` with each value that the instruction uses, those of index expressions included.
+    pub fn each_operand(&self, visit: &mut dyn FnMut(ValueId)) {
+        let mut in_expr = |e: &Expr| {
+            e.any_atom(&mut |atom| {
+                if let Atom::Value(v) = atom {
+                    visit(*v);
+                }
+                false
+            });
+        };
+        match self {
+            Inst::Const(_) => {}
+            Inst::Index(e) => in_expr(e),
+            Inst::Read { index, .. } => index.iter().for_each(in_expr),
+            Inst::Unary(_, a) | Inst::Cast(a) => visit(*a),
+            Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => [*a, *b].into_iter().for_each(visit),
+            Inst::Select(c, a, b) => [*c, *a, *b].into_iter().for_each(visit),
+        }
+    }
+
+    /// The instruction with `new(v)` for each value `v` that it uses.
+    #[must_use]
+    pub fn renumbered(&self, new: &dyn Fn(ValueId) -> ValueId) -> Inst {
+        let rewrite = |e: &Expr| {
+            e.substitute(&|atom| match atom {
+                Atom::Value(v) => Some(Expr::value(new(*v))),
+                _ => None,
+            })
+        };
+        match self {
+            Inst::Const(c) => Inst::Const(*c),
+            Inst::Index(e) => Inst::Index(rewrite(e)),
+            Inst::Read { tensor, index, outside } => {
+                Inst::Read { tensor: *tensor, index: index.iter().map(rewrite).collect(), outside: *outside }
+            }
+            Inst::Unary(op, a) => Inst::Unary(*op, new(*a)),
+            Inst::Binary(op, a, b) => Inst::Binary(*op, new(*a), new(*b)),
+            Inst::Compare(p, a, b) => Inst::Compare(*p, new(*a), new(*b)),
+            Inst::Select(c, a, b) => Inst::Select(new(*c), new(*a), new(*b)),
+            Inst::Cast(a) => Inst::Cast(new(*a)),
+        }
+    }
+}
+
 /// A list of instructions with the type of each, and which one is the result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Body {
@@ -209,5 +254,33 @@ impl Body {
     #[must_use]
     pub fn dtype(&self, id: ValueId) -> DType {
         self.insts[id as usize].1
+    }
+    /// The instructions on which the result of instruction `value` depends, as a body that yields it.
+    ///
+    /// # Panics
+    /// If there is no such instruction.
+    #[must_use]
+    pub fn of_value(&self, value: ValueId) -> Body {
+        let mut used = vec![false; self.insts.len()];
+        used[value as usize] = true;
+        for at in (0..self.insts.len()).rev() {
+            if used[at] {
+                self.insts[at].0.each_operand(&mut |v| used[v as usize] = true);
+            }
+        }
+        let mut kept = Body::default();
+        let mut map: Vec<ValueId> = Vec::with_capacity(self.insts.len());
+        for ((inst, dtype), used) in self.insts.iter().zip(&used) {
+            // What nothing uses gets a number that nothing asks for.
+            map.push(if *used { kept.push(inst.renumbered(&|v| map[v as usize]), *dtype) } else { 0 });
+        }
+        kept.result = map[value as usize];
+        kept
+    }
+
+    /// The body with only the instructions on which its result depends.
+    #[must_use]
+    pub fn without_unused(&self) -> Body {
+        self.of_value(self.result)
     }
 }

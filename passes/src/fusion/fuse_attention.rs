@@ -16,7 +16,7 @@
 use super::{
     merge::{Bound, concatenate, drop_removed_steps, rename_axes, replace_steps},
     normalised::{Normalised, scaled},
-    uses::{Uses, bound_tensor, is_contraction, kernel_of},
+    uses::{Uses, bound_tensor, kernel_of},
 };
 use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
@@ -76,8 +76,7 @@ pub fn decide(program: &Program) -> Vec<Attention> {
             let (rows, rows_operands) = kernel_of(program, softmax)?;
             let normalised = Normalised::of(rows, bound_tensor(rows, rows_operands, weights)?)?;
             let (second, second_operands) = kernel_of(program, consumer)?;
-            let product =
-                second_product(second, bound_tensor(second, second_operands, weights)?, &normalised)?;
+            let sum = second_product(second, bound_tensor(second, second_operands, weights)?, &normalised)?;
             let mut found = rows_operands.iter().filter_map(|&scores| {
                 let (producer, reader) = uses.only_edge(scores)?;
                 let (first, first_operands) = kernel_of(program, producer)?;
@@ -85,9 +84,8 @@ pub fn decide(program: &Program) -> Vec<Attention> {
                 let written = bound_tensor(first, first_operands, scores)?;
                 let whole = rows.tensors[read].ty.dims == rows.tensors[normalised.weights].ty.dims;
                 (reader == softmax && whole && first_product(first, written, &normalised)).then_some(())?;
-                let operands =
-                    [product_operands(first, 0, first_operands)?, product.operands(second_operands)];
-                distinct(&operands.concat()).then_some(Attention {
+                let [x, y] = factors(first, first_operands)?;
+                distinct(&[x, y, second_operands[sum.other]]).then_some(Attention {
                     scores,
                     weights,
                     steps: [producer, softmax, consumer],
@@ -104,32 +102,24 @@ fn distinct(operands: &[TensorId]) -> bool {
 }
 
 /// The product that reads the weights.
-struct Product {
+struct WeightedSum {
     /// Names of its axes at the weights' dimensions.
     axes: Vec<Name>,
     /// Position of the other factor among the kernel's operands.
     other: usize,
 }
 
-impl Product {
-    fn operands(&self, operands: &[TensorId]) -> Vec<TensorId> {
-        vec![operands[self.other]]
-    }
-}
-
-fn second_product(kernel: &Kernel, weights: usize, normalised: &Normalised) -> Option<Product> {
+fn second_product(kernel: &Kernel, weights: usize, normalised: &Normalised) -> Option<WeightedSum> {
     let (first, rest) = kernel.computes.split_first()?;
-    if !is_contraction(first) || !rest.iter().all(|c| is_epilogue(first, c)) || first.body.insts.len() != 3 {
-        return None;
-    }
-    let reads: Vec<_> = first.reads().collect();
-    let &[x, y] = &reads[..] else { return None };
-    let ((t, at), (v, _)) = if x.0 == weights { (x, y) } else { (y, x) };
+    let product = first.product()?;
+    let [x, y] = product.bare()?;
+    let (weighted, values) = if x.tensor == weights { (x, y) } else { (y, x) };
     let others = rest.iter().all(|c| c.reads().all(|(r, _)| r != weights));
-    if t != weights || v == weights || !others {
+    let epilogue = rest.iter().all(|c| is_epilogue(first, c));
+    if weighted.tensor != weights || values.tensor == weights || !others || !epilogue {
         return None;
     }
-    let axes: Vec<Name> = at.iter().map(|e| e.as_axis().cloned()).collect::<Option<_>>()?;
+    let axes: Vec<Name> = weighted.index.iter().map(|e| e.as_axis().cloned()).collect::<Option<_>>()?;
     let kind = |d: usize| first.axis(&axes[d]).map(|a| a.kind);
     let mut reduced = first.axes.iter().filter(|a| a.kind == AxisKind::Reduction);
     let alone = reduced.next().is_some_and(|a| a.name == axes[normalised.dim]) && reduced.next().is_none();
@@ -139,8 +129,8 @@ fn second_product(kernel: &Kernel, weights: usize, normalised: &Normalised) -> O
     let whole = extents.clone().all(|(a, d)| first.axis(a).is_some_and(|a| a.extent == *d));
     let mut features = first.axes.iter().filter(|a| a.kind == AxisKind::Parallel && !axes.contains(&a.name));
     let short = features.next().is_some_and(|a| is_short(&a.extent)) && features.next().is_none();
-    let other = kernel.operands().position(|o| o == v)?;
-    (alone && kept && once && whole && short).then_some(Product { axes, other })
+    let other = kernel.operands().position(|o| o == values.tensor)?;
+    (alone && kept && once && whole && short).then_some(WeightedSum { axes, other })
 }
 
 fn is_short(extent: &Expr) -> bool {
@@ -162,26 +152,20 @@ fn first_product(kernel: &Kernel, scores: usize, normalised: &Normalised) -> boo
     let short = reduced.next().is_some_and(|a| is_short(&a.extent)) && reduced.next().is_none();
     let written = kernel.computes.last().filter(|c| c.target == scores).and_then(|c| written_axes(c, scores));
     let keys = written.as_ref().and_then(|axes| axes.get(normalised.dim));
-    let reads_key = |c: &Compute, at: &[Expr]| {
-        keys.is_some_and(|k| at.iter().any(|e| e.uses_axis(k))) && c.reads().count() == 2
+    let (Some(keys), Some(product)) = (keys, first.product().filter(|p| p.bare().is_some())) else {
+        return false;
     };
     // One factor has the keys, the other has not and so the queries, which there are enough of.
-    let with_keys = first.reads().filter(|(_, at)| reads_key(first, at)).count();
-    let queries = first
+    let Some(with_keys) = product.only(keys) else { return false };
+    let queries = product
         .axes
         .iter()
-        .filter(|a| a.kind == AxisKind::Parallel && Some(&a.name) != keys)
-        .filter(|a| {
-            !first.reads().any(|(_, at)| reads_key(first, at) && at.iter().any(|e| e.uses_axis(&a.name)))
-        })
+        .filter(|a| a.kind == AxisKind::Parallel && a.name != *keys && !product.depends(with_keys, &a.name))
         .map(|a| a.extent.as_const().unwrap_or(MIN_QUERIES))
         .next_back();
-    is_contraction(first)
-        && first.body.insts.len() == 3
-        && rest.iter().all(|c| is_epilogue(first, c))
-        && kernel.tensors[first.target].ty.dtype == DType::F32
+    rest.iter().all(|c| is_epilogue(first, c))
+        && product.accumulator() == DType::F32
         && short
-        && with_keys == 1
         && queries.is_some_and(|q| q >= MIN_QUERIES)
 }
 
@@ -192,13 +176,11 @@ fn written_axes(compute: &Compute, target: usize) -> Option<Vec<Name>> {
     (1..axes.len()).all(|d| !axes[..d].contains(&axes[d])).then_some(axes)
 }
 
-/// The program's tensors that a compute multiplies.
-fn product_operands(kernel: &Kernel, compute: usize, operands: &[TensorId]) -> Option<Vec<TensorId>> {
-    let order: Vec<usize> = kernel.operands().collect();
-    kernel.computes[compute]
-        .reads()
-        .map(|(t, _)| order.iter().position(|o| *o == t).map(|at| operands[at]))
-        .collect()
+/// The program's tensors that a kernel's first compute multiplies.
+fn factors(kernel: &Kernel, operands: &[TensorId]) -> Option<[TensorId; 2]> {
+    let product = kernel.computes.first()?.product()?;
+    let [x, y] = product.elements()?.map(|e| kernel.operands().position(|o| o == e.tensor));
+    Some([operands[x?], operands[y?]])
 }
 
 fn apply(program: &mut Program, attention: &Attention) -> bool {
@@ -211,8 +193,7 @@ fn apply_to(program: &mut Program, attention: &Attention) -> Option<()> {
     let (rows, rows_operands) = kernel_of(program, softmax)?;
     let (second, second_operands) = kernel_of(program, consumer)?;
     let normalised = Normalised::of(rows, bound_tensor(rows, rows_operands, attention.weights)?)?;
-    let product =
-        second_product(second, bound_tensor(second, second_operands, attention.weights)?, &normalised)?;
+    let sum = second_product(second, bound_tensor(second, second_operands, attention.weights)?, &normalised)?;
     let written = bound_tensor(first, first_operands, attention.scores)?;
     let names = written_axes(first.computes.last()?, written)?;
 
@@ -222,7 +203,7 @@ fn apply_to(program: &mut Program, attention: &Attention) -> Option<()> {
     let mut first = Bound::of(first, first_operands);
     rename_all(&mut first.kernel, &names, &normalised.axes);
     let mut second = Bound::of(second, second_operands);
-    rename_all(&mut second.kernel, &product.axes, &normalised.axes);
+    rename_all(&mut second.kernel, &sum.axes, &normalised.axes);
     let middle = Bound::of(rows, rows_operands);
     let last = first.kernel.computes.len() + middle.kernel.computes.len() - 1;
     let mut all = concatenate(&first, &middle, attention.scores);

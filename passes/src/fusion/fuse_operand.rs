@@ -25,9 +25,9 @@ use mlcc_ir::{
     Name,
     dtype::DType,
     expr::Expr,
-    kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
+    kernel::{Axis, AxisKind, Compute, Kernel, Role},
+    product::{Element, Product, Side},
     program::{Program, Storage, TensorId},
-    scalar::{BinaryOp, Inst},
     types::TensorType,
 };
 use std::collections::BTreeMap;
@@ -81,36 +81,29 @@ fn elements(program: &Program, tensor: TensorId) -> i64 {
     dims.iter().try_fold(1i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(i64::MAX)
 }
 
-/// A sum of products of two operands, with an elementwise epilogue.
-struct Product<'a> {
-    compute: &'a Compute,
+/// A sum of products of which one operand would be computed, with an elementwise epilogue.
+struct Packed<'a> {
+    product: Product<'a>,
     /// The operand that would be computed, and the other one.
-    made: &'a [Expr],
-    other: (usize, &'a [Expr]),
+    made: Element<'a>,
+    other: Element<'a>,
+    /// Position of the first one among the factors.
+    at: usize,
     /// The axis along which results lie contiguous.
     line: &'a Name,
 }
 
-impl<'a> Product<'a> {
+impl<'a> Packed<'a> {
     /// `kernel` as a product of which `tensor` is an operand.
-    fn recognise(kernel: &'a Kernel, tensor: usize) -> Option<Product<'a>> {
+    fn recognise(kernel: &'a Kernel, tensor: usize) -> Option<Packed<'a>> {
         let (compute, epilogue) = kernel.computes.split_first()?;
-        if compute.combine != Some(Combine::Add) || compute.body.insts.len() != 3 {
-            return None;
-        }
-        let read = |v: u32| match &compute.body.insts.get(v as usize)?.0 {
-            Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
-            _ => None,
-        };
-        let Inst::Binary(BinaryOp::Mul, a, b) = compute.body.insts[compute.body.result as usize].0 else {
-            return None;
-        };
-        let (x, y) = (read(a)?, read(b)?);
-        let (made, other) = if x.0 == tensor { (x.1, y) } else { (y.1, x) };
-        let dtype = kernel.tensors[compute.target].ty.dtype;
-        let same = [tensor, other.0].iter().all(|&t| kernel.tensors[t].ty.dtype == dtype);
-        let apart = other.0 != tensor && kernel.tensors[other.0].role == Role::Input;
-        if !same || !apart || !matches!(dtype, DType::F32 | DType::F64) {
+        let product = compute.product().filter(Product::is_sum)?;
+        let elements = product.bare()?.map(|e| *e);
+        let at = usize::from(elements[0].tensor != tensor);
+        let (made, other) = (elements[at], elements[1 - at]);
+        let inside = elements.iter().all(|e| e.outside.is_none());
+        let apart = other.tensor != tensor && kernel.tensors[other.tensor].role == Role::Input;
+        if !inside || !apart || !matches!(product.dtype()?, DType::F32 | DType::F64) {
             return None;
         }
         // Stages behind the product run over its results.
@@ -129,36 +122,31 @@ impl<'a> Product<'a> {
         let dims = &kernel.tensors[last.target].ty.dims;
         let innermost = (0..dims.len()).rev().find(|&d| !dims[d].is(1))?;
         let line = last.write.get(innermost)?.as_axis()?;
-        Some(Product { compute, made, other, line })
+        Some(Packed { product, made, other, at, line })
     }
 
     /// Whether its loops can make the operand panel by panel.
     fn packs(&self, other_is_constant: bool) -> bool {
-        let uses = |index: &[Expr], a: &Axis| index.iter().any(|e| e.uses_axis(&a.name));
-        let other = self.other.1;
-        let by_kind = self.compute.axes.iter().all(|a| match a.kind {
+        let by_kind = self.product.axes.iter().all(|a| match (a.kind, self.product.side(&a.name)) {
             // A panel is as deep as the reduction.
-            AxisKind::Reduction => {
-                a.extent.as_const().is_some_and(|e| e > 0) && uses(self.made, a) && uses(other, a)
-            }
-            AxisKind::Parallel => uses(self.made, a) || uses(other, a),
-            AxisKind::Sequential => false,
+            (AxisKind::Reduction, side) => a.extent.as_const().is_some_and(|e| e > 0) && side == Side::Both,
+            (AxisKind::Parallel, side) => side != Side::Neither,
+            (AxisKind::Sequential, _) => false,
         });
         let is_line = |e: &Expr| e.as_axis().is_some_and(|a| a == self.line);
-        let (of_made, of_other) =
-            (self.made.iter().any(is_line), other.iter().any(|e| e.uses_axis(self.line)));
-        let columns_as_they_are = other_is_constant || other.last().is_some_and(is_line);
+        let (of_made, of_other) = (self.made.index.iter().any(is_line), self.other.uses_axis(self.line));
+        let columns_as_they_are = other_is_constant || self.other.index.last().is_some_and(is_line);
         by_kind && (of_made && !of_other || of_other && !of_made && columns_as_they_are)
     }
 
     /// Whether the columns, which lie contiguous and in a cache, serve so few rows that a panel of them costs more
     /// than a kernel that makes them in one stream (8x1024x1024: 0.35 instead of 0.31 ms).
     fn has_few_rows(&self, made: &TensorType) -> bool {
-        let contiguous = self.made.last().and_then(Expr::as_axis) == Some(self.line);
-        let reuses =
-            |a: &&Axis| a.kind == AxisKind::Parallel && !self.made.iter().any(|e| e.uses_axis(&a.name));
-        let axes = self.compute.axes.iter().filter(reuses);
-        let rows = axes.fold(1, |n, a| a.extent.as_const().map_or(i64::MAX, |e| e.saturating_mul(n)));
+        let contiguous = self.made.index.last().and_then(Expr::as_axis) == Some(self.line);
+        let rows = self
+            .product
+            .free(1 - self.at)
+            .fold(1, |n, a| a.extent.as_const().map_or(i64::MAX, |e| e.saturating_mul(n)));
         let elements = made.dims.iter().fold(1i64, |n, d| n.saturating_mul(d.as_const().unwrap_or(1)));
         contiguous && rows < FEW_ROWS && elements.saturating_mul(made.dtype.size() as i64) <= CACHED
     }
@@ -177,17 +165,18 @@ fn axis_names(
     maker: &Compute,
 ) -> Option<BTreeMap<Name, Name>> {
     let (kernel, operands) = kernel_of(program, consumer)?;
-    let product = Product::recognise(kernel, bound_tensor(kernel, operands, tensor)?)?;
-    let other = kernel.operands().zip(operands).find(|(t, _)| *t == product.other.0).map(|(_, id)| *id)?;
+    let packed = Packed::recognise(kernel, bound_tensor(kernel, operands, tensor)?)?;
+    let other =
+        kernel.operands().zip(operands).find(|(t, _)| *t == packed.other.tensor).map(|(_, id)| *id)?;
     let constant = matches!(program.tensors[other].storage, Storage::Constant(_));
-    if !product.packs(constant) || product.has_few_rows(&program.tensors[tensor].ty) {
+    if !packed.packs(constant) || packed.has_few_rows(&program.tensors[tensor].ty) {
         return None;
     }
     let mut names = BTreeMap::new();
-    for (written, read) in maker.write.iter().zip(product.made) {
+    for (written, read) in maker.write.iter().zip(packed.made.index) {
         let made = written.as_axis().and_then(|a| maker.axis(a));
         match (made, read.as_axis()) {
-            (Some(axis), Some(name)) if product.compute.axis(name)?.extent == axis.extent => {
+            (Some(axis), Some(name)) if kernel.computes[0].axis(name)?.extent == axis.extent => {
                 names.insert(axis.name.clone(), name.clone());
             }
             (Some(axis), None) if read.is(0) && axis.extent.is(1) => {}

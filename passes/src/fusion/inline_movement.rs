@@ -17,13 +17,14 @@ use super::{
     merge::{Bound, concatenate, replace_steps},
     splice::inline_reads,
     until_settled,
-    uses::{Uses, bound_tensor, is_contraction, kernel_of, single_elementwise},
+    uses::{Uses, bound_tensor, contracted, kernel_of, single_elementwise},
     views,
 };
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     expr::Expr,
-    kernel::{AxisKind, Compute, Kernel, Role},
+    kernel::{Axis, AxisKind, Compute, Kernel, Role},
+    product::Side,
     program::{Program, Storage, TensorId},
     scalar::Inst,
 };
@@ -111,19 +112,15 @@ fn reads_alone(program: &Program, uses: &Uses, step: usize) -> bool {
 /// Whether a contraction's reads are affine in all axes but those of its batch, which both factors have: indices are
 /// computed once for the matrices of each point of these.
 fn is_regular(compute: &Compute) -> bool {
-    let reads: Vec<_> = compute.reads().map(|(_, index)| index).collect();
-    let [x, y] = reads[..] else { return false };
-    let uses = |index: &[Expr], axis: &str| index.iter().any(|e| e.uses_axis(axis));
-    let parallel = || compute.axes.iter().filter(|a| a.kind == AxisKind::Parallel);
-    let matrices = parallel().any(|a| uses(x, &a.name) && !uses(y, &a.name))
-        && parallel().any(|a| uses(y, &a.name) && !uses(x, &a.name));
-    let regular = compute.axes.iter().all(|a| {
-        let batch = a.kind == AxisKind::Parallel && uses(x, &a.name) && uses(y, &a.name);
-        batch || x.iter().chain(y).all(|e| e.split_axis(&a.name).is_some())
-    });
-    let checked = |(inst, _): &(Inst, _)| matches!(inst, Inst::Read { outside: Some(_), .. });
-    let computed = x.iter().chain(y).any(Expr::uses_values);
-    is_contraction(compute) && matrices && regular && !computed && !compute.body.insts.iter().any(checked)
+    let Some(product) = contracted(compute) else { return false };
+    let [Some(x), Some(y)] = &product.factors.each_ref().map(|f| f.element) else { return false };
+    let alone = x.at != y.at && compute.reads().count() == 2;
+    let matrices = [0, 1].into_iter().all(|factor| product.free(factor).next().is_some());
+    let index = || x.index.iter().chain(y.index);
+    let batch = |a: &Axis| a.kind == AxisKind::Parallel && product.side(&a.name) == Side::Both;
+    let regular = compute.axes.iter().all(|a| batch(a) || index().all(|e| e.split_axis(&a.name).is_some()));
+    let checked = x.outside.is_some() || y.outside.is_some();
+    alone && matrices && regular && !checked && !index().any(Expr::uses_values)
 }
 
 /// A body that is one read, and index arithmetic.

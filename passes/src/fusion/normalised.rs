@@ -3,16 +3,14 @@
 //! Rows that count for nothing may be 0 instead: those for which a condition holds, or whose result is not a number
 //! (which a whole row of a softmax is, where its sum is).
 
-use super::{
-    simplify_scalars::without_unused,
-    uses::{is_contraction, is_elementwise},
-};
+use super::uses::{is_contraction, is_elementwise};
 use mlcc_ir::{
     Name,
     dtype::DType,
     expr::Expr,
     kernel::{AxisKind, Compute, Kernel, Role},
-    scalar::{BinaryOp, Body, Inst, UnaryOp, ValueId},
+    product::{Element, Step},
+    scalar::{BinaryOp, Body, Inst, UnaryOp},
 };
 
 /// A kernel over rows that ends in a product with a factor for each row.
@@ -107,28 +105,21 @@ impl Scaled {
 
 /// The product that a compute is, if it is one.
 pub(super) fn scaled(compute: &Compute) -> Option<Scaled> {
-    let body = &compute.body;
-    let inst = |v: ValueId| body.insts.get(v as usize).map(|(inst, _)| inst);
-    let read = |v: ValueId| match body.insts.get(v as usize)? {
-        (Inst::Read { tensor, index, outside: None }, DType::F32) => Some((*tensor, index.clone())),
-        _ => None,
+    let product = compute.product()?;
+    let [x, y] = product.elements()?;
+    let plain = |e: &Element<'_>| e.outside.is_none() && e.dtype == DType::F32;
+    if !plain(x) || !plain(y) {
+        return None;
+    }
+    let nothing = match product.behind.as_deref()? {
+        [] if product.bare().is_some() => Nothing::Never,
+        &[Step::ZeroWhere(condition)] => match compute.body.insts[condition as usize].0 {
+            Inst::Unary(UnaryOp::IsNan, v) if v == product.at => Nothing::NotANumber,
+            _ => Nothing::Where(compute.body.of_value(condition)),
+        },
+        _ => return None,
     };
-    let (product, condition) = match *inst(body.result)? {
-        Inst::Select(condition, zero, product) if is_zero(inst(zero)?) => (product, Some(condition)),
-        _ => (body.result, None),
-    };
-    let Inst::Binary(BinaryOp::Mul, a, b) = *inst(product)? else { return None };
-    let (x, y) = (read(a)?, read(b)?);
-    let ((elements, at), (factors, row)) = if x.1.len() > y.1.len() { (x, y) } else { (y, x) };
-    let nothing = match condition.map(|c| (c, inst(c))) {
-        None if body.insts.len() == 3 => Nothing::Never,
-        Some((_, Some(Inst::Unary(UnaryOp::IsNan, v)))) if *v == product => Nothing::NotANumber,
-        Some((c, _)) => Nothing::Where(without_unused(&Body { result: c, ..body.clone() })),
-        None => return None,
-    };
-    Some(Scaled { elements, at, factors, row, nothing })
-}
-
-fn is_zero(inst: &Inst) -> bool {
-    matches!(inst, Inst::Const(c) if c.element().to_f64() == 0.0)
+    let (elements, row) = if x.index.len() > y.index.len() { (x, y) } else { (y, x) };
+    let (at, factors) = (elements.index.to_vec(), row.tensor);
+    Some(Scaled { elements: elements.tensor, at, factors, row: row.index.to_vec(), nothing })
 }

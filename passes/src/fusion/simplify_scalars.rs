@@ -14,7 +14,6 @@ use super::uses::kernel_of;
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     dtype::DType,
-    expr::{Atom, Expr},
     kernel::Kernel,
     program::{Program, Step},
     scalar::{BinaryOp, Body, Constant, Inst, UnaryOp, ValueId},
@@ -80,7 +79,7 @@ fn simplified(body: &Body, exact: bool) -> Body {
     let mut map: Vec<ValueId> = Vec::with_capacity(body.insts.len());
     let mut any = false;
     for (inst, dtype) in &body.insts {
-        let inst = renumbered(inst, &map);
+        let inst = inst.renumbered(&|v| map[v as usize]);
         let (inst, of_factor) = match factor_of(&merged, &inst, *dtype, care) {
             Some((x, factor)) => (Inst::Binary(BinaryOp::Mul, x, merged.constant(factor)), true),
             None => (inst, false),
@@ -92,7 +91,7 @@ fn simplified(body: &Body, exact: bool) -> Body {
         return body.clone();
     }
     merged.result = map[body.result as usize];
-    without_unused(&merged)
+    merged.without_unused()
 }
 
 /// What a replacement may change.
@@ -152,68 +151,4 @@ fn factor_of(body: &Body, inst: &Inst, dtype: DType, care: Care) -> Option<(Valu
         (x, factor) = (of, factor * inner);
     }
     (divides || inner.is_some()).then(|| (x, Constant::float(dtype, factor)))
-}
-
-/// An instruction with its operands renumbered.
-fn renumbered(inst: &Inst, map: &[ValueId]) -> Inst {
-    let at = |v: &ValueId| map[*v as usize];
-    let rewrite = |e: &Expr| {
-        e.substitute(&|atom| match atom {
-            Atom::Value(v) => Some(Expr::value(map[*v as usize])),
-            _ => None,
-        })
-    };
-    match inst {
-        Inst::Const(c) => Inst::Const(*c),
-        Inst::Index(e) => Inst::Index(rewrite(e)),
-        Inst::Read { tensor, index, outside } => {
-            Inst::Read { tensor: *tensor, index: index.iter().map(rewrite).collect(), outside: *outside }
-        }
-        Inst::Unary(op, a) => Inst::Unary(*op, at(a)),
-        Inst::Binary(op, a, b) => Inst::Binary(*op, at(a), at(b)),
-        Inst::Compare(p, a, b) => Inst::Compare(*p, at(a), at(b)),
-        Inst::Select(c, a, b) => Inst::Select(at(c), at(a), at(b)),
-        Inst::Cast(a) => Inst::Cast(at(a)),
-    }
-}
-
-/// The values that an instruction uses.
-fn operands(inst: &Inst) -> Vec<ValueId> {
-    let in_index = |e: &Expr, used: &mut Vec<ValueId>| {
-        e.any_atom(&mut |atom| {
-            if let Atom::Value(v) = atom {
-                used.push(*v);
-            }
-            false
-        });
-    };
-    let mut used = Vec::new();
-    match inst {
-        Inst::Const(_) => {}
-        Inst::Index(e) => in_index(e, &mut used),
-        Inst::Read { index, .. } => index.iter().for_each(|e| in_index(e, &mut used)),
-        Inst::Unary(_, a) | Inst::Cast(a) => used.push(*a),
-        Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => used.extend([*a, *b]),
-        Inst::Select(c, a, b) => used.extend([*c, *a, *b]),
-    }
-    used
-}
-
-/// The body with only the instructions on which its result depends.
-pub(super) fn without_unused(body: &Body) -> Body {
-    let mut used = vec![false; body.insts.len()];
-    used[body.result as usize] = true;
-    for at in (0..body.insts.len()).rev().collect::<Vec<_>>() {
-        if used[at] {
-            operands(&body.insts[at].0).iter().for_each(|v| used[*v as usize] = true);
-        }
-    }
-    let mut kept = Body::default();
-    let mut map: Vec<ValueId> = Vec::with_capacity(body.insts.len());
-    for ((inst, dtype), used) in body.insts.iter().zip(&used) {
-        // What nothing uses gets a number that nothing asks for.
-        map.push(if *used { kept.push(renumbered(inst, &map), *dtype) } else { 0 });
-    }
-    kept.result = map[body.result as usize];
-    kept
 }

@@ -3,8 +3,8 @@
 use crate::plan;
 use mlcc_ir::{
     kernel::{AxisKind, Compute, Kernel, Role},
+    product::{Factor, Product},
     program::{Program, Step, Storage, TensorId},
-    scalar::{BinaryOp, Inst},
 };
 
 /// Writer and readers of each tensor, over the program's top-level steps.
@@ -123,9 +123,13 @@ pub(super) fn single_elementwise(kernel: &Kernel) -> Option<&Compute> {
     }
 }
 
-/// Whether a compute sums products of two operands.
+/// The first product of two elements, which may be cast, in the body of a reduction, whatever becomes of it there.
+pub(super) fn contracted(compute: &Compute) -> Option<Product<'_>> {
+    let of_elements = |p: &Product<'_>| p.factors.iter().all(Factor::is_read_or_cast);
+    compute.is_reduction().then(|| compute.products().find(of_elements))?
+}
+
+/// Whether a compute reduces what it makes of products of two elements.
 pub(crate) fn is_contraction(compute: &Compute) -> bool {
-    let read = |v: u32| matches!(compute.body.insts[v as usize].0, Inst::Read { .. } | Inst::Cast(_));
-    let product = |inst: &Inst| matches!(inst, Inst::Binary(BinaryOp::Mul, a, b) if read(*a) && read(*b));
-    compute.is_reduction() && compute.body.insts.iter().any(|(inst, _)| product(inst))
+    contracted(compute).is_some()
 }

@@ -22,9 +22,10 @@ use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    kernel::Combine,
+    kernel::{Axis, AxisKind, Combine},
     nest::{ContractionTile, GatheredRows, Loop, LoopNest, Node, Space, Store, TileOperand},
-    scalar::{BinaryOp, Body, Constant, Inst},
+    product::{Element, Product},
+    scalar::Inst,
 };
 
 /// Most rows of a tile.
@@ -112,7 +113,8 @@ impl Shape<'_> {
         if s.index != expected || s.combine != Some(Combine::Add) || !s.guards.is_empty() {
             return Err(refuse(format!("'{}' is not a sum indexed by the tile's axes", acc.name)));
         }
-        let (x, y) = product(&s.body)
+        let (x, y) = self
+            .factors(s)
             .ok_or_else(|| refuse("the value is not a product of two operands' elements".into()))?;
         let bound = |axis: &str| (self.extent)(axis).and_then(|e| self.around.upper_bound(&e));
         let rows = if has_rows { bound(self.m) } else { Some(1) };
@@ -125,11 +127,11 @@ impl Shape<'_> {
             .ok_or_else(|| refuse("the number of columns has no constant bound".into()))?;
         let (a, b) = if self.depends(nest, &x, self.n) { (y, x) } else { (x, y) };
         for operand in [&a, &b] {
-            if nest.buffers[operand.buffer].dtype != acc.dtype {
+            if nest.buffers[operand.tensor].dtype != acc.dtype {
                 return Err(refuse(format!(
                     "'{}' is {} and '{}' is {}",
-                    nest.buffers[operand.buffer].name,
-                    nest.buffers[operand.buffer].dtype,
+                    nest.buffers[operand.tensor].name,
+                    nest.buffers[operand.tensor].dtype,
                     acc.name,
                     acc.dtype
                 )));
@@ -144,14 +146,14 @@ impl Shape<'_> {
             }
         };
         if b.outside.is_some() {
-            let name = &nest.buffers[b.buffer].name;
+            let name = &nest.buffers[b.tensor].name;
             return Err(refuse(format!("columns of '{name}' are read outside of its bounds")));
         }
         let right = self.operand(nest, &b, self.n, self.m)?;
         if !right.stride.is(1) {
             return Err(refuse(format!(
                 "columns of '{}' lie {} elements apart",
-                nest.buffers[b.buffer].name, right.stride
+                nest.buffers[b.tensor].name, right.stride
             )));
         }
         let k = (self.extent)(self.k).ok_or_else(|| refuse("the tile is not reduced".into()))?;
@@ -172,13 +174,25 @@ impl Shape<'_> {
         })
     }
 
-    fn depends(&self, nest: &LoopNest, read: &Read<'_>, axis: &str) -> bool {
-        linear(&nest.buffers[read.buffer], read.index).uses_axis(axis)
+    /// The elements whose product the value is.
+    fn factors<'s>(&self, s: &'s Store) -> Option<(Element<'s>, Element<'s>)> {
+        let kinds = [AxisKind::Parallel, AxisKind::Parallel, AxisKind::Reduction];
+        let axis = |(name, kind): (&str, AxisKind)| {
+            let extent = (self.extent)(name)?;
+            Some(Axis { name: name.into(), extent, kind })
+        };
+        let axes: Vec<Axis> = [self.m, self.n, self.k].into_iter().zip(kinds).filter_map(axis).collect();
+        let product = Product::of(axes, &s.body, &s.index, s.combine).filter(Product::is_direct)?;
+        product.elements().map(|[x, y]| (*x, *y))
+    }
+
+    fn depends(&self, nest: &LoopNest, read: &Element<'_>, axis: &str) -> bool {
+        linear(&nest.buffers[read.tensor], read.index).uses_axis(axis)
     }
 
     /// Rows that lie at no fixed distance, or are not all there.
-    fn gathered(&self, nest: &LoopNest, read: &Read<'_>) -> Result<(TileOperand, GatheredRows)> {
-        let b = &nest.buffers[read.buffer];
+    fn gathered(&self, nest: &LoopNest, read: &Element<'_>) -> Result<(TileOperand, GatheredRows)> {
+        let b = &nest.buffers[read.tensor];
         let refuse = |why: &str| Err(Diagnostic::user(format!("'{}' {why}", b.name)));
         if self.m == "-" {
             return refuse("is read outside of its bounds by a tile of one row");
@@ -206,7 +220,7 @@ impl Shape<'_> {
         if k_stride.uses_axis(self.m) {
             return refuse("has elements at no fixed distances along the reduction");
         }
-        let operand = TileOperand { buffer: read.buffer, base: 0.into(), stride: 0.into(), k_stride };
+        let operand = TileOperand { buffer: read.tensor, base: 0.into(), stride: 0.into(), k_stride };
         Ok((operand, GatheredRows { axis: self.m.into(), offset, inside }))
     }
 
@@ -214,7 +228,7 @@ impl Shape<'_> {
     fn operand(
         &self,
         nest: &LoopNest,
-        &Read { buffer, index, .. }: &Read<'_>,
+        &Element { tensor: buffer, index, .. }: &Element<'_>,
         across: &str,
         other: &str,
     ) -> Result<TileOperand> {
@@ -240,7 +254,7 @@ impl Shape<'_> {
     fn limit(
         &self,
         nest: &LoopNest,
-        &Read { buffer, index, .. }: &Read<'_>,
+        &Element { tensor: buffer, index, .. }: &Element<'_>,
         axis: &str,
         size: i64,
     ) -> Option<Expr> {
@@ -254,26 +268,6 @@ impl Shape<'_> {
         let mut dims = index.iter().zip(&nest.buffers[buffer].dims).filter(|(e, _)| e.uses_axis(axis));
         let covered = dims.all(|(e, d)| padded.in_bounds(e, d));
         (!covered).then_some(extent)
-    }
-}
-
-/// A read of an operand.
-struct Read<'a> {
-    buffer: usize,
-    index: &'a [Expr],
-    /// What it gives out of bounds, where it may be.
-    outside: Option<Constant>,
-}
-
-/// The two reads whose product the body is.
-fn product(body: &Body) -> Option<(Read<'_>, Read<'_>)> {
-    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside } => Some(Read { buffer: *tensor, index, outside: *outside }),
-        _ => None,
-    };
-    match body.insts.get(body.result as usize)?.0 {
-        Inst::Binary(BinaryOp::Mul, a, b) => Some((read(a)?, read(b)?)),
-        _ => None,
     }
 }
 

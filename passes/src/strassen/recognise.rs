@@ -5,8 +5,8 @@ use mlcc_ir::{
     Name,
     dtype::DType,
     expr::Expr,
-    kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
-    scalar::{BinaryOp, Inst},
+    kernel::{Axis, AxisKind, Compute, Kernel, Role},
+    product::{Element, Side},
     types::{TensorType, row_major_strides},
 };
 
@@ -51,41 +51,29 @@ impl Product {
     /// Sees the product in a kernel.
     pub(super) fn of(kernel: &Kernel) -> Option<Product> {
         let (first, rest) = kernel.computes.split_first()?;
-        if first.combine != Some(Combine::Add)
+        let product = first.product().filter(|p| p.is_sum() && p.dtype() == Some(DType::F32))?;
+        let elements = product.bare().filter(|e| e.iter().all(|e| e.is_padded_with_zero()))?;
+        let is_input = |e: &Element<'_>| kernel.tensors[e.tensor].role == Role::Input;
+        if !elements.iter().all(|e| is_input(e))
+            || elements[0].tensor == elements[1].tensor
             || !first.axes.iter().all(|a| a.extent.as_const().is_none_or(|e| e > 0))
-        {
-            return None;
-        }
-        let [a, b] = factors(first)?;
-        let plain = |t: usize, role: Role| {
-            kernel.tensors[t].ty.dtype == DType::F32
-                && (kernel.tensors[t].role == role || role == Role::Output)
-        };
-        if !plain(a.tensor, Role::Input)
-            || !plain(b.tensor, Role::Input)
-            || a.tensor == b.tensor
-            || !plain(first.target, Role::Output)
             || kernel.tensors.iter().any(|t| t.role == Role::InOut)
         {
             return None;
         }
         // The weights are the operand that has the results' contiguous axis.
-        let contiguous = contiguous(kernel)?;
-        let (x, w) = match (a.uses(&contiguous), b.uses(&contiguous)) {
-            (true, false) => (b, a),
-            (false, true) => (a, b),
-            _ => return None,
-        };
-        if w.outside || first.reads().filter(|(t, _)| *t == w.tensor).count() != 1 {
+        let weights = product.only(&contiguous(kernel)?)?;
+        let (x, w) = (elements[1 - weights], elements[weights]);
+        if w.outside.is_some() {
             return None;
         }
         let [mut rows, mut columns, mut terms] = [const { Vec::new() }; 3];
         for axis in &first.axes {
             let reduced = axis.kind == AxisKind::Reduction;
-            match (x.uses(&axis.name), w.uses(&axis.name), reduced) {
-                (true, true, true) => terms.push(axis.clone()),
-                (true, false, false) => rows.push(axis.clone()),
-                (false, true, false) => columns.push(axis.clone()),
+            match product.side(&axis.name) {
+                Side::Both if reduced => terms.push(axis.clone()),
+                Side::Only(factor) if factor != weights && !reduced => rows.push(axis.clone()),
+                Side::Only(_) if !reduced => columns.push(axis.clone()),
                 _ if axis.extent.is(1) && reduced => terms.push(axis.clone()),
                 _ if axis.extent.is(1) => rows.push(axis.clone()),
                 _ => return None,
@@ -94,7 +82,7 @@ impl Product {
         if columns.iter().chain(&terms).any(|a| a.extent.as_const().is_none()) {
             return None;
         }
-        let whole = |axis: &Axis| x.is_whole(axis, &kernel.tensors[x.tensor].ty);
+        let whole = |axis: &Axis| is_whole(x, axis, &kernel.tensors[x.tensor].ty);
         let found = Product {
             x: x.tensor,
             w: w.tensor,
@@ -198,41 +186,11 @@ fn halves(axes: &[Axis], cut: &Cut, base: usize, address: &Expr) -> Option<Halve
     Some(Halves { offsets })
 }
 
-/// A factor of the product.
-struct Factor<'a> {
-    tensor: usize,
-    index: &'a [Expr],
-    /// Whether it may be read out of bounds, as 0.
-    outside: bool,
-}
-
-impl Factor<'_> {
-    fn uses(&self, axis: &str) -> bool {
-        self.index.iter().any(|e| e.uses_axis(axis))
-    }
-
-    /// Whether the axis is a dimension of the tensor from end to end, so that what is behind it is out of
-    /// bounds.
-    fn is_whole(&self, axis: &Axis, ty: &TensorType) -> bool {
-        let mut used = self.index.iter().zip(&ty.dims).filter(|(e, _)| e.uses_axis(&axis.name));
-        match (used.next(), used.next()) {
-            (Some((e, dim)), None) => e.as_axis() == Some(&axis.name) && *dim == axis.extent,
-            _ => false,
-        }
-    }
-}
-
-/// The two reads whose product is summed.
-fn factors(product: &Compute) -> Option<[Factor<'_>; 2]> {
-    let body = &product.body;
-    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside } if outside.is_none_or(|c| c.bits == 0) => {
-            Some(Factor { tensor: *tensor, index, outside: outside.is_some() })
-        }
-        _ => None,
-    };
-    match body.insts.get(body.result as usize)?.0 {
-        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some([read(a)?, read(b)?]),
-        _ => None,
+/// Whether the axis is a dimension of the tensor from end to end, so that what is behind it is out of bounds.
+fn is_whole(x: &Element<'_>, axis: &Axis, ty: &TensorType) -> bool {
+    let mut used = x.index.iter().zip(&ty.dims).filter(|(e, _)| e.uses_axis(&axis.name));
+    match (used.next(), used.next()) {
+        (Some((e, dim)), None) => e.as_axis() == Some(&axis.name) && *dim == axis.extent,
+        _ => false,
     }
 }

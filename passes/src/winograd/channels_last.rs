@@ -4,11 +4,12 @@
 //! operands in that order, and copies bring what it reads and writes into theirs: two passes over an image,
 //! where the algorithm saves half of nine multiplications a channel, or more.
 
-use super::recognise::factors;
+use super::recognise::image;
 use crate::layout::permute::{Permutation, permute_kernel};
 use mlcc_ir::{
     expr::Expr,
     kernel::{Axis, AxisKind, Compute, Kernel, KernelTensor, Role},
+    product::Element,
     program::{Program, Step, Storage, TensorId},
     scalar::{Body, Inst},
     types::TensorType,
@@ -26,13 +27,14 @@ impl ChannelsLast {
     /// results. `None` if there is nothing to move, or the kernel is no such sum.
     pub(super) fn of(kernel: &Kernel) -> Option<ChannelsLast> {
         let conv = kernel.computes.first()?;
-        let ((x, x_index), _) = factors(conv)?;
+        let product = conv.product()?;
+        let image = image(&product)?;
+        let Element { tensor: x, index, .. } = product.factors[image].element?;
         let axis_in = |index: &[Expr], wanted: &dyn Fn(&Axis) -> bool| {
             index.iter().position(|e| e.as_axis().and_then(|name| conv.axis(name)).is_some_and(wanted))
         };
-        let channel = axis_in(x_index, &|a| a.kind == AxisKind::Reduction)?;
-        let is_filter =
-            |a: &Axis| a.kind == AxisKind::Parallel && !x_index.iter().any(|e| e.uses_axis(&a.name));
+        let channel = axis_in(index, &|a| a.kind == AxisKind::Reduction)?;
+        let is_filter = |a: &Axis| a.kind == AxisKind::Parallel && !product.depends(image, &a.name);
         let order = |t: usize| {
             let written = || kernel.computes.iter().find(|c| c.target == t).map(|c| c.write.as_slice());
             let last = match kernel.tensors[t].role {

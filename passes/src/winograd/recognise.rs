@@ -5,8 +5,8 @@ use mlcc_ir::{
     Name,
     dtype::DType,
     expr::Expr,
-    kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
-    scalar::{BinaryOp, Inst},
+    kernel::{Axis, AxisKind, Compute, Kernel, Role},
+    product::{Element, Product},
 };
 
 /// A spatial dimension.
@@ -46,23 +46,19 @@ impl Convolution {
         let (conv, rest) = kernel.computes.split_first()?;
         let [kept, reduced] = [AxisKind::Parallel, AxisKind::Reduction]
             .map(|kind| conv.axes.iter().filter(|a| a.kind == kind).collect::<Vec<_>>());
-        if conv.combine != Some(Combine::Add) || reduced.len() != 3 {
-            return None;
-        }
-        let ((x, x_index), (w, w_index)) = factors(conv)?;
-        let operand = |t: usize| {
-            let tensor = &kernel.tensors[t];
-            tensor.role == Role::Input && tensor.ty.dtype == DType::F32
-        };
-        if !operand(x) || !operand(w) || kernel.tensors[conv.target].ty.dtype != DType::F32 {
+        let product = conv.product().filter(|p| p.is_sum() && p.dtype() == Some(DType::F32))?;
+        let image = image(&product)?;
+        let [Some(x), Some(w)] = [image, 1 - image].map(|f| product.factors[f].element) else { return None };
+        let is_input = |e: &Element<'_>| kernel.tensors[e.tensor].role == Role::Input;
+        if reduced.len() != 3 || !is_input(&x) || !is_input(&w) {
             return None;
         }
         let among = |axes: &[&Axis], name: &Name| axes.iter().find(|a| a.name == *name).copied().cloned();
         // The input: channels last, two dimensions that a window slides over.
-        let channel = among(&reduced, x_index.last()?.as_axis()?)?;
+        let channel = among(&reduced, x.index.last()?.as_axis()?)?;
         let mut spatial: Vec<(Spatial, Name)> = Vec::new();
         let mut batch = Vec::new();
-        for (dim, e) in x_index.iter().enumerate().take(x_index.len() - 1) {
+        for (dim, e) in x.index.iter().enumerate().take(x.index.len() - 1) {
             if e.is(0) {
                 continue;
             }
@@ -70,20 +66,13 @@ impl Convolution {
                 batch.push(among(&kept, name)?);
                 continue;
             }
-            let slides = kept.iter().find(|a| e.split_axis(&a.name).is_some_and(|(c, _)| c.is(1)))?;
-            let (_, rest) = e.split_axis(&slides.name)?;
-            let inside = reduced.iter().find(|a| rest.split_axis(&a.name).is_some_and(|(c, _)| c.is(1)))?;
-            let (_, rest) = rest.split_axis(&inside.name)?;
-            if !inside.extent.is(WINDOW as i64) {
+            let window = product.windows(image).find(|w| w.dim == dim && w.stride == 1 && w.dilation == 1)?;
+            if !window.tap.extent.is(WINDOW as i64) {
                 return None;
             }
-            let found = Spatial {
-                axis: slides.name.clone(),
-                extent: slides.extent.as_const()?,
-                dim,
-                before: -rest.as_const()?,
-            };
-            spatial.push((found, inside.name.clone()));
+            let (axis, extent) = (window.output.name.clone(), window.output.extent.as_const()?);
+            let found = Spatial { axis, extent, dim, before: window.before()? };
+            spatial.push((found, window.tap.name.clone()));
         }
         let [(rows, row), (columns, column)] = <[_; 2]>::try_from(spatial).ok()?;
         let known = |a: &&&Axis| {
@@ -92,14 +81,14 @@ impl Convolution {
         let mut others = kept.iter().filter(known);
         let (Some(filter), None) = (others.next(), others.next()) else { return None };
         // The filters: each dimension is one axis.
-        if w_index.len() != 4 {
+        if w.index.len() != 4 {
             return None;
         }
-        let dim = |name: &Name| w_index.iter().position(|e| e.as_axis() == Some(name));
+        let dim = |name: &Name| w.index.iter().position(|e| e.as_axis() == Some(name));
         let filter_dims = [dim(&filter.name)?, dim(&channel.name)?, dim(&row)?, dim(&column)?];
         let found = Convolution {
-            x,
-            w,
+            x: x.tensor,
+            w: w.tensor,
             result: conv.target,
             batch,
             rows,
@@ -163,29 +152,15 @@ impl Convolution {
     }
 }
 
-/// A factor: tensor and index.
-pub(super) type Factor<'a> = (usize, &'a [Expr]);
-
-/// The two reads whose product is summed; the first may be out of bounds as 0.
-/// What slides and the filters, if the compute sums products of two tensors.
-pub(super) fn factors(conv: &Compute) -> Option<(Factor<'_>, Factor<'_>)> {
-    let read = |v: u32| match &conv.body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside } if outside.is_none_or(|c| c.bits == 0) => {
-            Some(((*tensor, index.as_slice()), outside.is_some()))
-        }
-        _ => None,
+/// Which factor of a product is the image: the one with windows, which may be 0 out of bounds. The other one, the
+/// filters, has an axis for each dimension.
+pub(super) fn image(product: &Product<'_>) -> Option<usize> {
+    let elements = product.bare().filter(|e| e.iter().all(|e| e.is_padded_with_zero()))?;
+    let slides = elements.map(|e| e.index.iter().any(|e| e.as_axis().is_none() && !e.is(0)));
+    let image = match slides {
+        [true, false] => 0,
+        [false, true] => 1,
+        _ => return None,
     };
-    match conv.body.insts.get(conv.body.result as usize)?.0 {
-        Inst::Binary(BinaryOp::Mul, a, b) if conv.body.insts.len() == 3 => {
-            let ((a, _), (b, padded)) = (read(a)?, read(b)?);
-            // The filters are the operand without a window.
-            let slides = |index: &[Expr]| index.iter().any(|e| e.as_axis().is_none() && !e.is(0));
-            match (slides(a.1), slides(b.1)) {
-                (true, false) if !padded => Some((a, b)),
-                (false, true) => Some((b, a)),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
+    elements[1 - image].outside.is_none().then_some(image)
 }

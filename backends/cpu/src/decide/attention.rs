@@ -27,10 +27,10 @@ use super::{
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
-    expr::Expr,
-    kernel::{Combine, Kernel, Role},
+    kernel::{Kernel, Role},
     nest::{LoopNest, Space},
-    scalar::{BinaryOp, Body, Inst},
+    product::{Element, Product, Side},
+    scalar::Inst,
 };
 use mlcc_passes::schedule::Step;
 
@@ -68,16 +68,11 @@ struct Attention<'a> {
     lanes: i64,
 }
 
-/// The two reads whose product a body is.
-fn factors(body: &Body) -> Option<[(usize, &[Expr]); 2]> {
-    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside: None } => Some((*tensor, index.as_slice())),
-        _ => None,
-    };
-    match body.insts.get(body.result as usize)?.0 {
-        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some([read(a)?, read(b)?]),
-        _ => None,
-    }
+/// The sum of products that a stage is, of two elements that are never out of bounds.
+fn sum(stage: &Stage) -> Option<(Product<'_>, [Element<'_>; 2])> {
+    let product = stage.product().filter(Product::is_sum)?;
+    let elements = product.bare()?.map(|e| *e);
+    elements.iter().all(|e| e.outside.is_none()).then_some((product, elements))
 }
 
 /// The only string of a list.
@@ -96,11 +91,8 @@ impl<'a> Attention<'a> {
             names.insert(2, format!("{target}.store"));
         }
         let all = stages(&plan.nest, &names)?;
-        let is_product = |s: &Stage| {
-            s.store.combine == Some(Combine::Add)
-                && factors(&s.store.body).is_some()
-                && plan.nest.buffers[s.store.buffer].role == Role::Temporary
-        };
+        let is_product =
+            |s: &Stage| sum(s).is_some() && plan.nest.buffers[s.store.buffer].role == Role::Temporary;
         let products: Vec<usize> = (0..all.len()).filter(|&s| is_product(&all[s])).collect();
         let &[scores, values] = &products[..] else { return refuse("it is not two products") };
         // The initialisation of the first product is the first stage, that of the second right before it.
@@ -122,33 +114,29 @@ impl<'a> Attention<'a> {
             return refuse("its second product does not sum over the keys of the first");
         }
         // Queries do not depend on the key, keys do.
-        let uses = |s: &Stage, index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&s.full(a)));
         let s = &all[scores];
-        let [x, y] = factors(&s.store.body).or_refuse("its first stage is no product")?;
-        let (q, k) = match (uses(s, x.1, &key), uses(s, y.1, &key)) {
-            (false, true) => (x, y),
-            (true, false) => (y, x),
-            _ => return refuse("keys and queries are not apart"),
-        };
-        let query = shared.iter().rfind(|a| uses(s, q.1, a) && !uses(s, k.1, a));
+        let (product, elements) = sum(s).or_refuse("its first stage is no product")?;
+        let keys = product.only(&s.full(&key)).or_refuse("keys and queries are not apart")?;
+        let (q, k) = (elements[1 - keys], elements[keys]);
+        let query = shared.iter().rfind(|a| product.side(&s.full(a)) == Side::Only(1 - keys));
         let query = query.or_refuse("it has no axis of queries")?.clone();
         let v = &all[values];
-        let [x, y] = factors(&v.store.body).or_refuse("its last stage is no product")?;
-        let (p, w) = if uses(v, x.1, &feature) { (y, x) } else { (x, y) };
-        let fits = plan.nest.buffers[p.0].role == Role::Temporary
-            && uses(v, p.1, &query)
-            && !uses(v, w.1, &query)
-            && stride(&plan.nest.buffers[w.0], w.1, &v.full(&feature)).is_some_and(|s| s.is(1))
-            && [q.0, k.0, w.0].iter().all(|&b| plan.nest.buffers[b].role == Role::Input)
-            && [k.0, w.0].iter().all(|&b| b != q.0)
-            && [q.0, k.0, w.0, p.0].iter().all(|&b| plan.nest.buffers[b].dtype == dtype);
+        let (product, elements) = sum(v).or_refuse("its last stage is no product")?;
+        let values_at = usize::from(!product.depends(0, &v.full(&feature)));
+        let (p, w) = (elements[1 - values_at], elements[values_at]);
+        let fits = plan.nest.buffers[p.tensor].role == Role::Temporary
+            && product.side(&v.full(&query)) == Side::Only(1 - values_at)
+            && stride(&plan.nest.buffers[w.tensor], w.index, &v.full(&feature)).is_some_and(|s| s.is(1))
+            && [q, k, w].iter().all(|e| plan.nest.buffers[e.tensor].role == Role::Input)
+            && [k, w].iter().all(|e| e.tensor != q.tensor)
+            && [q, k, w, p].iter().all(|e| e.dtype == dtype);
         if !fits {
             return refuse("its operands are not those of attention");
         }
         let scored = (scores + 1..all.len()).find(|&s| names[s].ends_with(".init"));
         let scored = scored.or_refuse("nothing is summed over the scores")?;
         let batch = shared.iter().filter(|a| **a != query).cloned().collect();
-        let queries = plan.nest.buffers[q.0].name.clone();
+        let queries = plan.nest.buffers[q.tensor].name.clone();
         let lanes = i64::from(machine.lanes(dtype.size()));
         Ok(Attention {
             machine,

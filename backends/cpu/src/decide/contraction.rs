@@ -36,7 +36,8 @@ use mlcc_ir::{
     expr::Expr,
     kernel::{Combine, Kernel, Role},
     nest::{LoopNest, Space},
-    scalar::{BinaryOp, Body, Constant, Inst},
+    product::{Element, Side},
+    scalar::Inst,
 };
 use mlcc_passes::schedule::{Step, fused_name};
 
@@ -146,7 +147,10 @@ impl<'a> Contraction<'a> {
         let heavy = heavy.map(|s| s.name.clone()).collect();
         let acc = stage.store.buffer;
         let dtype = nest.buffers[acc].dtype;
-        let ((x, x_index), (y, y_index)) = operands(&stage.store.body).or_refuse(NO_PRODUCT)?;
+        let product_of = stage.product();
+        let factors = product_of.as_ref().or_refuse(NO_PRODUCT)?;
+        let elements = factors.bare().filter(|e| e.iter().all(|e| e.is_padded_with_zero()));
+        let [x, y] = elements.or_refuse(NO_PRODUCT)?.map(|e| e.tensor);
         let is_made = |b: usize| made.as_ref().is_some_and(|(_, m)| *m == b);
         let given = |b: usize| nest.buffers[b].role == Role::Input || is_made(b);
         let same = [x, y].into_iter().all(|b| nest.buffers[b].dtype == dtype && given(b));
@@ -175,20 +179,18 @@ impl<'a> Contraction<'a> {
                 .is_some_and(|s| s.is(1))
         });
         let contiguous = contiguous.or_refuse("its results are contiguous along no axis")?;
-        let used = |index: &[Expr], a: &str| index.iter().any(|e| e.uses_axis(&stage.full(a)));
-        let (right, left_index, right_index) = match (used(x_index, contiguous), used(y_index, contiguous)) {
-            (true, false) => (x, y_index, x_index),
-            (false, true) => (y, x_index, y_index),
-            _ => return refuse("the axis along which results are contiguous is in both operands or in none"),
-        };
-        let with = |left: bool, right: bool| -> Vec<String> {
-            let of = |a: &&&str| used(left_index, a) == left && used(right_index, a) == right;
+        let columns = factors
+            .only(&stage.full(contiguous))
+            .or_refuse("the axis along which results are contiguous is in both operands or in none")?;
+        let right = [x, y][columns];
+        let with = |side: Side| -> Vec<String> {
+            let of = |a: &&&str| factors.side(&stage.full(a)) == side;
             free.iter().filter(of).map(|a| (*a).to_owned()).collect()
         };
-        let mut batch = with(true, true);
-        batch.extend(with(false, false));
+        let mut batch = with(Side::Both);
+        batch.extend(with(Side::Neither));
         let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
-        let (m, n) = (with(true, false), with(false, true));
+        let (m, n) = (with(Side::Only(1 - columns)), with(Side::Only(columns)));
         let lanes = i64::from(machine.lanes(dtype.size()));
         Ok(Contraction { machine, plan, made, names, product, heavy, acc, right, batch, m, n, k, lanes })
     }
@@ -205,6 +207,16 @@ impl<'a> Contraction<'a> {
 
     fn stage(&self) -> Planned<Stage> {
         self.all_stages()?.into_iter().find(|s| s.name == self.product).or_refuse(NO_PRODUCT)
+    }
+
+    /// The operand that gives the columns.
+    fn right<'s>(&self, stage: &'s Stage) -> Option<Element<'s>> {
+        stage.product()?.elements()?.into_iter().find(|e| e.tensor == self.right).copied()
+    }
+
+    /// The operand that gives the rows.
+    fn left<'s>(&self, stage: &'s Stage) -> Option<Element<'s>> {
+        stage.product()?.elements()?.into_iter().find(|e| e.tensor != self.right).copied()
     }
 
     fn extent(&self, name: &str) -> Option<Expr> {
@@ -338,15 +350,14 @@ impl<'a> Contraction<'a> {
     /// The axes of an image's rows and columns, if its pixels are to be gathered.
     fn pixels_to_gather(&self) -> Option<[String; 2]> {
         let stage = self.stage().ok()?;
-        let (left, index) = left_of(&stage, self.right)?;
-        let (_, outside) = read_of(&stage.store.body, left)?;
+        let left = self.left(&stage)?;
         let [.., h, w] = &self.m[..] else { return None };
         let fixed = self.static_count(&[h.clone(), w.clone()]).is_some();
         let contiguous = |k: &&String| {
-            stride(&self.plan.nest.buffers[left], index, &stage.full(k)).is_some_and(|s| s.is(1))
+            stride(&self.plan.nest.buffers[left.tensor], left.index, &stage.full(k)).is_some_and(|s| s.is(1))
         };
         let mut channels = self.k.iter().filter(contiguous).map(|k| self.count(k));
-        let wanted = !fixed || outside.is_some();
+        let wanted = !fixed || left.outside.is_some();
         let pays = self.made.is_none() && channels.any(|count| count >= MIN_CHANNELS_OF_GATHER);
         (wanted && pays).then(|| [h.clone(), w.clone()])
     }
@@ -354,8 +365,8 @@ impl<'a> Contraction<'a> {
     /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.
     fn left_stride(&self, axis: &str) -> Option<i64> {
         let stage = self.stage().ok()?;
-        let (left, index) = left_of(&stage, self.right)?;
-        stride(&self.plan.nest.buffers[left], index, &stage.full(axis))?.as_const()
+        let left = self.left(&stage)?;
+        stride(&self.plan.nest.buffers[left.tensor], left.index, &stage.full(axis))?.as_const()
     }
 
     /// Number of reads of a buffer in all stages.
@@ -384,7 +395,7 @@ impl<'a> Contraction<'a> {
     fn columns(&self, constants: &[Name]) -> Planned<Columns> {
         let stage = self.stage()?;
         let buffer = &self.plan.nest.buffers[self.right];
-        let (index, outside) = read_of(&stage.store.body, self.right).or_refuse(NO_PRODUCT)?;
+        let Element { index, outside, .. } = self.right(&stage).or_refuse(NO_PRODUCT)?;
         let n = self.n.last().or_refuse("it has no columns")?;
         let element = buffer.dtype.size() as i64;
         let static_size = buffer.dims.iter().all(|d| d.as_const().is_some());
@@ -460,38 +471,4 @@ impl<'a> Contraction<'a> {
         }
         Ok(())
     }
-}
-
-/// The two reads whose product the body is; one may be out of bounds, as 0.
-fn operands(body: &Body) -> Option<((usize, &[Expr]), (usize, &[Expr]))> {
-    let read = |v: u32| match &body.insts.get(v as usize)?.0 {
-        Inst::Read { tensor, index, outside } if outside.is_none_or(is_zero) => {
-            Some((*tensor, index.as_slice()))
-        }
-        _ => None,
-    };
-    match body.insts.get(body.result as usize)?.0 {
-        Inst::Binary(BinaryOp::Mul, a, b) if body.insts.len() == 3 => Some((read(a)?, read(b)?)),
-        _ => None,
-    }
-}
-
-fn is_zero(c: Constant) -> bool {
-    c.bits == 0
-}
-
-/// The operand that gives the rows of a product, and its index.
-fn left_of(stage: &Stage, right: usize) -> Option<(usize, &[Expr])> {
-    stage.store.body.insts.iter().find_map(|(inst, _)| match inst {
-        Inst::Read { tensor, index, .. } if *tensor != right => Some((*tensor, index.as_slice())),
-        _ => None,
-    })
-}
-
-/// Index and outside value of the read of a buffer.
-fn read_of(body: &Body, buffer: usize) -> Option<(&[Expr], Option<Constant>)> {
-    body.insts.iter().find_map(|(inst, _)| match inst {
-        Inst::Read { tensor, index, outside } if *tensor == buffer => Some((index.as_slice(), *outside)),
-        _ => None,
-    })
 }

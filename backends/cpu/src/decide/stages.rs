@@ -8,8 +8,9 @@ use super::{
 use mlcc_ir::{
     Name,
     expr::{Atom, Expr},
-    kernel::{Kernel, Role},
+    kernel::{Axis, AxisKind, Kernel, Role},
     nest::{Buffer, LoopNest, Mapping, Node, Store},
+    product::Product,
     scalar::Inst,
     size_range::SizeRanges,
     types::row_major_strides,
@@ -40,6 +41,20 @@ impl Stage {
     /// The full name of an axis.
     pub(super) fn full(&self, axis: &str) -> Name {
         super::plan::axis(&self.name, axis)
+    }
+
+    /// The axes by their full names.
+    pub(super) fn full_axes(&self) -> Vec<Axis> {
+        let axis = |a: &StageAxis| {
+            let kind = if a.reduced { AxisKind::Reduction } else { AxisKind::Parallel };
+            Axis { name: self.full(&a.name), extent: a.extent.clone(), kind }
+        };
+        self.axes.iter().map(axis).collect()
+    }
+
+    /// The product that the stage's value is, its axes by their full names.
+    pub(super) fn product(&self) -> Option<Product<'_>> {
+        Product::of(self.full_axes(), &self.store.body, &self.store.index, self.store.combine)
     }
 
     /// Estimated number of points.

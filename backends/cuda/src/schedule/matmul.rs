@@ -24,10 +24,9 @@ use super::{
     stages::{axes_of, inline_where},
 };
 use mlcc_ir::{
-    Name,
     diagnostic::Result,
     dtype::DType,
-    expr::{Atom, Expr, Interval},
+    expr::{Expr, Interval},
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
     scalar::{BinaryOp, Body, Constant, Inst, ValueId},
@@ -96,26 +95,16 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let plain = |c: &Compute| c.combine.is_none() && c.axes.iter().all(|a| a.kind == AxisKind::Parallel);
     let dtype = kernel.tensors[compute.target].ty.dtype;
     let sequential = compute.axes.iter().any(|a| a.kind == AxisKind::Sequential);
-    if compute.combine != Some(Combine::Add)
-        || dtype == DType::Bool
-        || sequential
-        || !epilogue.iter().all(plain)
-    {
+    if dtype == DType::Bool || sequential || !epilogue.iter().all(plain) {
         return None;
     }
-    let (Inst::Binary(BinaryOp::Mul, x, y), _) = compute.body.insts.get(compute.body.result as usize)? else {
-        return None;
-    };
-    let (x, y) = (factor(&compute.body, *x), factor(&compute.body, *y));
-    let (in_x, in_y) = (axes_used(&x), axes_used(&y));
+    let product = compute.product().filter(|p| p.is_sum() && p.is_direct())?;
+    let [x, y] = product.factors.each_ref().map(|f| compute.body.of_value(f.value));
     let wide = |a: &Axis| !a.extent.is(1);
     let parallel: Vec<Axis> = axes_of(compute, AxisKind::Parallel).into_iter().filter(wide).collect();
     let reduced: Vec<Axis> = axes_of(compute, AxisKind::Reduction).into_iter().filter(wide).collect();
-    let only = |this: &[Name], other: &[Name]| -> Vec<Axis> {
-        let alone = |a: &&Axis| this.contains(&a.name) && !other.contains(&a.name);
-        parallel.iter().filter(alone).cloned().collect()
-    };
-    let (rows, cols) = (only(&in_x, &in_y), only(&in_y, &in_x));
+    let only = |factor| -> Vec<Axis> { product.free(factor).filter(|a| wide(a)).cloned().collect() };
+    let (rows, cols) = (only(0), only(1));
     let batch = parallel.iter().filter(|a| !rows.contains(a) && !cols.contains(a)).cloned().collect();
     let at_least = |axes: &[Axis], n: i64| !axes.is_empty() && size(axes).as_const().is_none_or(|s| s >= n);
     if !at_least(&rows, MIN_SIDE) || !at_least(&cols, MIN_SIDE) || !at_least(&reduced, MIN_K) {
@@ -135,75 +124,6 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     let (x, y) = (factor(x, rows), factor(y, cols));
     let (a, b) = if swap { (y, x) } else { (x, y) };
     Some(Product { kernel, compute, a, b, batch, reduced, dtype })
-}
-
-/// The instructions on which `result` depends, as a body.
-fn factor(body: &Body, result: ValueId) -> Body {
-    let mut needed = vec![false; body.insts.len()];
-    needed[result as usize] = true;
-    for at in (0..body.insts.len()).rev().filter(|&at| at <= result as usize) {
-        if needed[at] {
-            operands(&body.insts[at].0, &mut |v| needed[v as usize] = true);
-        }
-    }
-    let mut new = vec![0; body.insts.len()];
-    let mut out = Body::default();
-    for (at, (inst, dtype)) in body.insts.iter().enumerate().filter(|(at, _)| needed[*at]) {
-        new[at] = out.push(renumber(inst, &|v| new[v as usize]), *dtype);
-    }
-    out
-}
-
-fn operands(inst: &Inst, visit: &mut dyn FnMut(ValueId)) {
-    let mut in_expr = |e: &Expr| {
-        e.any_atom(&mut |a| {
-            if let Atom::Value(v) = a {
-                visit(*v);
-            }
-            false
-        });
-    };
-    match inst {
-        Inst::Const(_) => {}
-        Inst::Index(e) => in_expr(e),
-        Inst::Read { index, .. } => index.iter().for_each(in_expr),
-        Inst::Unary(_, a) | Inst::Cast(a) => visit(*a),
-        Inst::Binary(_, a, b) | Inst::Compare(_, a, b) => [*a, *b].into_iter().for_each(visit),
-        Inst::Select(c, a, b) => [*c, *a, *b].into_iter().for_each(visit),
-    }
-}
-
-fn renumber(inst: &Inst, new: &dyn Fn(ValueId) -> ValueId) -> Inst {
-    let expr = |e: &Expr| {
-        e.substitute(&|a| match a {
-            Atom::Value(v) => Some(Expr::value(new(*v))),
-            _ => None,
-        })
-    };
-    match inst {
-        Inst::Const(c) => Inst::Const(*c),
-        Inst::Index(e) => Inst::Index(expr(e)),
-        Inst::Read { tensor, index, outside } => {
-            Inst::Read { tensor: *tensor, index: index.iter().map(expr).collect(), outside: *outside }
-        }
-        Inst::Unary(op, a) => Inst::Unary(*op, new(*a)),
-        Inst::Cast(a) => Inst::Cast(new(*a)),
-        Inst::Binary(op, a, b) => Inst::Binary(*op, new(*a), new(*b)),
-        Inst::Compare(p, a, b) => Inst::Compare(*p, new(*a), new(*b)),
-        Inst::Select(c, a, b) => Inst::Select(new(*c), new(*a), new(*b)),
-    }
-}
-
-fn axes_used(body: &Body) -> Vec<Name> {
-    let mut names = Vec::new();
-    for (inst, _) in &body.insts {
-        match inst {
-            Inst::Index(e) => e.collect_axes(&mut names),
-            Inst::Read { index, .. } => index.iter().for_each(|e| e.collect_axes(&mut names)),
-            _ => {}
-        }
-    }
-    names
 }
 
 /// Whether the last index of a read moves with the last of the axes.

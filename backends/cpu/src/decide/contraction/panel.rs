@@ -1,6 +1,6 @@
 //! Contractions whose columns are copied into a panel at run time.
 
-use super::{Contraction, NO_PRODUCT, TILE_TIME, read_of};
+use super::{Contraction, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
     plan::axis,
     refusal::{OrRefuse, Planned},
@@ -108,10 +108,10 @@ impl Contraction<'_> {
     /// The axis of the reduction along which the operand that gives the columns is contiguous, if all of it exists.
     fn contiguous_reduction(&self) -> Option<usize> {
         let stage = self.stage().ok()?;
-        let (index, outside) = read_of(&stage.store.body, self.right)?;
+        let right = self.right(&stage)?;
         let buffer = &self.plan.nest.buffers[self.right];
-        let unit = |k: &String| stride(buffer, index, &stage.full(k)).is_some_and(|s| s.is(1));
-        self.k.iter().position(unit).filter(|_| outside.is_none())
+        let unit = |k: &String| stride(buffer, right.index, &stage.full(k)).is_some_and(|s| s.is(1));
+        self.k.iter().position(unit).filter(|_| right.outside.is_none())
     }
 
     /// Chooses the block: whole rows of an image if the columns are pixels, else a range of columns.

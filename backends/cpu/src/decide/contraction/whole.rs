@@ -1,6 +1,6 @@
 //! Contractions whose columns come from the operand itself, or packed at compile time.
 
-use super::{Columns, Contraction, NO_PRODUCT, TILE_TIME, read_of};
+use super::{Columns, Contraction, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
     plan::divisions,
     refusal::{OrRefuse, Planned},
@@ -151,8 +151,8 @@ impl Contraction<'_> {
     /// Dimensions of the packed operand: batches, panels, the reduction, the panel's columns.
     pub(super) fn packed_axes(&self, n: &str) -> Planned<Vec<Name>> {
         let stage = self.stage()?;
-        let (index, _) = read_of(&stage.store.body, self.right).or_refuse(NO_PRODUCT)?;
-        let used = |a: &&String| index.iter().any(|e| e.uses_axis(&stage.full(a)));
+        let right = self.right(&stage).or_refuse(NO_PRODUCT)?;
+        let used = |a: &&String| right.uses_axis(&stage.full(a));
         let mut axes: Vec<Name> = self.batch.iter().filter(used).map(|a| self.full(a)).collect();
         axes.push(self.full(&format!("{n}.o")));
         axes.extend(self.k.iter().map(|a| self.full(a)));

@@ -4,7 +4,14 @@ use super::super::{
     refusal::{Planned, Reason, refuse},
     stages::{Stage, stride},
 };
-use mlcc_ir::{Name, expr::Expr, kernel::Role, nest::LoopNest, scalar::Inst};
+use mlcc_ir::{
+    Name,
+    expr::Expr,
+    kernel::Role,
+    nest::LoopNest,
+    product::{Window, windows},
+    scalar::Inst,
+};
 
 /// A spatial axis and the axis of the window that moves with it.
 #[derive(Clone, Debug)]
@@ -53,27 +60,26 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
 /// The window's axes with the spatial axes that they move with, the one along rows last, and the other
 /// axes that are summed.
 pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<(Vec<Pair>, Vec<String>)> {
+    let axes = stage.full_axes();
     let (mut found, mut deep): (Vec<(usize, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
         let symbolic = || Reason::OtherKind(format!("'{}' has no constant size", reduced.name));
-        let extent = reduced.extent.as_const().ok_or_else(symbolic)?;
+        reduced.extent.as_const().ok_or_else(symbolic)?;
         let full = stage.full(&reduced.name);
         let moving = stage.store.body.insts.iter().find_map(|(inst, _)| {
             let Inst::Read { tensor, index, .. } = inst else { return None };
-            let e = index.iter().find(|e| e.uses_axis(&full))?;
-            let dilation = e.split_axis(&full)?.0.as_const().filter(|d| *d > 0)?;
+            let along = index.iter().position(|e| e.uses_axis(&full))?;
             let contiguous = stride(&nest.buffers[*tensor], index, &full)?.is(1);
-            free.iter().find_map(|f| {
-                let at = stage.full(f);
-                let step = e.split_axis(&at).and_then(|(s, _)| s.as_const()).filter(|s| *s > 0)?;
-                // Whole steps along contiguous elements are the channels of a group.
-                if contiguous && extent * dilation <= step {
-                    return None;
-                }
-                // Dimensions lie the closer the later they come.
-                let dim = index.iter().position(|e| e.uses_axis(&at))?;
-                Some((dim, Pair { free: f.clone(), reduced: reduced.name.clone(), step, dilation }))
-            })
+            // Whole steps along contiguous elements are the channels of a group.
+            let slides = |w: &Window<'_>| {
+                w.dim == along && w.tap.name == full && !(contiguous && w.is_apart() == Some(true))
+            };
+            let window = windows(index, &axes).find(slides)?;
+            // Dimensions lie the closer the later they come.
+            let dim = index.iter().position(|e| e.uses_axis(&window.output.name))?;
+            let free = free.iter().find(|f| stage.full(f) == window.output.name)?.clone();
+            let (step, dilation) = (window.stride, window.dilation);
+            Some((dim, Pair { free, reduced: reduced.name.clone(), step, dilation }))
         });
         match moving {
             Some(pair) => found.push(pair),
