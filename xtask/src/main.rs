@@ -15,6 +15,7 @@ mod demo;
 mod docs;
 mod emulation;
 mod host;
+mod loom;
 mod process;
 mod ptxas;
 mod rules;
@@ -64,6 +65,8 @@ enum Command {
     Rules(rules::Args),
     /// Damage 100 000 artifacts; each must be refused or give the right values
     Damage(damage::Args),
+    /// Check the thread pool in every order of its operations, by loom
+    Loom(loom::Args),
     /// Hash what networks compile to for several CPUs, to see whether a change leaves code as it is
     Artifacts(artifacts::Args),
     /// Fetch NVIDIA's PTX assembler into build/ and print its path
@@ -98,6 +101,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Rules(args) => rules::run(&workspace, &args),
         Command::Damage(args) => damage::run(&workspace, &args),
+        Command::Loom(args) => loom::run(&workspace, &args),
         Command::Artifacts(args) => artifacts::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),
         Command::Bless => bless::run(&workspace),
