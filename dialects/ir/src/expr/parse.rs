@@ -36,7 +36,11 @@ impl FromStr for Expr {
         }
         let expr = parser.sum()?;
         parser.skip_space();
-        if parser.at == text.len() { Ok(expr) } else { Err(parser.error("unexpected text")) }
+        if parser.at != text.len() {
+            return Err(parser.error("unexpected text"));
+        }
+        // What is read must be read back from its own print, which products of sums make longer than the text was.
+        if expr.to_string().len() > MAX_TEXT { Err(parser.error("too many terms")) } else { Ok(expr) }
     }
 }
 
@@ -209,6 +213,9 @@ mod tests {
         let error = sums.join(" * ").parse::<Expr>().unwrap_err().to_string();
         assert!(error.contains("too many terms"), "{error}");
         assert_eq!(sums[..8].join(" * ").parse::<Expr>().unwrap().terms().len(), 256);
+        let powers = format!("{}{}", "long_name * ".repeat(20), sums[..8].join(" * "));
+        let error = powers.parse::<Expr>().unwrap_err().to_string();
+        assert!(error.contains("too many terms"), "{error}");
         let error = "a + ".repeat(5000).parse::<Expr>().unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");
     }
