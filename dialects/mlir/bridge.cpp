@@ -32,8 +32,10 @@ static ParseResult parseExpr(AsmParser &p, StringAttr &expr) {
   std::string text;
   int64_t integer;
   if (auto read = p.parseOptionalInteger(integer); read.has_value()) {
+    // One that is out of range was not written to `integer`.
+    if (failed(*read)) return failure();
     expr = p.getBuilder().getStringAttr(Twine(integer));
-    return *read;
+    return success();
   }
   if (p.parseKeywordOrString(&text)) return failure();
   expr = p.getBuilder().getStringAttr(text);
@@ -52,8 +54,9 @@ static ParseResult parseList(AsmParser &p, AsmParser::Delimiter delimiter, Array
   auto element = [&]() -> ParseResult {
     int64_t integer;
     if (auto read = p.parseOptionalInteger(integer); read.has_value()) {
+      if (failed(*read)) return failure();
       elements.push_back(p.getBuilder().getI64IntegerAttr(integer));
-      return *read;
+      return success();
     }
     StringAttr text;
     if (parseExpr(p, text)) return failure();

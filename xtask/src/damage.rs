@@ -49,17 +49,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
 }
 
-/// The cases that were tried last, one for each thread of the program.
+/// The cases that were tried last, and how to try them again.
 fn cases(marker: &std::path::Path, args: &Args) -> String {
-    let bytes = std::fs::read(marker).unwrap_or_default();
-    let numbers = bytes.chunks_exact(8).map(|number| {
-        let number = number.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-        number.to_string()
-    });
-    let numbers: Vec<String> = numbers.collect();
     format!(
         "it is one of the cases {}\n\nhint: try one with `cargo xtask damage --seed {} --case N`",
-        numbers.join(", "),
+        process::cases(marker),
         args.seed
     )
 }

@@ -14,7 +14,9 @@ mod damage;
 mod demo;
 mod docs;
 mod emulation;
+mod fuzz;
 mod host;
+mod loom;
 mod process;
 mod ptxas;
 mod replay;
@@ -65,6 +67,10 @@ enum Command {
     Rules(rules::Args),
     /// Damage 100 000 artifacts; each must be refused or give the right values
     Damage(damage::Args),
+    /// Feed 100 000 damaged texts and models to the parsers; each must give a value or an error
+    Fuzz(fuzz::Args),
+    /// Check the thread pool in every order of its operations, by loom
+    Loom(loom::Args),
     /// Hash what networks compile to for several CPUs, to see whether a change leaves code as it is
     Artifacts(artifacts::Args),
     /// Go on from every dump of networks, and from their decisions: each must end in the same artifact
@@ -101,6 +107,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Rules(args) => rules::run(&workspace, &args),
         Command::Damage(args) => damage::run(&workspace, &args),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
+        Command::Loom(args) => loom::run(&workspace, &args),
         Command::Artifacts(args) => artifacts::run(&workspace, &args),
         Command::Replay(args) => replay::run(&workspace, &args),
         Command::Ptxas => ptxas::run(&workspace),

@@ -9,7 +9,9 @@ use clap::ValueEnum;
 
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
-use crate::{conformance, damage, docs, emulation, host, process, ptxas, replay, rules, tidy, unit, zoo};
+use crate::{
+    conformance, damage, docs, emulation, fuzz, host, loom, process, ptxas, replay, rules, tidy, unit, zoo,
+};
 
 /// What the steps are given, and what they leave to be said in the end.
 pub(crate) struct Session<'a> {
@@ -73,6 +75,8 @@ pub(crate) const STEPS: &[Step] = &[
         needs: BUILD,
         run: |session| damage::run(session.workspace, &damage::Args::default()),
     },
+    Step { name: "fuzz", needs: &[], run: |session| fuzz::run(session.workspace, &fuzz::Args::default()) },
+    Step { name: "loom", needs: &[], run: |session| loom::run(session.workspace, &loom::Args::default()) },
     Step { name: "rules", needs: &[], run: |session| rules::check(session.workspace) },
     Step { name: "docs", needs: BUILD, run: |session| docs::check(session.workspace) },
     Step { name: "zoo", needs: BUILD, run: zoo },

@@ -17,6 +17,9 @@ use std::{
     ops::{Add, Mul, Neg, Sub},
 };
 
+/// The most atoms that a product of expressions from outside may have. Each factor that is a sum doubles the terms.
+const MAX_PRODUCT: usize = 1 << 14;
+
 /// What a term of an [`Expr`] multiplies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Atom {
@@ -115,6 +118,22 @@ impl Expr {
     #[must_use]
     pub fn constant(&self) -> i64 {
         self.constant
+    }
+
+    /// How many atoms there are at any depth, and terms.
+    fn size(&self) -> usize {
+        let atom = |atom: &Atom| match atom {
+            Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => 1,
+            Atom::FloorDiv(ab) | Atom::Mod(ab) | Atom::Min(ab) | Atom::Max(ab) => ab.0.size() + ab.1.size(),
+        };
+        1 + self.terms.iter().map(|(product, _)| 1 + product.iter().map(atom).sum::<usize>()).sum::<usize>()
+    }
+
+    /// The product, unless it may be larger than any expression that a model needs.
+    fn bounded_product(&self, other: &Expr) -> Option<Expr> {
+        let (terms, other_terms) = (self.terms.len() + 1, other.terms.len() + 1);
+        let size = (terms * other.size()).saturating_add(other_terms * self.size());
+        (terms == 1 || other_terms == 1 || size <= MAX_PRODUCT).then(|| self.clone() * other.clone())
     }
 
     fn normalised(mut terms: Vec<(Vec<Atom>, i64)>, constant: i64) -> Expr {

@@ -10,6 +10,7 @@ use mlir_sys::*;
 use std::{ffi::c_void, marker::PhantomData};
 
 unsafe extern "C" {
+    /// A byte 0 must follow the text.
     fn mlccParseModule(context: MlirContext, text: MlirStringRef, file: MlirStringRef) -> MlirModule;
 }
 
@@ -60,8 +61,13 @@ impl Drop for Module<'_> {
 impl<'c> Module<'c> {
     /// Parses and verifies a module; `None` after diagnostics if it is not one.
     pub(crate) fn parse(context: &'c melior::Context, text: &str, file: &str) -> Option<Module<'c>> {
-        // SAFETY: the context is alive; MLIR copies both strings.
-        let raw = unsafe { mlccParseModule(context.to_raw(), string_ref(text), string_ref(file)) };
+        // MLIR's lexer reads the byte behind the text, which must be 0, or it goes on through whatever lies there.
+        // Behind a string that the end of the text leaves open it would go on even so, but not behind a line's end.
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        let terminated = [text, line_end, "\0"].concat();
+        let text = string_ref(&terminated[..terminated.len() - 1]);
+        // SAFETY: the context is alive; a 0 follows the text, which MLIR reads during the call only, as the name.
+        let raw = unsafe { mlccParseModule(context.to_raw(), text, string_ref(file)) };
         (!raw.ptr.is_null()).then_some(Module { raw, context: PhantomData })
     }
 
@@ -100,8 +106,9 @@ pub(crate) fn with_errors<T>(
 ) -> T {
     type Visit<'a> = &'a mut dyn FnMut(Location<'_>, String);
     unsafe extern "C" fn handle(diagnostic: MlirDiagnostic, data: *mut c_void) -> MlirLogicalResult {
-        // SAFETY: `data` is the `Visit` below, alive until the handler is detached; the diagnostic is valid
-        // during the call.
+        // SAFETY: `data` is the `Visit` below, which nobody else uses while the handler is attached: MLIR calls
+        // it on this thread alone, since our contexts have no threads, and not from within itself, since printing
+        // reports nothing. The diagnostic is valid during the call.
         unsafe {
             if mlirDiagnosticGetSeverity(diagnostic) == MlirDiagnosticSeverity_MlirDiagnosticError {
                 let location = Location { raw: mlirDiagnosticGetLocation(diagnostic), life: PhantomData };
@@ -111,15 +118,20 @@ pub(crate) fn with_errors<T>(
         }
         MlirLogicalResult { value: 1 }
     }
+    /// Detaches the handler, also where `action` panics: a caught panic leaves a context that may be used again.
+    struct Attached<'c>(&'c melior::Context, MlirDiagnosticHandlerID);
+    impl Drop for Attached<'_> {
+        fn drop(&mut self) {
+            // SAFETY: the handler is attached and the context alive.
+            unsafe { mlirContextDetachDiagnosticHandler(self.0.to_raw(), self.1) };
+        }
+    }
     let mut visit: Visit<'_> = &mut visit;
     let data = (&raw mut visit).cast();
-    // SAFETY: the handler is detached before `visit` goes; `action` may not detach it, and a panic in it leaves
-    // a handler that is never called again, since the context is not used after a panic of the compiler.
+    // SAFETY: the context is alive. The handler is detached before `visit` goes, which was declared before it.
     let id = unsafe { mlirContextAttachDiagnosticHandler(context.to_raw(), Some(handle), data, None) };
-    let result = action();
-    // SAFETY: the handler is attached.
-    unsafe { mlirContextDetachDiagnosticHandler(context.to_raw(), id) };
-    result
+    let _attached = Attached(context, id);
+    action()
 }
 
 macro_rules! handles {

@@ -67,7 +67,8 @@ pub struct ModelInfo {
     pub producer: String,
 }
 
-/// Imports the model in the file `path`; external data is beside it.
+/// Imports the model in the file `path`; external data is beside it. The files are mapped, and must not be written to
+/// or cut as long as the graph's constants live; [`import_bytes`] takes a model that was read.
 ///
 /// # Errors
 /// All problems found, at most 100.

@@ -11,10 +11,10 @@ pub(crate) fn map(file: &File) -> io::Result<Bytes> {
     if file.metadata()?.len() == 0 {
         return Ok(Bytes::new());
     }
-    // SAFETY: the mapping is private and read-only, and is handed out as immutable bytes only. As
-    // with every compiler that maps its input, the file must not be changed in place while mlcc
-    // reads it; replacing it (as editors and exporters do) is harmless, since the mapping keeps the
-    // old file.
+    // SAFETY: the mapping is private and read-only, and is handed out as immutable bytes that keep it
+    // alive. As with every compiler that maps its input, the file must not be written to or cut while mlcc
+    // reads it (`import` says so): wrong constants, or the end of the process by SIGBUS, would be the
+    // outcome. Replacing it (as editors and exporters do) is harmless, since the mapping keeps the old file.
     let mapping = unsafe { memmap2::Mmap::map(file)? };
     Ok(Bytes::from_owner(mapping))
 }

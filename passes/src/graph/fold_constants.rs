@@ -124,9 +124,13 @@ fn large_product(node: &Node, operands: &[Option<Tensor>]) -> Option<Tensor> {
     let (rows, inner, columns) =
         (usize::try_from(*m).ok()?, usize::try_from(*k).ok()?, usize::try_from(*n).ok()?);
     let (left, right) = (a.to_f64(), b.to_f64());
+    if Some(left.len()) != rows.checked_mul(inner) || Some(right.len()) != inner.checked_mul(columns) {
+        return None;
+    }
     let mut product = vec![0.0f64; rows.checked_mul(columns)?];
-    // SAFETY: the pointers are of slices with rows * inner, inner * columns and rows * columns elements (inference
-    // has checked that the inner dimensions are equal), which the strides of row-major matrices do not leave.
+    // SAFETY: the pointers are of slices with rows * inner, inner * columns and rows * columns elements, as was just
+    // checked, and the strides of row-major matrices stay within them. They fit in `isize`, since the slices do or
+    // are empty, and nobody else has the product.
     unsafe {
         matrixmultiply::dgemm(
             rows,

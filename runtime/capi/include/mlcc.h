@@ -75,8 +75,8 @@ uint32_t mlcc_interface_version(void);
 
 /* Loads an artifact. threads counts the caller; 0 means one for each CPU that the process may use, and
  * more than 1024 (or the CPUs, where there are more) are refused.
- * The file must not be altered while the model lives; replacing it by renaming is fine. A damaged file
- * is refused: all of it is read and compared with its checksums, the weights on all threads. */
+ * The file is mapped and must not be written to or cut while the model lives, which would end the process
+ * or give wrong values; replacing it by renaming, or removing it, is fine. A damaged file is refused: all of it is read and compared with its checksums, the weights on all threads. */
 int32_t mlcc_model_load(const char *path, uint32_t threads, mlcc_model **model, char **error);
 
 /* How a model is loaded. */

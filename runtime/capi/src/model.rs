@@ -1,7 +1,7 @@
 //! The functions of `mlcc.h`: models and contexts.
 
 use crate::convert::{CTensor, CValueInfo, slice};
-use crate::status::{Failure, report};
+use crate::status::{Failure, guarded, report};
 use mlcc_runtime::{Context, LoadOptions, Model, TensorMut, TensorRef, ValueInfo};
 use std::ffi::{CStr, CString, OsStr, c_char};
 
@@ -151,8 +151,8 @@ fn path_of(path: &CStr) -> Result<&OsStr, Failure> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mlcc_model_free(model: *mut CModel) {
     if !model.is_null() {
-        // SAFETY: it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(model) });
+        // SAFETY: it came from `Box::into_raw`, and nobody uses it any more.
+        guarded(|| drop(unsafe { Box::from_raw(model) }));
     }
 }
 
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn mlcc_model_free(model: *mut CModel) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mlcc_model_input_count(model: *const CModel) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { model.as_ref() }.map_or(0, |model| model.inputs.len() as u32)
+    guarded(|| unsafe { model.as_ref() }.map_or(0, |model| model.inputs.len() as u32))
 }
 
 /// See `mlcc.h`.
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn mlcc_model_input_count(model: *const CModel) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mlcc_model_output_count(model: *const CModel) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { model.as_ref() }.map_or(0, |model| model.outputs.len() as u32)
+    guarded(|| unsafe { model.as_ref() }.map_or(0, |model| model.outputs.len() as u32))
 }
 
 /// See `mlcc.h`.
@@ -379,8 +379,8 @@ pub unsafe extern "C" fn mlcc_context_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mlcc_context_free(context: *mut CContext) {
     if !context.is_null() {
-        // SAFETY: it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(context) });
+        // SAFETY: it came from `Box::into_raw`, and nobody uses it any more.
+        guarded(|| drop(unsafe { Box::from_raw(context) }));
     }
 }
 

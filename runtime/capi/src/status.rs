@@ -75,6 +75,11 @@ pub(crate) unsafe fn report(error: *mut *mut c_char, body: impl FnOnce() -> Resu
     status
 }
 
+/// As [`report`], for functions that have no status: the value of a function's body, or the default where it panics.
+pub(crate) fn guarded<T: Default>(body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_default()
+}
+
 /// Releases the text of an error.
 ///
 /// # Safety
@@ -91,6 +96,12 @@ pub unsafe extern "C" fn mlcc_string_free(text: *mut c_char) {
 mod tests {
     use super::*;
     use std::ffi::CStr;
+
+    #[test]
+    fn a_panic_without_a_status_is_the_default() {
+        assert_eq!(guarded(|| 3u32), 3);
+        assert_eq!(guarded(|| -> u32 { panic!("a count") }), 0);
+    }
 
     #[test]
     fn a_panic_is_a_failure() {

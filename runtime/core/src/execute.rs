@@ -61,12 +61,15 @@ impl Run<'_, '_> {
             Outputs::Caller(tensors) => {
                 let tensor = &mut tensors[output];
                 bind::same_shape(bind::Side::Output, &model.manifest, value, tensor.dims, &state.symbols)?;
-                (tensor.data.as_mut_ptr(), tensor.data.len())
+                let len = tensor.data.len();
+                (tensor.data.as_mut_ptr(), len)
             }
             Outputs::Owned(tensors) => {
                 let dims = state.dims(model, id as BufferId)?;
-                let tensor = tensors[output].insert(Tensor::zeros(value.dtype, &dims)?);
-                (tensor.data_mut().as_mut_ptr(), tensor.data().len())
+                let data = tensors[output].insert(Tensor::zeros(value.dtype, &dims)?).data_mut();
+                let len = data.len();
+                // The address comes last: a later look at the elements would end its right to them.
+                (data.as_mut_ptr(), len)
             }
         };
         if model.program.late[id] {

@@ -150,8 +150,9 @@ fn is_nonzero(dtype: DType, element: &[u8]) -> bool {
 fn bytes(slot: &Slot) -> &[u8] {
     match slot.bytes {
         0 => &[],
-        // SAFETY: a slot in use has `bytes` live bytes; nothing writes while the call reads, for the
-        // host executes one instruction at a time and outputs of a call are other buffers.
+        // SAFETY: a slot in use has `bytes` live bytes. Nothing writes to them while they are read: the
+        // host executes one instruction at a time, `top_k` has checked that its outputs lie apart, and
+        // `find_non_zero` has read all before it writes.
         len => unsafe { std::slice::from_raw_parts(slot.address, len as usize) },
     }
 }

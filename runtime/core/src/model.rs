@@ -83,7 +83,9 @@ impl Inner {
 impl Model {
     /// Loads an artifact, with a pool of its own of all CPUs that the process may use.
     ///
-    /// An artifact is code: load only what you would execute.
+    /// An artifact is code: load only what you would execute. The file is mapped, so it must not be altered
+    /// while the model lives ([`Artifact::open`] says more): where that is not sure, read it and give
+    /// [`Artifact::from_bytes`] to [`Model::from_artifact`].
     ///
     /// # Errors
     /// A file that is no sound artifact, or not for this machine.

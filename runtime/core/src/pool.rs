@@ -6,27 +6,22 @@
 //! before it, or, where it is independent of them, for none since the last that waited: threads that
 //! find no tile left go on to it while the others finish theirs. Steps that are not worth sharing
 //! and follow each other are executed by one thread at a stretch. How tiles are shared out is
-//! [`share`]'s matter.
+//! [`share`]'s matter, how they come to a job and sleep between jobs [`gate`]'s.
 //!
 //! The barrier counts finished tiles, not threads: a thread that comes late, or was asleep, delays
 //! nobody, for its tiles are taken by the others.
-//!
-//! **Gate.** An even value is closed, an odd one is open for the job of that number. A worker enters
-//! by writing the number to its slot and then reading the gate again; the caller leaves by closing
-//! the gate and then reading the slots. Both in one total order (`SeqCst`), so either the worker
-//! sees the gate closed and turns back, or the caller sees the worker and waits for it. Hence
-//! nobody looks at a job after its `run` returned.
 
+mod gate;
 mod share;
+mod sync;
+#[cfg(not(all(test, loom)))]
 mod thread;
 
 use crate::{Error, threads};
-use share::{Share, Unit};
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use thread::Thread;
+use gate::Gate;
+use share::Share;
+use std::time::Duration;
+use sync::{Arc, Thread};
 
 /// How long a worker spins before it sleeps, where the caller does not say.
 const SPIN: Duration = Duration::from_micros(200);
@@ -57,32 +52,10 @@ pub struct Pool {
 #[derive(Default)]
 struct Padded<T>(T);
 
-/// The job of an open gate; its pointers outlive the gate's closing and no more.
-struct Job {
-    body: *const Body<'static>,
-    steps: *const [Step],
-}
-
 struct Shared {
-    gate: Padded<AtomicU64>,
-    /// For each worker the job that it is in, or 0.
-    slots: Box<[Padded<AtomicU64>]>,
+    gate: Gate,
     share: Share,
-    job: UnsafeCell<Job>,
-    sleepers: Padded<AtomicUsize>,
-    busy: AtomicBool,
-    stop: AtomicBool,
-    sleep: Mutex<()>,
-    wake: Condvar,
-    spin: Duration,
 }
-
-// SAFETY: all fields but `job` are Sync. `job` is written by the one caller that holds `busy` while
-// the gate is closed and no worker is inside, and read by workers that entered through the gate; the
-// gate orders the two (see the module's documentation).
-unsafe impl Sync for Shared {}
-// SAFETY: the pointers in `job` are to `Sync` data and are only used while a `run` keeps it alive.
-unsafe impl Send for Shared {}
 
 impl Pool {
     /// A pool of this many threads, the caller of a run among them; 0 means
@@ -108,18 +81,8 @@ impl Pool {
         if threads > most {
             return Err(Error::Threads { threads, most, cpus });
         }
-        let shared = Arc::new(Shared {
-            gate: Padded::default(),
-            slots: (1..threads).map(|_| Padded::default()).collect(),
-            share: Share::new(threads),
-            job: UnsafeCell::new(Job { body: &|_, _, _, _| {}, steps: &[] }),
-            sleepers: Padded::default(),
-            busy: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            sleep: Mutex::new(()),
-            wake: Condvar::new(),
-            spin: if threads > cpus { Duration::ZERO } else { spin },
-        });
+        let spin = if threads > cpus { Duration::ZERO } else { spin };
+        let shared = Arc::new(Shared { gate: Gate::new(threads - 1, spin), share: Share::new(threads) });
         let mut pool = Pool { shared, workers: Vec::with_capacity(threads - 1) };
         for worker in 0..threads - 1 {
             let shared = Arc::clone(&pool.shared);
@@ -151,36 +114,34 @@ impl Pool {
     ///
     /// The body must not unwind: the process aborts where it does.
     pub(crate) fn run(&self, steps: &[Step], body: &Body<'_>) {
-        let alone = self.workers.is_empty()
-            || !steps.iter().enumerate().any(|(i, step)| step.is_shared() || i > 0 && !step.waits)
-            || self.shared.busy.swap(true, Ordering::Acquire);
-        if alone {
+        let is_shared = !self.workers.is_empty()
+            && steps.iter().enumerate().any(|(i, step)| step.is_shared() || i > 0 && !step.waits);
+        let Some(mut caller) = is_shared.then(|| self.shared.gate.caller()).flatten() else {
             for (i, step) in steps.iter().enumerate() {
                 if step.tiles > 0 {
                     body(i, 0, 0, step.tiles);
                 }
             }
             return;
-        }
-        let guard = AbortOnUnwind;
+        };
+        let share = &self.shared.share;
         for (i, steps) in steps.chunks(Share::MAX_STEPS).enumerate() {
             let first = i * Share::MAX_STEPS;
             let body = |step: usize, participant: usize, begin: i64, end: i64| {
                 body(first + step, participant, begin, end);
             };
-            self.shared.fork(steps, &body);
+            share.begin(steps.len());
+            caller.admit(steps, &body, || {
+                let all = share.participate(steps, &body, 0);
+                wait_until(|| share.finished(all));
+            });
         }
-        std::mem::forget(guard);
-        self.shared.busy.store(false, Ordering::Release);
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        // The lock makes sure that a worker on its way to sleep is asleep when it is woken.
-        drop(self.shared.sleep.lock().unwrap_or_else(PoisonError::into_inner));
-        self.shared.wake.notify_all();
+        self.shared.gate.stop();
         for worker in self.workers.drain(..) {
             worker.join();
         }
@@ -195,118 +156,10 @@ impl Step {
 }
 
 impl Shared {
-    /// Executes up to [`Share::MAX_STEPS`] steps on all threads. The caller holds `busy`.
-    fn fork(&self, steps: &[Step], body: &Body<'_>) {
-        self.share.begin(steps.len());
-        // SAFETY: the gate is closed and no worker is inside, so nobody else looks at the job; the
-        // lifetimes that are erased here end after this function, which leaves no worker inside.
-        unsafe {
-            let body = std::mem::transmute::<*const Body<'_>, *const Body<'static>>(body);
-            *self.job.get() = Job { body, steps };
-        }
-        let number = self.gate.0.load(Ordering::Relaxed) + 1;
-        self.gate.0.store(number, Ordering::SeqCst);
-        if self.sleepers.0.load(Ordering::SeqCst) > 0 {
-            drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
-            self.wake.notify_all();
-        }
-        let all = self.participate(steps, body, 0);
-        wait_until(|| self.share.finished(all));
-        self.gate.0.store(number + 1, Ordering::SeqCst);
-        for slot in &self.slots {
-            wait_until(|| slot.0.load(Ordering::SeqCst) != number);
-        }
-    }
-
-    /// Goes through the steps and executes what tiles there are to take. Returns how many tiles must
-    /// be finished for the job to be.
-    fn participate(&self, steps: &[Step], body: &Body<'_>, participant: usize) -> u64 {
-        let mut before = 0;
-        // Finished here and not yet known to the others.
-        let mut finished = 0;
-        // One who comes late passes what is over without looking for tiles.
-        let mut late = participant != 0;
-        let mut at = 0;
-        while at < steps.len() {
-            let unit = Unit::at(steps, at);
-            if steps[at].waits && at > 0 {
-                self.share.add_finished(std::mem::take(&mut finished));
-                wait_until(|| self.share.finished(before));
-            }
-            late = late && self.share.finished(before + unit.tiles);
-            if !late {
-                self.share.take_all(&unit, participant, &mut |begin, end| {
-                    if unit.whole {
-                        for (i, step) in steps.iter().enumerate().skip(at).take(unit.steps) {
-                            if step.tiles > 0 {
-                                body(i, participant, 0, step.tiles);
-                            }
-                        }
-                    } else {
-                        body(at, participant, begin, end);
-                    }
-                    finished += (end - begin) as u64;
-                });
-            }
-            before += unit.tiles;
-            at += unit.steps;
-        }
-        self.share.add_finished(finished);
-        before
-    }
-
     fn work(&self, worker: usize) {
-        let slot = &self.slots[worker].0;
-        let mut last = 0;
-        while let Some(number) = self.next_job(last) {
-            last = number;
-            slot.store(number, Ordering::SeqCst);
-            if self.gate.0.load(Ordering::SeqCst) == number {
-                // SAFETY: this worker is inside an open gate: the job was written before the gate
-                // opened, and what it points to lives until the caller saw this slot cleared.
-                let (body, steps) = unsafe {
-                    let job = &*self.job.get();
-                    (&*job.body, &*job.steps)
-                };
-                let guard = AbortOnUnwind;
-                self.participate(steps, body, worker + 1);
-                std::mem::forget(guard);
-            }
-            slot.store(0, Ordering::Release);
-        }
-    }
-
-    /// Waits for the gate to open for another job than the last; none where the pool ends.
-    fn next_job(&self, last: u64) -> Option<u64> {
-        loop {
-            let began = Instant::now();
-            let mut closed = last;
-            loop {
-                for _ in 0..64 {
-                    let gate = self.gate.0.load(Ordering::Acquire);
-                    if gate % 2 == 1 && gate != last {
-                        return Some(gate);
-                    }
-                    closed = gate;
-                    std::hint::spin_loop();
-                }
-                if self.stop.load(Ordering::Relaxed) {
-                    return None;
-                }
-                if began.elapsed() > self.spin {
-                    break;
-                }
-            }
-            self.sleepers.0.fetch_add(1, Ordering::SeqCst);
-            let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
-            // Once woken it spins again, also where the job is over already: work tends to come in
-            // bursts, and this one's next job is near.
-            while self.gate.0.load(Ordering::SeqCst) == closed && !self.stop.load(Ordering::SeqCst) {
-                guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
-            }
-            drop(guard);
-            self.sleepers.0.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.gate.work(worker, |steps, body| {
+            self.share.participate(steps, body, worker + 1);
+        });
     }
 }
 
@@ -315,9 +168,9 @@ fn wait_until(condition: impl Fn() -> bool) {
     let mut spins = 0u32;
     while !condition() {
         spins += 1;
-        match spins > 4096 {
-            true => std::thread::yield_now(),
-            false => std::hint::spin_loop(),
+        match spins > sync::SPINS {
+            true => sync::yield_now(),
+            false => sync::spin(),
         }
     }
 }
@@ -332,5 +185,7 @@ impl Drop for AbortOnUnwind {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
 mod tests;

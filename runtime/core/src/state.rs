@@ -54,7 +54,11 @@ pub(crate) struct State {
 }
 
 // SAFETY: the addresses are to memory that the state owns (arena, heap, scratch), that its model
-// owns and never changes (weights), or that the current run borrows (inputs, outputs).
+// owns and never changes (weights), or that the current run borrows (inputs, outputs). Those of an
+// earlier run may be left in the slots; each run writes the slots of its inputs and outputs before
+// anything reads them, and the verifier proved that a heap buffer is used between its `Alloc` and `Free`.
+// Slots overlap (views, parts of the arena at different times), so references to their bytes are never
+// kept: kernels get addresses, and what the host reads and writes are elements and copies.
 unsafe impl Send for State {}
 
 impl State {

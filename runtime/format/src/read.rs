@@ -22,8 +22,14 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Maps a file and checks everything but its weights. The file must not be altered while it is
-    /// mapped; [`crate::ArtifactWriter`] never does, it replaces whole files.
+    /// Maps a file and checks everything but its weights.
+    ///
+    /// # The file
+    /// As long as the artifact lives, nobody may write to the file or cut it: what was checked would be
+    /// something else when it is used, and bytes beyond the end of a cut file end the process (`SIGBUS`).
+    /// The same holds of a shared library that is loaded. Replacing the file by renaming another, or removing
+    /// it, is fine, for the mapping keeps what it was; [`crate::ArtifactWriter`] does no other. Who cannot
+    /// promise that reads the file: `Artifact::from_bytes(&std::fs::read(path)?)`.
     ///
     /// # Errors
     /// Each way in which a file can be no artifact, or not a sound one.
@@ -34,8 +40,10 @@ impl Artifact {
         if !file.metadata().map_err(io)?.is_file() {
             return Err(FormatError::NotAnArtifact("it is not a regular file"));
         }
-        // SAFETY: the mapping is read-only and private to this value; that nobody alters the file is
-        // what this function demands, as every user of a mapped executable does.
+        // SAFETY: the mapping is read-only and private to this value, which hands out no reference that
+        // outlives it. That nobody alters the file is what this function demands. Safe code can break that, as
+        // it can by a file that is an artifact and computes something else: an artifact is code, and to load one
+        // is to trust it and whoever may write it. It is mapped all the same, so that processes share its memory.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
         Artifact::parse(map, Some(file))
     }

@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "mlcc-format", imports: &[], test_imports: &[] },
     Layer { name: "mlcc-runtime", imports: &["mlcc-format"], test_imports: &[] },
     Layer { name: "mlcc-capi", imports: &["mlcc-runtime", "mlcc-format"], test_imports: &[] },
-    Layer { name: "mlcc", imports: ANYTHING, test_imports: &[] },
+    Layer { name: "mlcc", imports: ANYTHING, test_imports: &["mlcc-tests"] },
     // It runs the binary and sees what a user sees; its example `damage` loads artifacts, as a user may.
     Layer { name: "mlcc-tests", imports: &[], test_imports: &["mlcc-format", "mlcc-runtime"] },
     Layer { name: "xtask", imports: &[], test_imports: &[] },

@@ -17,6 +17,8 @@ pub struct ParseError {
 
 /// Deeper nesting is refused, so that hostile text cannot exhaust the stack.
 const MAX_DEPTH: usize = 64;
+/// Longer text is refused: reading takes time that is quadratic in the number of terms.
+const MAX_TEXT: usize = 1 << 14;
 
 struct Parser<'a> {
     text: &'a str,
@@ -29,9 +31,16 @@ impl FromStr for Expr {
 
     fn from_str(text: &str) -> Result<Expr, ParseError> {
         let mut parser = Parser { text, at: 0, depth: 0 };
+        if text.len() > MAX_TEXT {
+            return Err(parser.error("too long"));
+        }
         let expr = parser.sum()?;
         parser.skip_space();
-        if parser.at == text.len() { Ok(expr) } else { Err(parser.error("unexpected text")) }
+        if parser.at != text.len() {
+            return Err(parser.error("unexpected text"));
+        }
+        // What is read must be read back from its own print, which products of sums make longer than the text was.
+        if expr.to_string().len() > MAX_TEXT { Err(parser.error("too many terms")) } else { Ok(expr) }
     }
 }
 
@@ -63,12 +72,13 @@ impl Parser<'_> {
         if self.depth > MAX_DEPTH {
             return Err(self.error("nested too deeply"));
         }
-        let mut sum = if self.eat('-') { -self.product()? } else { self.product()? };
+        let negative = self.eat('-');
+        let mut sum = self.product(negative)?;
         loop {
             if self.eat('+') {
-                sum = sum + self.product()?;
+                sum = sum + self.product(false)?;
             } else if self.eat('-') {
-                sum = sum - self.product()?;
+                sum = sum + self.product(true)?;
             } else {
                 self.depth -= 1;
                 return Ok(sum);
@@ -76,12 +86,30 @@ impl Parser<'_> {
         }
     }
 
-    fn product(&mut self) -> Result<Expr, ParseError> {
-        let mut product = self.atom()?;
+    /// A product, or what it is negated.
+    fn product(&mut self, mut negative: bool) -> Result<Expr, ParseError> {
+        let mut product = self.factor(&mut negative)?;
         while self.eat('*') {
-            product = product * self.atom()?;
+            let factor = self.factor(&mut negative)?;
+            // Products of sums double with each factor.
+            product = product.bounded_product(&factor).ok_or_else(|| self.error("too many terms"))?;
         }
-        Ok(product)
+        Ok(if negative { -product } else { product })
+    }
+
+    /// An atom. The least integer is the one whose magnitude needs the sign, which it takes.
+    fn factor(&mut self, negative: &mut bool) -> Result<Expr, ParseError> {
+        const LEAST: &str = "9223372036854775808";
+        self.skip_space();
+        if *negative && self.text[self.at..].starts_with(LEAST) {
+            let start = self.at;
+            if self.word() == LEAST {
+                *negative = false;
+                return Ok(Expr::from(i64::MIN));
+            }
+            self.at = start;
+        }
+        self.atom()
     }
 
     fn word(&mut self) -> &str {
@@ -151,6 +179,10 @@ mod tests {
             "-%h.o * 7 + mod(%i + sequence * 3, 5)",
             "min(%i, n) * max(m, 4)",
             "$3 * 2 + %k",
+            "-9223372036854775808",
+            "%i - 9223372036854775808",
+            "-%i * 9223372036854775808 + 9223372036854775807",
+            "max(0, floordiv(n, 6) - 9223372036854775808)",
         ] {
             let expr: Expr = text.parse().unwrap();
             assert_eq!(expr, expr.to_string().parse().unwrap(), "{text} printed as {expr}");
@@ -159,9 +191,32 @@ mod tests {
 
     #[test]
     fn bad_text_is_refused() {
-        for text in ["", "1 +", "min(1 2)", "(1", "99999999999999999999", "%", "1 2", "\u{e9}\u{20ac}("] {
+        for text in [
+            "",
+            "1 +",
+            "min(1 2)",
+            "(1",
+            "99999999999999999999",
+            "%",
+            "1 2",
+            "\u{e9}\u{20ac}(",
+            "9223372036854775808",
+        ] {
             assert!(text.parse::<Expr>().is_err(), "{text}");
         }
         assert!("(".repeat(100_000).parse::<Expr>().is_err());
+    }
+
+    #[test]
+    fn text_that_would_grow_is_refused() {
+        let sums: Vec<String> = (0..40).map(|i| format!("(a{i} + b{i})")).collect();
+        let error = sums.join(" * ").parse::<Expr>().unwrap_err().to_string();
+        assert!(error.contains("too many terms"), "{error}");
+        assert_eq!(sums[..8].join(" * ").parse::<Expr>().unwrap().terms().len(), 256);
+        let powers = format!("{}{}", "long_name * ".repeat(20), sums[..8].join(" * "));
+        let error = powers.parse::<Expr>().unwrap_err().to_string();
+        assert!(error.contains("too many terms"), "{error}");
+        let error = "a + ".repeat(5000).parse::<Expr>().unwrap_err().to_string();
+        assert!(error.contains("too long"), "{error}");
     }
 }

@@ -89,11 +89,12 @@ impl Expr {
     pub fn simplify_in(&self, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRanges) -> Expr {
         let mut sum = Expr::from(self.constant);
         for (product, coefficient) in &self.terms {
-            let mut term = Expr::from(*coefficient);
-            for atom in product {
-                term = term * simplify_atom(atom, axis, sizes);
-            }
-            sum = sum + term;
+            let mut factors = product.iter().map(|atom| simplify_atom(atom, axis, sizes));
+            let term =
+                factors.try_fold(Expr::from(*coefficient), |term, factor| term.bounded_product(&factor));
+            // Atoms that turn out to be sums could make a product too large: it stays as it is.
+            sum = sum
+                + term.unwrap_or_else(|| Expr { terms: vec![(product.clone(), *coefficient)], constant: 0 });
         }
         sum
     }
@@ -350,6 +351,15 @@ mod tests {
                 assert!(interval.high.is_none_or(|h| h >= value), "{e} in {interval:?}");
             }
         }
+    }
+
+    #[test]
+    fn products_of_what_turns_out_to_be_sums_stay() {
+        let range = |_: &str| Interval::new(0, 9);
+        let factors: Vec<String> = (0..40).map(|i| format!("min(%a{i} + %b{i}, 99)")).collect();
+        let product = expr(&factors.join(" * "));
+        assert_eq!(product.simplify(&range), product);
+        assert_eq!(expr(&factors[..6].join(" * ")).simplify(&range).terms().len(), 64);
     }
 
     #[test]

@@ -4,36 +4,47 @@ use super::{program::random_program, random::Random};
 use mlcc_ir::{diagnostic::Fault, graph::Graph};
 use mlcc_mlir::{MlirContext, weights::WeightStore};
 
-/// Whatever the text is, reading it returns, and what it returns prints.
-fn survive(context: &MlirContext, text: &str) {
-    let none = WeightStore::new();
-    if let Ok(graph) = context.parse_graph(text, &none) {
+/// Whatever the text is, reading it returns, and what it returns prints. Whether any level is read.
+fn survive(context: &MlirContext, text: &str, weights: &WeightStore) -> bool {
+    let mut is_read = false;
+    if let Ok(graph) = context.parse_graph(text, weights) {
         let _ = context.print_graph(&graph);
+        is_read = true;
     }
-    if let Ok(program) = context.parse_program(text, &none) {
+    if let Ok(program) = context.parse_program(text, weights) {
         let _ = context.print_program(&program);
+        is_read = true;
     }
     if let Ok(nests) = context.parse_nests(text) {
         context.print_nests(&nests).unwrap();
+        // A module without nests has none.
+        is_read |= !nests.is_empty();
     }
+    is_read
 }
 
-fn samples() -> Vec<String> {
+/// Texts of all levels with their weights.
+fn samples() -> Vec<(String, WeightStore)> {
     let context = MlirContext::new();
-    let mut samples: Vec<String> =
-        ["graph_ops", "te_ops", "loop_ops"].map(|name| super::files::read(&format!("{name}.mlir"))).into();
-    samples
-        .extend((1..4).map(|seed| context.print_program(&random_program(&mut Random::new(seed))).unwrap()));
-    samples
+    let files = ["graph_ops", "te_ops", "loop_ops"];
+    let files = files.map(|name| (super::files::read(&format!("{name}.mlir")), WeightStore::new()));
+    let programs = (1..4).map(|seed| {
+        let program = random_program(&mut Random::new(seed));
+        (context.print_program(&program).unwrap(), WeightStore::of_program(&program))
+    });
+    files.into_iter().chain(programs).collect()
 }
 
 #[test]
 fn truncated_text_is_refused() {
     let context = MlirContext::new();
-    for text in samples() {
+    for (text, weights) in samples() {
+        assert!(survive(&context, &text, &weights), "the whole is refused:\n{text}");
         let step = text.len() / 150 + 1;
-        for end in (0..text.len()).step_by(step).filter(|end| text.is_char_boundary(*end)) {
-            survive(&context, &text[..end]);
+        for end in (0..text.trim_end().len()).step_by(step).filter(|end| text.is_char_boundary(*end)) {
+            let is_read = survive(&context, &text[..end], &weights);
+            // Only text without a module around it may end between two operations.
+            assert!(!is_read || !text.starts_with("module"), "the first {end} bytes are read of\n{text}");
         }
     }
 }
@@ -56,7 +67,8 @@ fn damaged_text_is_refused() {
         "i128",
         "}",
     ];
-    for text in samples() {
+    let (mut read, mut all) = (0, 0);
+    for (text, weights) in samples() {
         let pieces: Vec<&str> = text.split_inclusive(|c: char| " ,<>()[]{}:\"".contains(c)).collect();
         for _ in 0..250 {
             let mut damaged: Vec<&str> = pieces.clone();
@@ -71,9 +83,11 @@ fn damaged_text_is_refused() {
                     }
                 }
             }
-            survive(&context, &damaged.concat());
+            read += usize::from(survive(&context, &damaged.concat(), &weights));
+            all += 1;
         }
     }
+    assert!(0 < read && read < all / 2, "{read} of {all} damaged texts are read");
 }
 
 #[test]
@@ -110,4 +124,23 @@ fn values_without_a_text_form_are_refused() {
     graph.outputs.push(("y".into(), mlcc_ir::graph::ValueId(7)));
     let error = context.print_graph(&graph).unwrap_err();
     assert_eq!(error.fault, Fault::Internal);
+}
+
+#[test]
+fn text_ends_where_it_ends() {
+    // What lies behind a text in memory is not read, also where the text ends within a token.
+    let context = MlirContext::new();
+    let whole = super::files::read("graph_ops.mlir");
+    let none = WeightStore::new();
+    let graph = context.parse_graph(&whole, &none).unwrap();
+    for behind in ["", "\"", "}", "x", " garbage", "\n}\n"] {
+        let longer = whole.trim_end().to_owned() + behind;
+        assert_eq!(context.parse_graph(&longer[..whole.trim_end().len()], &none).unwrap(), graph);
+    }
+    for (text, behind) in [("module { } \"open", "\" }"), ("module {", "}"), ("module { } // comment", "\nx")]
+    {
+        let longer = format!("{text}{behind}");
+        let message = |text: &str| context.parse_graph(text, &none).unwrap_err().message;
+        assert_eq!(message(&longer[..text.len()]), message(&text.to_owned()));
+    }
 }

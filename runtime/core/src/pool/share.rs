@@ -10,8 +10,8 @@
 //! Why a cursor of an earlier step may be read as a whole range: a thread goes on to a step only
 //! when all ranges of the one before were taken to their ends, and taken tiles never come back.
 
-use super::{Padded, Step};
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering};
+use super::{Body, Padded, Step, wait_until};
 
 /// Bits of a cursor for the next tile; those above are the step's number.
 const TILE_BITS: u32 = 40;
@@ -103,14 +103,51 @@ impl Share {
     }
 
     /// Makes finished tiles known.
-    pub(super) fn add_finished(&self, tiles: u64) {
+    fn add_finished(&self, tiles: u64) {
         if tiles > 0 {
             self.finished.0.fetch_add(tiles, Ordering::Release);
         }
     }
 
+    /// Goes through the steps and executes what tiles there are to take. Returns how many tiles must
+    /// be finished for the job to be.
+    pub(super) fn participate(&self, steps: &[Step], body: &Body<'_>, participant: usize) -> u64 {
+        let mut before = 0;
+        // Finished here and not yet known to the others.
+        let mut finished = 0;
+        // One who comes late passes what is over without looking for tiles.
+        let mut late = participant != 0;
+        let mut at = 0;
+        while at < steps.len() {
+            let unit = Unit::at(steps, at);
+            if steps[at].waits && at > 0 {
+                self.add_finished(std::mem::take(&mut finished));
+                wait_until(|| self.finished(before));
+            }
+            late = late && self.finished(before + unit.tiles);
+            if !late {
+                self.take_all(&unit, participant, &mut |begin, end| {
+                    if unit.whole {
+                        for (i, step) in steps.iter().enumerate().skip(at).take(unit.steps) {
+                            if step.tiles > 0 {
+                                body(i, participant, 0, step.tiles);
+                            }
+                        }
+                    } else {
+                        body(at, participant, begin, end);
+                    }
+                    finished += (end - begin) as u64;
+                });
+            }
+            before += unit.tiles;
+            at += unit.steps;
+        }
+        self.add_finished(finished);
+        before
+    }
+
     /// Takes tiles of a unit until none are left: of the own range first, then of the others'.
-    pub(super) fn take_all(&self, unit: &Unit, participant: usize, run: &mut dyn FnMut(i64, i64)) {
+    fn take_all(&self, unit: &Unit, participant: usize, run: &mut dyn FnMut(i64, i64)) {
         let participants = self.cursors.len() as u64;
         let number = self.first.load(Ordering::Relaxed) + unit.first as u64;
         let parts = (unit.tiles / unit.grain).clamp(1, participants);
@@ -149,7 +186,7 @@ fn take(cursor: &AtomicU64, number: u64, low: u64, high: u64, grain: u64) -> Opt
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -119,6 +119,28 @@ fn other_machines_and_damaged_files_are_refused() {
 }
 
 #[test]
+fn a_model_keeps_its_file_when_that_is_replaced_or_removed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("add.mlcc");
+    let (old, new) = (random(9, N), random(10, N));
+    write(&path, &old, &[], TRIPLE);
+    let first = Model::load(&path).expect("loads");
+    check(&first, &old);
+    // The writer renames a whole file over this one.
+    write(&path, &new, &[], TRIPLE);
+    let second = Model::load(&path).expect("loads");
+    std::fs::remove_file(&path).expect("removes");
+    check(&first, &old);
+    check(&second, &new);
+    // What was read needs no file.
+    write(&path, &old, &[], TRIPLE);
+    let bytes = std::fs::read(&path).expect("reads");
+    std::fs::write(&path, b"cut").expect("writes");
+    let artifact = Artifact::from_bytes(&bytes).expect("sound");
+    check(&Model::from_artifact(artifact, &LoadOptions::default()).expect("loads"), &old);
+}
+
+#[test]
 fn damaged_weights_are_refused_unless_they_are_trusted() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("add.mlcc");
