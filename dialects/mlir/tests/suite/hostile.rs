@@ -141,6 +141,6 @@ fn text_ends_where_it_ends() {
     {
         let longer = format!("{text}{behind}");
         let message = |text: &str| context.parse_graph(text, &none).unwrap_err().message;
-        assert_eq!(message(&longer[..text.len()]), message(&text.to_owned()));
+        assert_eq!(message(&longer[..text.len()]), message(text));
     }
 }
