@@ -50,7 +50,11 @@ impl Decisions {
         })
     }
 
-    fn parse(text: &str) -> Result<Decisions> {
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// If it is none; with the line.
+    pub fn parse(text: &str) -> Result<Decisions> {
         let mut found = Decisions::default();
         let mut open: Option<Entry> = None;
         for (number, line) in text.lines().enumerate() {

@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub(crate) fn import(path: &Path, options: &Options) -> Result<Graph, Diagnostics> {
+pub fn import(path: &Path, options: &Options) -> Result<Graph, Diagnostics> {
     let mut import_options = ImportOptions { fold: Some(&evaluate_constant), ..ImportOptions::default() };
     for shape in &options.shapes {
         let (name, dims) = DimSpec::parse_shape(shape).map_err(|d| vec![d])?;

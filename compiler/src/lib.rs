@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`phase`] | the ordered phases, which drive `--from`, `--to` and the dumps |
 //! | [`session`] | runs them, for any target |
+//! | [`import`] | a model file to the graph level |
 //! | [`options`] | what a user chooses |
 //! | [`target`] | what code is generated for |
 //! | [`observer`] | who is told what happens |
@@ -20,7 +21,7 @@ pub mod cli;
 pub mod codegen;
 pub mod decisions;
 pub mod dump;
-mod import;
+pub mod import;
 pub mod inputs;
 pub mod machine_profile;
 pub mod measure;

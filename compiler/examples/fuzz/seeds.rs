@@ -73,7 +73,7 @@ impl Seeds {
         let context = MlirContext::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // MLIR's parser itself writes to freed memory where text that it refuses in the end uses a value of a region in
-        // front of the region: ARCHITECTURE.md has it among the next steps.
+        // front of the region: docs/limits.md has it.
         seeds.graphs.retain(|one| !text(one).contains("graph.if"));
         seeds.graphs.retain(|one| context.parse_graph(&text(one), &seeds.weights).is_ok());
         seeds.programs.retain(|one| context.parse_program(&text(one), &seeds.weights).is_ok());

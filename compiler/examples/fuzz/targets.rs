@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use fastrand::Rng;
-use mlcc::{inputs, npy, pipeline};
+use mlcc::{decisions::Decisions, import, inputs, npy, options::Options};
 use mlcc_ir::diagnostic::{Diagnostic, Fault};
 use mlcc_ir::expr::{Expr, Interval};
 use mlcc_ir::ops::Einsum;
@@ -219,6 +219,7 @@ fn option(_: &Tools, input: &[u8]) -> Result<bool, String> {
     let literal = if text.contains(".npy") || text.contains(".pb") { "f32=1" } else { &text };
     let accepted = [
         DimSpec::parse_shape(&text).is_ok(),
+        Decisions::parse(&format!("kernel k0\n{text}")).is_ok(),
         inputs::parse(literal, &["x"]).is_ok(),
         Einsum::parse(&text, &[2, 3]).is_ok(),
     ];
@@ -231,10 +232,10 @@ fn option(_: &Tools, input: &[u8]) -> Result<bool, String> {
 /// With constants folded, as the compiler does.
 fn model(tools: &Tools, input: &[u8]) -> Result<bool, String> {
     std::fs::write(tools.file, input).map_err(|error| error.to_string())?;
-    match pipeline::import(tools.file, &pipeline::Options::default(), &mut pipeline::Silent) {
-        Ok(imported) => {
+    match import::import(tools.file, &Options::default()) {
+        Ok(graph) => {
             // Its text is its own only with its own weights.
-            tools.context.print_graph(&imported.graph).map(|_| true).map_err(|problem| problem.message)
+            tools.context.print_graph(&graph).map(|_| true).map_err(|problem| problem.message)
         }
         Err(problems) => problems.iter().try_fold(false, |_, problem| refused(problem)),
     }
