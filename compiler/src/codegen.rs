@@ -113,15 +113,19 @@ pub fn schedule_for_gpu(unique: &UniqueKernels, given: &Decisions) -> Result<Vec
     })
 }
 
-/// Leaves every kernel as the plain nest that its definition is.
+/// Leaves every kernel as the plain nest that its definition is, where no decision is given.
 ///
 /// # Errors
-/// If a kernel has no nest.
-pub fn schedule_plainly(unique: &UniqueKernels, ranges: &SizeRanges) -> Result<Vec<ScheduledKernel>> {
-    schedule_with(unique, &Decisions::default(), &|kernel, _, _| {
-        let mut nest = mlcc_passes::schedule::naive(kernel)?;
-        nest.ranges = ranges.of(&nest.symbols);
-        Ok((Decision { variant: "naive".into(), ..Decision::default() }, nest))
+/// As [`schedule`].
+pub fn schedule_plainly(
+    unique: &UniqueKernels,
+    ranges: &SizeRanges,
+    given: &Decisions,
+) -> Result<Vec<ScheduledKernel>> {
+    let plain = Decision { variant: "naive".into(), ..Decision::default() };
+    schedule_with(unique, given, &|kernel, constants, given| {
+        let decision = given.unwrap_or(&plain);
+        Ok((decision.clone(), mlcc_cpu::replay(kernel, constants, ranges, decision)?))
     })
 }
 

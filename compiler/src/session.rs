@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
         let kernels = driver::guarded("schedule", || match &self.target {
             Target::Cuda { .. } => codegen::schedule_for_gpu(&unique, &self.options.decisions),
             Target::Cpu { .. } if self.options.optimisation < 2 => {
-                codegen::schedule_plainly(&unique, &program.ranges)
+                codegen::schedule_plainly(&unique, &program.ranges, &self.options.decisions)
             }
             Target::Cpu { machine, .. } => {
                 codegen::schedule(&unique, &program.ranges, machine, &self.options.decisions)

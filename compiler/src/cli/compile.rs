@@ -141,6 +141,11 @@ fn compile(args: &Args, options: &Options, recorder: &mut Recorder) -> Outcome {
     {
         return Err(one(diagnostic));
     }
+    if args.dump_decisions.is_some() && last < Phase::Loop {
+        let message =
+            format!("--dump-decisions writes what phase 'loop' decides, but '{last}' is the last one");
+        return Err(one(Diagnostic::user(message).hint("leave --to or --emit out, or name 'loop'")));
+    }
     let mut session = Session::new(options, recorder).map_err(one)?;
     let dump = || Dump::read(&args.model, args.weights.as_deref());
     let stage = match args.from {

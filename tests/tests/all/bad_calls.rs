@@ -208,6 +208,11 @@ fn combinations_without_sense() {
             vec!["compile", "model.onnx", "--target", "cuda", "--emit", "asm"],
         ),
         ("backwards", USER, vec!["compile", "model.onnx", "--from", "tensor", "--to", "graph"]),
+        (
+            "no_decisions",
+            USER,
+            vec!["compile", "model.onnx", "--emit", "graph", "--dump-decisions", "decisions.txt"],
+        ),
         ("from_loop", UNSUPPORTED, vec!["compile", "model.onnx", "--from", "loop"]),
         ("cpu_without_avx2", UNSUPPORTED, vec!["compile", "model.onnx", "--target-cpu", "x86-64"]),
         ("seconds", USER, vec!["bench", "model.onnx", "--seconds=-1"]),

@@ -55,6 +55,17 @@ fn a_decision_that_is_replaced_is_taken() {
 }
 
 #[test]
+fn plain_loops_take_decisions_too() {
+    let project = decided(&models::mlp());
+    let label = first_kernel(&project);
+    project.write("mine.txt", format!("kernel {label}\nmine:\n").as_bytes());
+    let compile = ["compile", "model.onnx", "-O1", "-o", "plain.mlcc", "--decisions", "mine.txt"];
+    project.succeed(&[&compile, CPU].concat());
+    let listing = project.succeed(&["inspect", "plain.mlcc"]);
+    assert!(listing.contains(&format!("{label}  [mine]")) && listing.contains("[naive]"), "{listing}");
+}
+
+#[test]
 fn decisions_that_are_not_legal_are_refused() {
     let project = decided(&models::mlp());
     let label = first_kernel(&project);
