@@ -4,6 +4,7 @@
 use crate::decisions::{self, Decisions};
 use mlcc_cpu::Machine;
 use mlcc_ir::{
+    contract::Verified,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Kernel,
@@ -12,13 +13,7 @@ use mlcc_ir::{
     size_range::SizeRanges,
 };
 use mlcc_passes::schedule::Decision;
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// A kernel with the decision that was taken for it and its loops.
 #[derive(Clone, Debug)]
@@ -28,7 +23,7 @@ pub struct ScheduledKernel {
     /// What was decided for it.
     pub decision: Decision,
     /// How it computes it.
-    pub nest: LoopNest,
+    pub nest: Verified<LoopNest>,
     /// Nodes of all the kernels that share this code.
     pub nodes: Vec<mlcc_ir::Name>,
 }
@@ -146,9 +141,9 @@ fn schedule_with(
         let constants: Vec<usize> = kernel.operands().zip(constants).filter_map(constant).collect();
         let (decision, mut nest) =
             decide(kernel, &constants, given.of(label)).map_err(|d| at_kernel(d, kernel))?;
-        mlcc_passes::contract::check_nest(&nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         nest.name = kernel.name.clone();
         nest.nodes = nodes.clone();
+        let nest = Verified::new(nest, "schedule").map_err(|d| at_kernel(d, kernel))?;
         scheduled.push(ScheduledKernel { kernel: kernel.clone(), decision, nest, nodes: nodes.clone() });
     }
     Ok(scheduled)
@@ -183,36 +178,11 @@ pub fn compile(
     threads: usize,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Code> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<mlcc_llvm::CompiledKernel>>>> =
-        Mutex::new(scheduled.iter().map(|_| None).collect());
-    // The largest nests first, so that no thread is left alone with one at the end.
-    let mut order: Vec<usize> = (0..scheduled.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(nest_size(&scheduled[i].nest)), i));
-    std::thread::scope(|scope| {
-        let work = || {
-            while let Some(&i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let kernel = &scheduled[i];
-                let compiled = mlcc_llvm::compile(&kernel.nest, target, options)
-                    .map_err(|d| at_kernel(d, &kernel.kernel));
-                let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                results[i] = Some(compiled);
-                done(results.iter().flatten().count());
-            }
-        };
-        for _ in 1..threads.min(scheduled.len()).max(1) {
-            // Where the system starts no more threads, those that are there do all.
-            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
-    let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let compiled: Vec<mlcc_llvm::CompiledKernel> = results
-        .into_iter()
-        .map(|r| r.unwrap_or_else(|| Err(Diagnostic::internal("a code generation thread died"))))
-        .collect::<Result<_>>()?;
+    let nests: Vec<_> = scheduled.iter().map(|kernel| &kernel.nest).collect();
+    let compiled = mlcc_llvm::compile_all(&nests, target, options, threads, done);
+    let named =
+        compiled.into_iter().zip(scheduled).map(|(code, of)| code.map_err(|d| at_kernel(d, &of.kernel)));
+    let compiled: Vec<mlcc_llvm::CompiledKernel> = named.collect::<Result<_>>()?;
     let objects: Vec<&[u8]> = compiled.iter().map(|c| c.object.as_slice()).collect();
     let image = mlcc_llvm::image::link(&objects)?;
     Ok(Code {
@@ -220,10 +190,4 @@ pub fn compile(
         entries: image.entries,
         scratch_bytes: compiled.into_iter().map(|c| c.scratch_bytes).collect(),
     })
-}
-
-fn nest_size(nest: &LoopNest) -> usize {
-    let mut size = 0;
-    nest.visit(&mut |_| size += 1);
-    size
 }

@@ -187,7 +187,7 @@ impl Observer for Recorder {
         let mlir = mlcc_mlir::MlirContext::new();
         self.write(&folder, "loop-naive", &mlir.print_nests(&naive_nests(kernels)?)?)?;
         self.write_steps(&folder, kernels, &mlir)?;
-        let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone()).collect();
+        let nests: Vec<_> = kernels.iter().map(|k| k.nest.clone().into_inner()).collect();
         self.write(&folder, &format!("{}-schedule", Phase::Loop), &mlir.print_nests(&nests)?)
     }
 

@@ -3,30 +3,34 @@
 use crate::options::{Diagnostics, Options};
 use mlcc_ir::{
     attributes::Attrs,
+    contract::Verified,
     graph::{Graph, known_elements},
     ops::{self, Operand},
     tensor::Tensor,
 };
 use mlcc_onnx::{DimSpec, ImportOptions, Imported};
-use mlcc_passes::{contract, plan};
+use mlcc_passes::plan;
 use std::path::Path;
 
 /// Reads an ONNX model.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub fn import(path: &Path, options: &Options) -> Result<Graph, Diagnostics> {
+pub fn import(path: &Path, options: &Options) -> Result<Verified<Graph>, Diagnostics> {
     let mut import_options = ImportOptions { fold: Some(&evaluate_constant), ..ImportOptions::default() };
     for shape in &options.shapes {
         let (name, dims) = DimSpec::parse_shape(shape).map_err(|d| vec![d])?;
         import_options.shapes.insert(name, dims);
     }
     let imported = mlcc_onnx::import(path, &import_options).map_err(|d| name_file(d, path))?;
-    let Imported { mut graph, defaults, .. } = imported;
-    contract::check_graph(&graph, "import").map_err(|d| vec![d])?;
-    graph.origin.file_order_peak_bytes = plan::graph_peak(&graph);
-    graph.origin.defaults = defaults;
-    Ok(graph)
+    let Imported { graph, defaults, .. } = imported;
+    let graph = Verified::new(graph, "import").map_err(|d| vec![d])?;
+    let peak = plan::graph_peak(&graph);
+    let known = graph.change("import", |graph| {
+        (graph.origin.file_order_peak_bytes, graph.origin.defaults) = (peak, defaults);
+        Ok(())
+    });
+    known.map(|(graph, ())| graph).map_err(|d| vec![d])
 }
 
 /// Says which file a problem is in where no node says it.

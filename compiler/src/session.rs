@@ -15,13 +15,14 @@ use crate::{
     target::{Target, described},
 };
 use mlcc_ir::{
+    contract::Verified,
     diagnostic::{Diagnostic, Result},
     graph::Graph,
     program::Program,
 };
 use mlcc_passes::{
     config::Config,
-    contract, convert, driver,
+    convert, driver,
     plan::{self, ArenaPlan},
     registry::{Context, IrRef, PassSpec},
 };
@@ -31,13 +32,13 @@ use std::{path::Path, time::Instant};
 pub enum Stage {
     /// A graph as imported, or as a dump has it: its passes from the one behind the last that it has been through are to
     /// run.
-    Graph(Graph),
+    Graph(Verified<Graph>),
     /// A graph behind its passes.
-    Rewritten(Graph),
+    Rewritten(Verified<Graph>),
     /// A program as a dump has it: its passes from the one behind the last that it has been through are to run.
-    Program(Program),
+    Program(Verified<Program>),
     /// A program behind its passes.
-    Fused(Program),
+    Fused(Verified<Program>),
     /// A program whose kernels have loops.
     Scheduled(Scheduled),
 }
@@ -58,7 +59,7 @@ impl Stage {
 /// Result of the loop phase.
 pub struct Scheduled {
     /// The program at the tensor level.
-    pub program: Program,
+    pub program: Verified<Program>,
     /// Its unique kernels.
     pub unique: UniqueKernels,
     /// They, with their loops.
@@ -119,8 +120,8 @@ impl<'a> Session<'a> {
     fn next(&mut self, stage: Stage) -> Result<Stage> {
         let start = Instant::now();
         match stage {
-            Stage::Graph(mut graph) => {
-                driver::run(&mut graph, &mut self.context())?;
+            Stage::Graph(graph) => {
+                let graph = driver::run(graph, &mut self.context())?;
                 self.observer.after_phase(Phase::Graph, start.elapsed());
                 Ok(Stage::Rewritten(graph))
             }
@@ -144,35 +145,36 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// If it is of another level, or fails.
-    pub fn run_pass(&mut self, stage: &mut Stage, pass: &PassSpec) -> Result<()> {
+    pub fn run_pass(&mut self, stage: Stage, pass: &PassSpec) -> Result<Stage> {
         let mut context = self.context();
-        match stage {
-            Stage::Graph(graph) | Stage::Rewritten(graph) => driver::run_one(graph, pass, &mut context),
-            Stage::Program(program) | Stage::Fused(program) | Stage::Scheduled(Scheduled { program, .. }) => {
-                driver::run_one(program, pass, &mut context)
+        Ok(match stage {
+            Stage::Graph(graph) | Stage::Rewritten(graph) => {
+                Stage::Graph(driver::run_one(graph, pass, &mut context)?.0)
             }
-        }
-        .map(drop)
+            Stage::Program(program) | Stage::Fused(program) | Stage::Scheduled(Scheduled { program, .. }) => {
+                Stage::Program(driver::run_one(program, pass, &mut context)?.0)
+            }
+        })
     }
 
     fn context(&mut self) -> Context<'_> {
         Context { config: &self.config, events: &mut *self.observer }
     }
 
-    fn convert(&mut self, graph: &Graph) -> Result<Program> {
+    fn convert(&mut self, graph: &Verified<Graph>) -> Result<Verified<Program>> {
         let program = driver::guarded("graph-to-tensor", || convert::graph_to_tensor(graph))?;
-        contract::check_program(&program, "graph-to-tensor")?;
+        let program = Verified::new(program, "graph-to-tensor")?;
         self.observer.after_pass("graph-to-tensor", 1, IrRef::Program(&program))?;
         Ok(program)
     }
 
-    fn fuse(&mut self, mut program: Program, start: Instant) -> Result<Stage> {
-        driver::run(&mut program, &mut self.context())?;
+    fn fuse(&mut self, program: Verified<Program>, start: Instant) -> Result<Stage> {
+        let program = driver::run(program, &mut self.context())?;
         self.observer.after_phase(Phase::Tensor, start.elapsed());
         Ok(Stage::Fused(program))
     }
 
-    fn schedule(&self, program: Program) -> Result<Scheduled> {
+    fn schedule(&self, program: Verified<Program>) -> Result<Scheduled> {
         let unique = codegen::unique_kernels(&program);
         let kernels = driver::guarded("schedule", || match &self.target {
             Target::Cuda { .. } => codegen::schedule_for_gpu(&unique, &self.options.decisions),

@@ -2,10 +2,10 @@
 
 use crate::{
     config::Config,
-    contract,
     registry::{Context, IrRef, Level, PASSES, PassSpec, Run},
 };
 use mlcc_ir::{
+    contract::{Contract, Verified},
     diagnostic::{Diagnostic, Result},
     graph::Graph,
     origin::Origin,
@@ -14,7 +14,7 @@ use mlcc_ir::{
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The IR of a level, which passes change.
-pub trait Ir: Sized {
+pub trait Ir: Contract + Sized {
     /// The level.
     const LEVEL: Level;
 
@@ -29,12 +29,6 @@ pub trait Ir: Sized {
 
     /// Runs a pass; `None` if it is one of another level.
     fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>>;
-
-    /// What must hold wherever a pass ends, which is named by `after`.
-    ///
-    /// # Errors
-    /// With what does not hold.
-    fn check(&self, after: &str) -> Result<()>;
 }
 
 impl Ir for Graph {
@@ -54,10 +48,6 @@ impl Ir for Graph {
 
     fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>> {
         if let Run::Graph(run) = pass.run { Some(run(self, context)) } else { None }
-    }
-
-    fn check(&self, after: &str) -> Result<()> {
-        contract::check_graph(self, after)
     }
 }
 
@@ -79,10 +69,6 @@ impl Ir for Program {
     fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>> {
         if let Run::Tensor(run) = pass.run { Some(run(self, context)) } else { None }
     }
-
-    fn check(&self, after: &str) -> Result<()> {
-        contract::check_program(self, after)
-    }
 }
 
 /// Runs the passes of a level that the configuration wants, behind the one that the IR has been through last, and checks
@@ -90,7 +76,7 @@ impl Ir for Program {
 ///
 /// # Errors
 /// The first of a pass, or of who is told of it; also where a pass panics or breaks the level's contract, a bug of ours.
-pub fn run<I: Ir>(ir: &mut I, context: &mut Context<'_>) -> Result<()> {
+pub fn run<I: Ir>(mut ir: Verified<I>, context: &mut Context<'_>) -> Result<Verified<I>> {
     let mut left = PASSES.iter();
     if let Some(last) = &ir.origin().last_pass {
         let position = PASSES.iter().position(|pass| *pass.name == **last && pass.level() == I::LEVEL);
@@ -101,9 +87,9 @@ pub fn run<I: Ir>(ir: &mut I, context: &mut Context<'_>) -> Result<()> {
         left = PASSES[position + 1..].iter();
     }
     for pass in wanted::<I>(left, context.config) {
-        run_one(ir, pass, context)?;
+        (ir, _) = run_one(ir, pass, context)?;
     }
-    Ok(())
+    Ok(ir)
 }
 
 /// Runs those that `among` accepts, for an IR that is only considered: nothing is checked.
@@ -128,22 +114,29 @@ fn wanted<I: Ir>(
     passes.filter(|pass| pass.level() == I::LEVEL && config.runs(pass))
 }
 
-/// Runs one pass, whether or not the configuration wants it, and checks what it leaves.
+/// Runs one pass, whether or not the configuration wants it, and checks what it leaves. Returns the number of changes
+/// besides.
 ///
 /// # Errors
 /// As [`run`]; also if the pass is of another level.
-pub fn run_one<I: Ir>(ir: &mut I, pass: &PassSpec, context: &mut Context<'_>) -> Result<usize> {
+pub fn run_one<I: Ir>(
+    ir: Verified<I>,
+    pass: &PassSpec,
+    context: &mut Context<'_>,
+) -> Result<(Verified<I>, usize)> {
     let other_level = || {
         let level = if pass.level() == Level::Graph { "graph" } else { "tensor" };
         let message = format!("pass '{}' works on the {level} level, the IR is of another", pass.name);
         Err(Diagnostic::user(message))
     };
-    let changes = guarded(pass.name, || ir.apply(pass, context).unwrap_or_else(other_level))?;
+    let (ir, changes) = ir.change(pass.name, |ir| {
+        let changes = guarded(pass.name, || ir.apply(pass, context).unwrap_or_else(other_level))?;
+        ir.origin_mut().last_pass = Some(pass.name.into());
+        Ok(changes)
+    })?;
     tracing::debug!(pass = pass.name, changes, "pass");
-    ir.check(pass.name)?;
-    ir.origin_mut().last_pass = Some(pass.name.into());
     context.events.after_pass(pass.name, changes, ir.view())?;
-    Ok(changes)
+    Ok((ir, changes))
 }
 
 /// Runs a part of the compiler; a panic in it becomes an internal error that names it.

@@ -12,13 +12,11 @@
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
 //! | [`requirements`] | graph | conditions on symbolic sizes that every run is checked for |
 //! | [`plan`] | all | the arena: which tensors share memory |
-//! | [`contract`] | all | what must hold where a level ends |
 //! | [`registry`] | all | the list of passes |
 //! | [`config`] | all | which of them run, and the numbers that they decide by |
 //! | [`driver`] | all | runs them |
 
 pub mod config;
-pub mod contract;
 pub mod convert;
 pub mod driver;
 pub mod fusion;

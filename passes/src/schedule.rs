@@ -71,7 +71,7 @@ pub use cache_write::cache_write;
 pub use clip::clip;
 pub use compute_at::compute_at;
 pub use decision::{Decision, Reason, Refusal};
-pub use fuse::{fuse, fused_name};
+pub use fuse::fuse;
 pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
 pub use merge::merge;
 pub use naive::{identity, naive};

@@ -11,7 +11,7 @@ mod run;
 
 use kernels::{Conv, conv, matmul, softmax};
 use mlcc_cpu::{Machine, schedule};
-use mlcc_ir::{expr::Expr, kernel::Kernel, size_range::SizeRanges};
+use mlcc_ir::{contract::Verified, expr::Expr, kernel::Kernel, size_range::SizeRanges};
 use mlcc_llvm::{Options, Target, compile};
 use std::time::Instant;
 
@@ -54,6 +54,7 @@ fn main() {
             schedule(&kernel, &constants, &SizeRanges::default(), &Machine::for_target(&target)).unwrap();
         let decided = start.elapsed();
         let start = Instant::now();
+        let nest = Verified::new(nest, "schedule").unwrap();
         let compiled = match compile(&nest, &target, &Options::default()) {
             Ok(c) => c,
             Err(e) => {

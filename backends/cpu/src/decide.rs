@@ -21,6 +21,7 @@ mod pipeline;
 mod plan;
 mod refusal;
 mod register_tile;
+mod staged;
 mod stages;
 mod transform;
 mod transposition;

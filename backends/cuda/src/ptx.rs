@@ -10,6 +10,7 @@ use inkwell::{
 };
 use melior::ir::{Location, Module};
 use mlcc_ir::{
+    contract::Verified,
     diagnostic::{Diagnostic, Result},
     kernel::Kernel,
     nest::LoopNest,
@@ -81,8 +82,12 @@ pub fn compile_to_ptx(kernel: &Kernel, arch: &str) -> Result<String> {
 /// # Errors
 /// If the architecture is not known, or a kernel has no schedule for GPUs.
 pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModule> {
-    let scheduled = kernels.iter().map(|kernel| schedule(kernel)).collect::<Result<Vec<_>>>()?;
-    let nests: Vec<(&Decision, &LoopNest)> =
+    let verified = |kernel: &&Kernel| {
+        let (decision, nest) = schedule(kernel)?;
+        Ok((decision, Verified::new(nest, "schedule")?))
+    };
+    let scheduled = kernels.iter().map(verified).collect::<Result<Vec<_>>>()?;
+    let nests: Vec<(&Decision, &Verified<LoopNest>)> =
         scheduled.iter().map(|(decision, nest)| (decision, nest)).collect();
     compile_nests_to_ptx(&nests, arch)
 }
@@ -91,7 +96,7 @@ pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModu
 ///
 /// # Errors
 /// If the architecture is not known.
-pub fn compile_nests_to_ptx(nests: &[(&Decision, &LoopNest)], arch: &str) -> Result<PtxModule> {
+pub fn compile_nests_to_ptx(nests: &[(&Decision, &Verified<LoopNest>)], arch: &str) -> Result<PtxModule> {
     let machine = machine(arch)?;
     let context = lowering::lowering_context();
     let mut module = Module::new(Location::unknown(&context));

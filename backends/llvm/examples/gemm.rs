@@ -26,7 +26,7 @@ fn main() {
     .into_iter()
     .flat_map(|x| [(x, 1024), (x, 1040)])
     {
-        let nest = nests::gemm(dtype, [m, 1024, k], rows, cols);
+        let nest = run::verified(nests::gemm(dtype, [m, 1024, k], rows, cols));
         compile(&nest, &target, &Options::default()).unwrap();
         let start = Instant::now();
         let kernel = compile(&nest, &target, &Options::default()).unwrap();

@@ -13,15 +13,13 @@ use inkwell::{
 };
 use melior::ir::{Location, Module};
 use mlcc_ir::{
+    contract::Verified,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     nest::LoopNest,
 };
 use mlcc_mlir::lowering;
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// The steps from structured control flow and vectors to the `llvm` dialect.
 pub const LOWERING: [&str; 6] = [
@@ -87,7 +85,7 @@ pub fn symbol_name(name: &str) -> String {
 /// # Errors
 /// If the nest breaks a rule of loop nests, is scheduled for another machine, or the target has no code
 /// generator.
-pub fn compile(nest: &LoopNest, target: &Target, options: &Options) -> Result<CompiledKernel> {
+pub fn compile(nest: &Verified<LoopNest>, target: &Target, options: &Options) -> Result<CompiledKernel> {
     let mut clock = Clock::default();
     let machine = target.machine()?;
     let symbol = symbol_name(&nest.name);
@@ -155,43 +153,6 @@ impl Clock {
         self.times.push((phase, now - self.last));
         self.last = now;
     }
-}
-
-/// Compiles nests on `threads` threads; results are in the order of the nests.
-///
-/// # Errors
-/// The first error in that order.
-pub fn compile_all(
-    nests: &[&LoopNest],
-    target: &Target,
-    options: &Options,
-    threads: usize,
-) -> Result<Vec<CompiledKernel>> {
-    lowering::register_passes();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(nest) = nests.get(i) else { return done };
-            done.push((i, compile(nest, target, options)));
-        }
-    };
-    let mut results: Vec<(usize, Result<CompiledKernel>)> = std::thread::scope(|scope| {
-        // Where the system starts no more threads, those that are there do all.
-        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-        let workers: Vec<_> = (1..threads.clamp(1, nests.len().max(1))).map_while(start).collect();
-        let mut results = work();
-        for worker in workers {
-            match worker.join() {
-                Ok(more) => results.extend(more),
-                Err(_) => results.push((0, Err(Diagnostic::internal("a code generation thread panicked")))),
-            }
-        }
-        results
-    });
-    results.sort_by_key(|(i, _)| *i);
-    results.into_iter().map(|(_, r)| r).collect()
 }
 
 /// An LLVM module of a lowered MLIR module.

@@ -5,11 +5,13 @@
 //! the GPU's backend.
 
 pub mod compile;
+mod compile_all;
 pub mod emit;
 pub mod image;
 mod masked;
 mod math;
 pub mod target;
 
-pub use compile::{CompiledKernel, Options, compile, compile_all};
+pub use compile::{CompiledKernel, Options, compile};
+pub use compile_all::compile_all;
 pub use target::{HOST_VARIABLE, Target};

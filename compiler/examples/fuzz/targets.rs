@@ -9,13 +9,13 @@ use std::str::FromStr;
 
 use fastrand::Rng;
 use mlcc::{decisions::Decisions, import, inputs, npy, options::Options};
+use mlcc_ir::contract::Contract;
 use mlcc_ir::diagnostic::{Diagnostic, Fault};
 use mlcc_ir::expr::{Expr, Interval};
 use mlcc_ir::ops::Einsum;
 use mlcc_ir::size_range::SizeRange;
 use mlcc_mlir::MlirContext;
 use mlcc_onnx::DimSpec;
-use mlcc_passes::contract;
 use mlcc_passes::schedule::Step;
 
 use crate::mutate;
@@ -151,7 +151,7 @@ fn graph(tools: &Tools, input: &[u8]) -> Result<bool, String> {
     match parse(&text(input)) {
         Ok(graph) => {
             // Whether it keeps the level's contract is for the check to say, without a panic.
-            let _ = contract::check_graph(&graph, "parse");
+            let _ = graph.check("parse");
             same(&graph, |graph| tools.context.print_graph(graph), parse)
         }
         Err(problem) => refused(&problem),
@@ -162,7 +162,7 @@ fn program(tools: &Tools, input: &[u8]) -> Result<bool, String> {
     let parse = |text: &str| tools.context.parse_program(text, &tools.seeds.weights);
     match parse(&text(input)) {
         Ok(program) => {
-            let _ = contract::check_program(&program, "parse");
+            let _ = program.check("parse");
             same(&program, |program| tools.context.print_program(program), parse)
         }
         Err(problem) => refused(&problem),
@@ -173,7 +173,7 @@ fn nests(tools: &Tools, input: &[u8]) -> Result<bool, String> {
     let parse = |text: &str| tools.context.parse_nests(text);
     match parse(&text(input)) {
         Ok(nests) => {
-            let _ = nests.iter().try_for_each(|nest| contract::check_nest(nest, "parse"));
+            let _ = nests.iter().try_for_each(|nest| nest.check("parse"));
             same(&nests, |nests| tools.context.print_nests(nests), parse)
         }
         Err(problem) => refused(&problem),

@@ -181,7 +181,7 @@ pub(super) fn text_of(stage: &Stage) -> Result<String, Diagnostic> {
         Stage::Graph(graph) | Stage::Rewritten(graph) => mlir.print_graph(graph),
         Stage::Program(program) | Stage::Fused(program) => mlir.print_program(program),
         Stage::Scheduled(scheduled) => {
-            let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone()).collect();
+            let nests: Vec<_> = scheduled.kernels.iter().map(|k| k.nest.clone().into_inner()).collect();
             mlir.print_nests(&nests)
         }
     }

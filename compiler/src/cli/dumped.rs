@@ -6,15 +6,13 @@
 use super::one;
 use crate::{observer::Observer, options::Options, phase::Phase, session::Session};
 use mlcc_ir::{
+    contract::{Contract, Verified, check_types},
     diagnostic::{Diagnostic, Fault},
     graph::Graph,
     program::Program,
 };
 use mlcc_mlir::{MlirContext, weights::WeightStore};
-use mlcc_passes::{
-    contract,
-    registry::{Events, IrRef},
-};
+use mlcc_passes::registry::{Events, IrRef};
 use std::path::{Path, PathBuf};
 
 /// How a constant that is not in the text begins.
@@ -37,25 +35,28 @@ impl Dump {
     }
 
     /// The text as a graph.
-    pub(super) fn graph(&self, options: &Options) -> Result<Graph, Vec<Diagnostic>> {
+    pub(super) fn graph(&self, options: &Options) -> Result<Verified<Graph>, Vec<Diagnostic>> {
         let graph = MlirContext::new()
             .parse_graph(&self.text, &self.weights(options)?)
             .map_err(|d| self.explain(d))?;
-        contract::check_types(&graph).map_err(|d| self.explain(d))?;
-        Ok(graph)
+        check_types(&graph).map_err(|d| self.explain(d))?;
+        self.verified(graph)
     }
 
     /// The text as a program of the tensor level.
-    pub(super) fn program(&self, options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    pub(super) fn program(&self, options: &Options) -> Result<Verified<Program>, Vec<Diagnostic>> {
         let program = MlirContext::new()
             .parse_program(&self.text, &self.weights(options)?)
             .map_err(|d| self.explain(d))?;
-        contract::check_program(&program, "reading the dump").map_err(|mut d| {
+        self.verified(program)
+    }
+
+    fn verified<T: Contract>(&self, ir: T) -> Result<Verified<T>, Vec<Diagnostic>> {
+        Verified::new(ir, "reading the dump").map_err(|mut d| {
             // What a person wrote is no bug of ours.
             (d.fault, d.hint) = (Fault::User, None);
             self.explain(d)
-        })?;
-        Ok(program)
+        })
     }
 
     fn weights(&self, options: &Options) -> Result<WeightStore, Vec<Diagnostic>> {

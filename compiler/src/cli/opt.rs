@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut silent = ();
     let mut session = Session::new(&options, &mut silent).map_err(one)?;
     for pass in passes {
-        session.run_pass(&mut stage, pass).map_err(one)?;
+        stage = session.run_pass(stage, pass).map_err(one)?;
     }
     output::write(format_args!("{}", super::compile::text_of(&stage).map_err(one)?))?;
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@
 //! without loss. Nothing here depends on MLIR, LLVM or a device.
 
 pub mod attributes;
+pub mod contract;
 pub mod diagnostic;
 pub mod dtype;
 pub mod expr;

@@ -3,6 +3,8 @@
 //! Every axis has a name and a mapping; every buffer a space. Schedule primitives are functions
 //! `&LoopNest -> Result<LoopNest>`.
 
+pub mod names;
+
 use crate::{
     Name,
     dtype::DType,

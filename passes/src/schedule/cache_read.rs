@@ -23,7 +23,7 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Role,
-    nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store},
+    nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store, names::copied},
     scalar::{Body, Inst},
 };
 
@@ -66,7 +66,7 @@ pub fn cache_read(nest: &LoopNest, buffer: &str, at: &str, axes: &[Name]) -> Res
 /// The loops that fill the panel.
 fn copy(nest: &LoopNest, (from, to, name): (usize, usize, &str), panel: &Panel, axes: &[Name]) -> Node {
     let renamed =
-        |e: &Expr| axes.iter().fold(e.clone(), |e, a| e.replace_axis(a, &Expr::axis(&format!("{name}:{a}"))));
+        |e: &Expr| axes.iter().fold(e.clone(), |e, a| e.replace_axis(a, &Expr::axis(&copied(name, a))));
     let mut body = Body::default();
     body.push(
         Inst::Read {
@@ -78,7 +78,7 @@ fn copy(nest: &LoopNest, (from, to, name): (usize, usize, &str), panel: &Panel, 
     );
     let store = Node::Store(Store {
         buffer: to,
-        index: axes.iter().map(|a| Expr::axis(&format!("{name}:{a}"))).collect(),
+        index: axes.iter().map(|a| Expr::axis(&copied(name, a))).collect(),
         body,
         combine: None,
         guards: Vec::new(),
@@ -86,7 +86,7 @@ fn copy(nest: &LoopNest, (from, to, name): (usize, usize, &str), panel: &Panel, 
     });
     axes.iter().zip(&panel.extents).rev().fold(store, |inner, (a, extent)| {
         Node::Loop(Loop {
-            axis: format!("{name}:{a}").into(),
+            axis: copied(name, a),
             extent: extent.clone(),
             mapping: Mapping::Serial,
             body: vec![inner],

@@ -15,7 +15,10 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Role,
-    nest::{Buffer, Loop, LoopNest, Node, Space, Store},
+    nest::{
+        Buffer, Loop, LoopNest, Node, Space, Store,
+        names::{Purpose, StageName},
+    },
     scalar::Body,
 };
 
@@ -32,9 +35,9 @@ pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     let &[init, last] = &writers[..] else {
         return Err(Diagnostic::user(format!("'{buffer}' is not written by one reduction")));
     };
-    let prefix = format!("{}.store", nest.buffers[id].name);
+    let stage = StageName::new(&nest.buffers[id].name, Purpose::Store);
     let acc = nest.buffers.len();
-    let Some(store) = store_stage(nest, &nest.body[init], (id, acc), &prefix) else {
+    let Some(store) = store_stage(nest, &nest.body[init], (id, acc), &stage) else {
         return Err(Diagnostic::user(format!("the stage that initialises '{buffer}' is not a perfect nest")));
     };
     let mut out = nest.clone();
@@ -54,16 +57,15 @@ pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
 }
 
 /// The initialising stage's loops around a store of the accumulator.
-fn store_stage(nest: &LoopNest, node: &Node, (to, from): (usize, usize), prefix: &str) -> Option<Node> {
+fn store_stage(nest: &LoopNest, node: &Node, (to, from): (usize, usize), stage: &StageName) -> Option<Node> {
     match node {
         Node::Loop(l) => {
             let [inner] = &l.body[..] else { return None };
-            // `stage.init.axis`; the axis may have dots of its own.
-            let (_, last) = l.axis.split_once(".init.").or_else(|| l.axis.rsplit_once('.'))?;
-            let axis = format!("{prefix}.{last}");
-            let inner = store_stage(nest, inner, (to, from), prefix)?;
+            let (_, own) = StageName::of_initial_axis(&l.axis).or_else(|| StageName::of_axis(&l.axis))?;
+            let axis = stage.axis(&own);
+            let inner = store_stage(nest, inner, (to, from), stage)?;
             let inner = super::tree::map_exprs(&inner, &|e| e.replace_axis(&l.axis, &Expr::axis(&axis)));
-            Some(Node::Loop(Loop { axis: axis.into(), body: vec![inner], ..l.clone() }))
+            Some(Node::Loop(Loop { axis, body: vec![inner], ..l.clone() }))
         }
         Node::Store(s) if s.combine.is_none() => {
             let mut body = Body::default();

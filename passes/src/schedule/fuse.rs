@@ -19,30 +19,16 @@ use super::{
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    nest::{Loop, LoopNest, Node},
+    nest::{Loop, LoopNest, Node, names::fused},
     scalar::Inst,
 };
-
-/// The name of the fused axis.
-#[must_use]
-pub fn fused_name(outer: &str, inner: &str) -> String {
-    // Parts that the names share in front are kept once.
-    let common = outer
-        .char_indices()
-        .zip(inner.chars())
-        .take_while(|((_, a), b)| a == b)
-        .filter(|((_, a), _)| *a == '.')
-        .last()
-        .map_or(0, |((at, _), _)| at + 1);
-    format!("{outer}_{}", &inner[common..])
-}
 
 /// Fuses every pair of loops over `outer` and `inner`.
 ///
 /// # Errors
 /// If the loops are not perfectly nested or differ in mapping.
 pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
-    let name = fused_name(outer, inner);
+    let name = fused(outer, inner);
     let fused = rewrite_loops(nest, outer, &mut |l, ranges| {
         let [Node::Loop(i)] = &l.body[..] else {
             return Err(Diagnostic::user(format!("'{outer}' does not contain '{inner}' alone")));
@@ -70,7 +56,7 @@ pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
         let body = substitute(&i.body, outer, &quotient);
         let body = substitute(&body, inner, &remainder);
         let extent = l.extent.clone() * i.extent.clone();
-        let fused = Loop { axis: name.clone().into(), extent, mapping: l.mapping, body };
+        let fused = Loop { axis: name.clone(), extent, mapping: l.mapping, body };
         let fused = simplify(&[Node::Loop(fused)], &mut ranges.clone());
         // Dimensions that were flattened with this pair before need the pair no more.
         Ok(fused.iter().map(|n| map_exprs(n, &recombine)).collect())

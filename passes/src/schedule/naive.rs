@@ -6,12 +6,14 @@
 
 use super::ranges::Ranges;
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result},
     dtype::DType,
     expr::{Atom, Expr},
     kernel::{AxisKind, Combine, Compute, Kernel, Role},
-    nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store},
+    nest::{
+        Buffer, Loop, LoopNest, Mapping, Node, Space, Store,
+        names::{AxisName, Purpose, StageName},
+    },
     scalar::{Body, Constant, Inst},
     size_range::SizeRanges,
     tensor::Element,
@@ -82,7 +84,7 @@ fn stages(compute: &Compute, nest: &LoopNest, position: &[usize]) -> std::result
             guards: Vec::new(),
             checked: false,
         };
-        nodes.push(loops(compute, nest, &format!("{}.init", compute.name), store, false));
+        nodes.push(loops(compute, nest, &StageName::new(&compute.name, Purpose::Initial), store, false));
     }
     let mut body = compute.body.clone();
     for (inst, _) in &mut body.insts {
@@ -98,23 +100,24 @@ fn stages(compute: &Compute, nest: &LoopNest, position: &[usize]) -> std::result
         guards: Vec::new(),
         checked: compute.write.iter().any(Expr::uses_values),
     };
-    nodes.push(loops(compute, nest, &compute.name, store, true));
+    nodes.push(loops(compute, nest, &StageName::new(&compute.name, Purpose::Values), store, true));
     Ok(nodes)
 }
 
 /// The store inside the compute's loops; reduction loops are innermost.
-fn loops(compute: &Compute, nest: &LoopNest, stage: &str, store: Store, reduce: bool) -> Node {
+fn loops(compute: &Compute, nest: &LoopNest, stage: &StageName, store: Store, reduce: bool) -> Node {
     let kept = |a: &&mlcc_ir::kernel::Axis| !a.extent.is(1);
     let (reduced, free): (Vec<_>, Vec<_>) =
         compute.axes.iter().filter(kept).partition(|a| a.kind == AxisKind::Reduction);
     let axes: Vec<_> = free.into_iter().chain(reduced.into_iter().filter(|_| reduce)).collect();
+    let axis_name = |axis: &str| stage.axis(&AxisName::new(axis));
     let mut ranges = Ranges::default();
     for a in &axes {
-        ranges.push_axis(axis_name(stage, &a.name), a.extent.clone());
+        ranges.push_axis(axis_name(&a.name), a.extent.clone());
     }
     let rename = |e: &Expr| {
         let renamed = e.substitute(&|atom| match atom {
-            Atom::Axis(n) if axes.iter().any(|a| a.name == *n) => Some(Expr::axis(&axis_name(stage, n))),
+            Atom::Axis(n) if axes.iter().any(|a| a.name == *n) => Some(Expr::axis(&axis_name(n))),
             Atom::Axis(_) => Some(Expr::from(0)),
             _ => None,
         });
@@ -128,17 +131,8 @@ fn loops(compute: &Compute, nest: &LoopNest, stage: &str, store: Store, reduce: 
     drop_needless_checks(&mut store.body, nest, &ranges);
     axes.iter().rev().fold(Node::Store(store), |inner, a| {
         let mapping = if a.kind == AxisKind::Reduction { Mapping::Reduction } else { Mapping::Serial };
-        Node::Loop(Loop {
-            axis: axis_name(stage, &a.name),
-            extent: a.extent.clone(),
-            mapping,
-            body: vec![inner],
-        })
+        Node::Loop(Loop { axis: axis_name(&a.name), extent: a.extent.clone(), mapping, body: vec![inner] })
     })
-}
-
-fn axis_name(stage: &str, axis: &str) -> Name {
-    format!("{stage}.{axis}").into()
 }
 
 /// Reads that the ranges prove to be in bounds need no value for outside.

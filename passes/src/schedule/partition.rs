@@ -19,7 +19,7 @@ use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    nest::{Buffer, Loop, LoopNest, Mapping, Node, Store},
+    nest::{Buffer, Loop, LoopNest, Mapping, Node, Store, names::Part},
     scalar::Inst,
 };
 
@@ -61,7 +61,7 @@ pub fn partition(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
             let body = substitute(&body, axis, &(Expr::axis(name) + first.clone()));
             (!extent.is(0)).then(|| Node::Loop(Loop { axis: name.into(), extent, body, ..l.clone() }))
         };
-        let [before, after] = ["first", "last"].map(|part| format!("{axis}.{part}"));
+        let [before, after] = [Part::First, Part::Last].map(|part| part.of(axis));
         let nodes: Vec<Node> = [
             part(&before, &Expr::from(0), &low, false),
             part(axis, &low, &high, true),

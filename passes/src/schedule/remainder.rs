@@ -14,10 +14,9 @@
 
 use super::tree::{find_loop, no_axis, rewrite_loops, simplify, substitute};
 use mlcc_ir::{
-    Name,
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
-    nest::{Loop, LoopNest, Mapping, Node},
+    nest::{Loop, LoopNest, Mapping, Node, names::Part},
 };
 
 /// Takes the shorter iteration of every loop over `outer` out.
@@ -56,7 +55,7 @@ pub fn remainder(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> 
             nodes.push(Node::Loop(Loop { extent: whole.clone(), body, ..l.clone() }));
         }
         if !rest.is(0) && !rest_extent.is(0) {
-            let axis: Name = format!("{outer}.rest").into();
+            let axis = Part::Rest.of(outer);
             let body = substitute(&with_extent(&l.body, &extent, &rest_extent), outer, &whole);
             nodes.push(Node::Loop(Loop { axis, extent: rest, mapping: Mapping::Serial, body }));
         }

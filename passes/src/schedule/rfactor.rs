@@ -30,7 +30,10 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     kernel::Role,
-    nest::{Buffer, Loop, LoopNest, Mapping, Node, Space, Store},
+    nest::{
+        Buffer, Loop, LoopNest, Mapping, Node, Space, Store,
+        names::{AxisName, Purpose, StageName},
+    },
     scalar::{Body, Inst},
 };
 
@@ -93,14 +96,14 @@ pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     let clear = into_partial(&nest.body[writers[0]], partial, &names.init);
     let clear = along(&names.init, &count, Mapping::Serial, clear);
     let sum = free(&into_partial(&nest.body[at], partial, axis), axis);
-    let final_init = names.renamed(&kept, ".final.init", Node::Store(identity.clone()));
+    let final_init = names.renamed(&kept, Purpose::FinalInitial, Node::Store(identity.clone()));
     let combined = {
         let mut body = Body::default();
         let index = std::iter::once(Expr::axis(&names.last)).chain(identity.index.iter().cloned()).collect();
         body.read(partial, index, target.dtype);
         let store = Store { body, combine: store.combine, ..identity.clone() };
         let inner = along(&names.last, &count, Mapping::Reduction, Node::Store(store));
-        names.renamed(&kept, ".final", inner)
+        names.renamed(&kept, Purpose::Final, inner)
     };
     let mut out = nest.clone();
     out.buffers.push(buffer);
@@ -111,8 +114,8 @@ pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
 
 /// Names of the stages' axes.
 struct Names {
-    /// The reduction's stage.
-    stage: String,
+    /// The reduction.
+    of: Name,
     /// The axis where partial results are cleared, and where they are combined.
     init: Name,
     last: Name,
@@ -120,24 +123,23 @@ struct Names {
 
 impl Names {
     fn of(axis: &str, kept: &[&Loop]) -> Names {
-        let stage = kept.iter().find_map(|l| l.axis.split_once(".init.")).map(|(stage, _)| stage);
-        let own = |stage: &str| axis.strip_prefix(stage).and_then(|rest| rest.strip_prefix('.'));
-        let (stage, rest) = match stage.and_then(|s| own(s).map(|rest| (s, rest))) {
-            Some(names) => names,
-            None => axis.split_once('.').unwrap_or((axis, "k")),
-        };
+        let values = |of: &str| StageName::new(of, Purpose::Values);
+        let initial = kept.iter().find_map(|l| StageName::of_initial_axis(&l.axis));
+        let own = initial.map(|(s, _)| values(&s.of)).and_then(|s| Some((s.own(axis)?, s)));
+        let own = own.map(|(axis, stage)| (stage, axis)).or_else(|| StageName::of_axis(axis));
+        let (StageName { of, .. }, axis) = own.unwrap_or_else(|| (values(axis), AxisName::new("k")));
         Names {
-            init: format!("{stage}.init.{rest}").into(),
-            last: format!("{stage}.final.{rest}").into(),
-            stage: stage.to_owned(),
+            init: StageName::new(&of, Purpose::Initial).axis(&axis),
+            last: StageName::new(&of, Purpose::Final).axis(&axis),
+            of,
         }
     }
 
-    /// The loops of the stage that initialises, under another name, around `inner`.
-    fn renamed(&self, kept: &[&Loop], part: &str, inner: Node) -> Node {
+    /// The loops of the stage that initialises, in a stage for another purpose, around `inner`.
+    fn renamed(&self, kept: &[&Loop], purpose: Purpose, inner: Node) -> Node {
+        let [initial, stage] = [Purpose::Initial, purpose].map(|p| StageName::new(&self.of, p));
         kept.iter().rev().fold(inner, |inner, l| {
-            let last = l.axis.strip_prefix(&format!("{}.init.", self.stage)).unwrap_or(&l.axis);
-            let axis: Name = format!("{}{part}.{last}", self.stage).into();
+            let axis = stage.axis(&initial.own(&l.axis).unwrap_or_else(|| AxisName::new(&l.axis)));
             let inner = map_exprs(&inner, &|e| e.replace_axis(&l.axis, &Expr::axis(&axis)));
             Node::Loop(Loop { axis, body: vec![inner], ..(*l).clone() })
         })

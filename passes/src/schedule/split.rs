@@ -14,7 +14,7 @@ use super::tree::{rewrite_loops, simplify, substitute};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
-    nest::{Loop, LoopNest, Mapping, Node},
+    nest::{Loop, LoopNest, Mapping, Node, names::Part},
 };
 
 /// Splits every loop over `axis`.
@@ -32,7 +32,7 @@ pub fn split(nest: &LoopNest, axis: &str, factor: i64) -> Result<LoopNest> {
                 super::map_axis::describe(l.mapping)
             )));
         }
-        let (outer, inner) = (format!("{axis}.o"), format!("{axis}.i"));
+        let (outer, inner) = (Part::Outer.of(axis), Part::Inner.of(axis));
         let by = Expr::from(factor);
         let outer_extent = ranges.simplify(&l.extent.ceil_div(&by));
         // A loop of one iteration keeps its name, but nothing depends on it.
@@ -43,13 +43,9 @@ pub fn split(nest: &LoopNest, axis: &str, factor: i64) -> Result<LoopNest> {
             by.minimum(&(l.extent.clone() - at.clone() * by.clone()))
         };
         let body = substitute(&l.body, axis, &(at * by + Expr::axis(&inner)));
-        let inner = Loop { axis: inner.into(), extent: inner_extent, mapping: l.mapping, body };
-        let outer = Loop {
-            axis: outer.into(),
-            extent: outer_extent,
-            mapping: l.mapping,
-            body: vec![Node::Loop(inner)],
-        };
+        let inner = Loop { axis: inner, extent: inner_extent, mapping: l.mapping, body };
+        let outer =
+            Loop { axis: outer, extent: outer_extent, mapping: l.mapping, body: vec![Node::Loop(inner)] };
         Ok(simplify(&[Node::Loop(outer)], &mut ranges.clone()))
     })
 }

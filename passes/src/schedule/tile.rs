@@ -9,7 +9,10 @@
 //! Legal where [`super::split()`] and [`super::reorder()`] are: the loops lie perfectly inside each other.
 
 use super::{reorder::reorder, split::split};
-use mlcc_ir::{Name, diagnostic::Result, nest::LoopNest};
+use mlcc_ir::{
+    diagnostic::Result,
+    nest::{LoopNest, names::Part},
+};
 
 /// Runs the loops over `x` and, inside of it, `y` in tiles.
 ///
@@ -17,6 +20,5 @@ use mlcc_ir::{Name, diagnostic::Result, nest::LoopNest};
 /// If a loop cannot be split by its factor, or the loops are not nested in each other.
 pub fn tile(nest: &LoopNest, x: &str, y: &str, (a, b): (i64, i64)) -> Result<LoopNest> {
     let nest = split(&split(nest, x, a)?, y, b)?;
-    let order = [format!("{x}.o"), format!("{y}.o"), format!("{x}.i"), format!("{y}.i")];
-    reorder(&nest, &order.map(Name::from))
+    reorder(&nest, &[Part::Outer.of(x), Part::Outer.of(y), Part::Inner.of(x), Part::Inner.of(y)])
 }

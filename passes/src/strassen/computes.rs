@@ -9,6 +9,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::{Axis, AxisKind, Combine, Compute, Kernel, KernelTensor, Role},
+    nest::names::Part,
     scalar::{BinaryOp, Body, Constant, Inst},
     types::TensorType,
 };
@@ -75,8 +76,8 @@ impl Parts<'_> {
 
     /// The name under which the rows' axis counts pairs: the scheduler's for an axis split by two, since what
     /// follows the product is split so.
-    fn pairs(&self) -> String {
-        format!("{}.o", self.product.row.name)
+    fn pairs(&self) -> Name {
+        Part::Outer.of(&self.product.row.name)
     }
 
     fn row_axes(&self) -> Vec<Axis> {

@@ -10,6 +10,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::{Axis, AxisKind, Compute},
+    nest::names::Part,
     scalar::{BinaryOp, Body, Constant, Inst, ValueId},
 };
 
@@ -30,8 +31,8 @@ impl Tiles<'_> {
         [&self.conv.rows, &self.conv.columns].map(|s| (s.extent + side - 1) / side)
     }
 
-    fn names(&self) -> [String; 2] {
-        [&self.conv.rows, &self.conv.columns].map(|s| format!("{}.o", s.axis))
+    fn names(&self) -> [Name; 2] {
+        [&self.conv.rows, &self.conv.columns].map(|s| Part::Outer.of(&s.axis))
     }
 
     /// The axes of tiles.
@@ -71,7 +72,7 @@ impl Tiles<'_> {
         let spatial = [(&self.conv.rows, "i"), (&self.conv.columns, "j")];
         for (dim, e) in index.iter_mut().enumerate() {
             *e = if let Some((s, inner)) = spatial.iter().find(|(s, _)| s.dim == dim) {
-                Expr::axis(&format!("{}.o", s.axis)) * Expr::from(side) + Expr::axis(inner)
+                Expr::axis(&Part::Outer.of(&s.axis)) * Expr::from(side) + Expr::axis(inner)
                     - Expr::from(s.before)
             } else if dim + 1 == x_dims {
                 Expr::axis(&channel.name)
@@ -174,7 +175,7 @@ impl Tiles<'_> {
     pub(super) fn restore_rows(&self, sums: usize, result: usize) -> Vec<Compute> {
         let (m, filter) = (self.algorithm.outputs(), &self.conv.filter);
         let rows = self.algorithm.output();
-        let inner: Name = format!("{}.i", self.conv.rows.axis).into();
+        let inner = Part::Inner.of(&self.conv.rows.axis);
         let compute = |s: usize| {
             let body = self.combination(&rows[s], &self.algorithm.groups(), &|b| {
                 let mut index = self.point();

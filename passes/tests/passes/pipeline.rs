@@ -2,6 +2,7 @@
 
 use crate::spelling::tensor_of;
 use mlcc_ir::{
+    contract::{Verified, check_types},
     dtype::DType,
     expr::{Atom, Expr},
     graph::Graph,
@@ -12,7 +13,6 @@ use mlcc_ir::{
 };
 use mlcc_passes::{
     config::Config,
-    contract,
     convert::graph_to_tensor,
     driver,
     graph::rewrite::{self, Mode, Settings},
@@ -31,16 +31,16 @@ impl Events for NothingDropped {
 
 /// The program of a graph after all passes, with the rewrites of that mode.
 pub(crate) fn compile(graph: &Graph, mode: Mode) -> Program {
-    let mut graph = graph.clone();
+    let graph = Verified::new(graph.clone(), "the test").expect("well formed");
     let config = Config { rewrites: Settings { mode, ..Settings::default() }, ..Config::default() };
     let mut context = Context { config: &config, events: &mut NothingDropped };
-    driver::run(&mut graph, &mut context).expect("the passes run");
-    contract::check_types(&graph).expect("well typed");
-    let mut program = graph_to_tensor(&graph).expect("the graph converts");
+    let graph = driver::run(graph, &mut context).expect("the passes run");
+    check_types(&graph).expect("well typed");
+    let program = graph_to_tensor(&graph).expect("the graph converts");
+    let program = Verified::new(program, "graph-to-tensor").expect("well formed");
     // Under every mode, since it is the recognition of operators that is looked at.
     let mut context = Context { config: &Config::default(), events: &mut () };
-    driver::run(&mut program, &mut context).expect("the passes run");
-    program
+    driver::run(program, &mut context).expect("the passes run").into_inner()
 }
 
 /// Random inputs for a graph: between -1 and 1, or truths.

@@ -2,18 +2,19 @@
 
 use mlcc_interpreter::program;
 use mlcc_ir::{
+    contract::Contract,
     dtype::DType,
     graph::Graph,
     kernel::Kernel,
     program::{Program, Step},
     tensor::Tensor,
 };
-use mlcc_passes::{contract, convert::graph_to_tensor};
+use mlcc_passes::convert::graph_to_tensor;
 
 /// The program of `graph`.
 pub(crate) fn of(graph: &Graph) -> Program {
     let program = graph_to_tensor(graph).expect("the graph converts");
-    contract::check_program(&program, "graph-to-tensor").expect("the program is well formed");
+    program.check("graph-to-tensor").expect("the program is well formed");
     program
 }
 
@@ -36,7 +37,7 @@ const SIZES: [i64; 4] = [1, 2, 3, 5];
 pub(crate) fn run_and_compare(program: &mut Program, pass: fn(&mut Program) -> usize) -> usize {
     let before = program.clone();
     let changes = pass(program);
-    contract::check_program(program, "the pass").expect("the pass leaves a well-formed program");
+    program.check("the pass").expect("the pass leaves a well-formed program");
     let sizes = if before.symbols.is_empty() { &SIZES[..1] } else { &SIZES[..] };
     for size in sizes {
         let inputs = inputs(&before, *size);

@@ -19,16 +19,19 @@
 
 use super::{
     operand::work,
-    plan::{Plan, axis},
+    plan::Plan,
     refusal::{OrRefuse, Planned, refuse},
     register_tile::{choose, rows_for},
-    stages::{Stage, shared_axes, stage_names, stages, stride},
+    stages::{Stage, shared_axes, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
-    nest::{LoopNest, Space},
+    nest::{
+        LoopNest, Space,
+        names::{AxisName, StageName},
+    },
     product::{Element, Product, Side},
     scalar::Inst,
 };
@@ -51,18 +54,17 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
 struct Attention<'a> {
     machine: &'a Machine,
     plan: Plan,
-    names: Vec<String>,
-    /// The two products' positions in `names`.
+    /// The two products' positions among the stages.
     scores: usize,
     values: usize,
     /// Number of stages from the first that make the scores, epilogue included.
     scored: usize,
-    batch: Vec<String>,
-    query: String,
-    key: String,
+    batch: Vec<AxisName>,
+    query: AxisName,
+    key: AxisName,
     /// Reduction of the first product, columns of the second.
-    depth: String,
-    feature: String,
+    depth: AxisName,
+    feature: AxisName,
     /// Buffer of the queries.
     queries: Name,
     lanes: i64,
@@ -75,22 +77,19 @@ fn sum(stage: &Stage) -> Option<(Product<'_>, [Element<'_>; 2])> {
     elements.iter().all(|e| e.outside.is_none()).then_some((product, elements))
 }
 
-/// The only string of a list.
-fn only(mut list: Vec<String>) -> Option<String> {
+/// The only axis of a list.
+fn only(mut list: Vec<AxisName>) -> Option<AxisName> {
     if list.len() == 1 { list.pop() } else { None }
 }
 
 impl<'a> Attention<'a> {
     fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Planned<Attention<'a>> {
-        let mut names = stage_names(kernel);
-        let mut plan = Plan::new(naive.clone());
+        let mut plan = Plan::new(kernel, naive.clone());
         // Scores that nothing is done with are summed in a tile of their own and stored all the same.
-        if names.get(2).is_some_and(|third| third.ends_with(".init")) {
-            let target = kernel.tensors[kernel.computes[0].target].name.clone();
-            plan.step(Step::CacheWrite { buffer: target.clone() })?;
-            names.insert(2, format!("{target}.store"));
+        if plan.stages.get(2).is_some_and(StageName::is_initial) {
+            plan.accumulate_in_temporary(kernel, &kernel.computes[0])?;
         }
-        let all = stages(&plan.nest, &names)?;
+        let all = plan.unmerged()?;
         let is_product =
             |s: &Stage| sum(s).is_some() && plan.nest.buffers[s.store.buffer].role == Role::Temporary;
         let products: Vec<usize> = (0..all.len()).filter(|&s| is_product(&all[s])).collect();
@@ -105,7 +104,7 @@ impl<'a> Attention<'a> {
             only(reduced(&all[scores])).or_refuse("its first product has several axes to sum over")?;
         let key = only(reduced(&all[values])).or_refuse("its second product has several axes to sum over")?;
         let shared = shared_axes(&all);
-        let own = |s: &Stage| -> Vec<String> {
+        let own = |s: &Stage| -> Vec<AxisName> {
             let free = s.axes.iter().filter(|a| !a.reduced && !shared.contains(&a.name));
             free.map(|a| a.name.clone()).collect()
         };
@@ -133,7 +132,7 @@ impl<'a> Attention<'a> {
         if !fits {
             return refuse("its operands are not those of attention");
         }
-        let scored = (scores + 1..all.len()).find(|&s| names[s].ends_with(".init"));
+        let scored = (scores + 1..all.len()).find(|&s| plan.stages[s].is_initial());
         let scored = scored.or_refuse("nothing is summed over the scores")?;
         let batch = shared.iter().filter(|a| **a != query).cloned().collect();
         let queries = plan.nest.buffers[q.tensor].name.clone();
@@ -141,7 +140,6 @@ impl<'a> Attention<'a> {
         Ok(Attention {
             machine,
             plan,
-            names,
             scores,
             values,
             scored,
@@ -155,16 +153,12 @@ impl<'a> Attention<'a> {
         })
     }
 
-    fn stages(&self) -> Planned<Vec<Stage>> {
-        stages(&self.plan.nest, &self.names)
+    fn full(&self, stage: usize, name: &AxisName) -> Name {
+        self.plan.stages[stage].axis(name)
     }
 
-    fn full(&self, stage: usize, name: &str) -> Name {
-        axis(&self.names[stage], name)
-    }
-
-    fn count(&self, all: &[Stage], stage: usize, name: &str) -> (i64, bool) {
-        let axis = all[stage].axes.iter().find(|a| a.name == name);
+    fn count(&self, all: &[Stage], stage: usize, name: &AxisName) -> (i64, bool) {
+        let axis = all[stage].axes.iter().find(|a| a.name == *name);
         axis.map_or((1, true), |a| (a.count, a.extent.as_const().is_some()))
     }
 
@@ -185,7 +179,7 @@ impl<'a> Attention<'a> {
     }
 
     fn decide(&mut self) -> Planned<()> {
-        let all = self.stages()?;
+        let all = self.plan.unmerged()?;
         let (queries, fixed) = self.count(&all, self.scores, &self.query);
         let (keys, _) = self.count(&all, self.scores, &self.key);
         let (depth, _) = self.count(&all, self.scores, &self.depth);
@@ -203,7 +197,7 @@ impl<'a> Attention<'a> {
         let mut axes: Vec<(Name, i64)> =
             self.batch.iter().map(|b| self.full(self.scores, b)).zip(counts).collect();
         let blocks = (queries + block - 1) / block;
-        axes.push((self.full(self.scores, &format!("{}.o", self.query)), blocks));
+        axes.push((self.full(self.scores, &self.query.outer()), blocks));
         self.plan.parallelize(&axes, block * keys * (depth + features), self.machine.work_in(TILE_TIME));
         Ok(())
     }
@@ -233,15 +227,12 @@ impl<'a> Attention<'a> {
 
     /// Blocks of queries outside of all stages.
     fn block_queries(&mut self, block: i64) -> Planned<()> {
-        for s in 0..self.names.len() {
-            let step = Step::Split { axis: self.full(s, &self.query), factor: block };
-            self.step(step)?;
-        }
-        let (outer, inner) = (format!("{}.o", self.query), format!("{}.i", self.query));
-        for (s, stage) in self.stages()?.iter().enumerate() {
+        self.plan.split(&self.query, block)?;
+        let (outer, inner) = (self.query.outer(), self.query.inner());
+        for (s, stage) in self.plan.unmerged()?.iter().enumerate() {
             let mut order = self.batch.clone();
             order.push(outer.clone());
-            let rest: Vec<String> = stage
+            let rest: Vec<AxisName> = stage
                 .axes
                 .iter()
                 .map(|a| a.name.clone())
@@ -261,44 +252,44 @@ impl<'a> Attention<'a> {
         let mut shared = self.batch.clone();
         shared.push(outer);
         for name in shared {
-            self.merge(&name, 0, self.names.len(), self.scores)?;
+            self.merge(&name, 0, self.plan.stages.len(), self.scores)?;
         }
         Ok(())
     }
 
     /// Merges the stages' loops over an axis into that of the stage `into`.
-    fn merge(&mut self, name: &str, from: usize, to: usize, into: usize) -> Planned<()> {
-        for s in (from..into).rev().chain(into + 1..to) {
-            let step = Step::Merge { into: self.full(into, name), from: self.full(s, name) };
-            self.step(step)?;
-        }
-        Ok(())
+    fn merge(&mut self, name: &AxisName, from: usize, to: usize, into: usize) -> Planned<()> {
+        Ok(self.plan.take(self.plan.merges(from..to, into, name))?)
     }
 
     /// Operands that lie across the lanes are copied into panels once a block.
     fn panels(&mut self) -> Planned<()> {
-        let at = self.full(self.scores, &format!("{}.o", self.query));
-        let inner = format!("{}.i", self.query);
+        let at = self.full(self.scores, &self.query.outer());
+        let inner = self.query.inner();
         let axes = vec![self.full(self.scores, &self.depth), self.full(self.scores, &inner)];
         self.panel(self.queries.clone(), at.clone(), axes)?;
         // Masks: what the stages before the second product read along the lanes.
-        let mut reads: Vec<(String, Name)> = Vec::new();
-        let all = inner_stores(&self.plan.nest, &self.names);
-        for (stage, store) in all.iter().filter(|(s, _)| self.names[..self.values].contains(s)) {
-            for (inst, _) in &store.body.insts {
+        let mut reads: Vec<(StageName, Name)> = Vec::new();
+        let all = self.plan.merged();
+        for stage in all.iter().filter(|s| self.plan.stages[..self.values].contains(&s.name)) {
+            for (inst, _) in &stage.store.body.insts {
                 if let Inst::Read { tensor, index, outside: None } = inst {
                     let buffer = &self.plan.nest.buffers[*tensor];
-                    let across = stride(buffer, index, &axis(stage, &inner));
-                    let uses_key = index.iter().any(|e| e.uses_axis(&axis(stage, &self.key)));
+                    let across = stride(buffer, index, &stage.full(&inner));
+                    let uses_key = index.iter().any(|e| e.uses_axis(&stage.full(&self.key)));
                     let apart = across.is_none_or(|s| !s.is(0) && !s.is(1));
-                    if buffer.role == Role::Input && *stage != self.names[self.scores] && apart && uses_key {
-                        reads.push((stage.clone(), buffer.name.clone()));
+                    if buffer.role == Role::Input
+                        && stage.name != self.plan.stages[self.scores]
+                        && apart
+                        && uses_key
+                    {
+                        reads.push((stage.name.clone(), buffer.name.clone()));
                     }
                 }
             }
         }
         for (stage, buffer) in reads {
-            let axes = vec![axis(&stage, &self.key), axis(&stage, &inner)];
+            let axes = vec![stage.axis(&self.key), stage.axis(&inner)];
             // Where it is read in several ways it stays where it is.
             let mut trial = self.plan.clone();
             std::mem::swap(&mut trial, &mut self.plan);
@@ -311,10 +302,8 @@ impl<'a> Attention<'a> {
 
     /// Copies an operand into a panel, neighbouring elements of it into neighbouring rows.
     fn panel(&mut self, buffer: Name, at: Name, axes: Vec<Name>) -> Planned<()> {
-        let [row, column] = [axes[0].clone(), axes[1].clone()];
-        self.step(Step::CacheRead { buffer, at, axes })?;
-        let panel = self.plan.nest.buffers.last().or_refuse("there is no panel")?.name.clone();
-        let [row, column] = [format!("{panel}:{row}"), format!("{panel}:{column}")].map(Name::from);
+        let copied = self.plan.copy_into_panel(buffer, at, &axes)?;
+        let [row, column] = [copied[0].clone(), copied[1].clone()];
         self.step(Step::Reorder { axes: vec![column.clone(), row] })?;
         self.step(Step::Vectorize { axis: column, lanes: self.lanes as u32 })
     }
@@ -325,9 +314,9 @@ impl<'a> Attention<'a> {
         for s in 0..self.scored {
             self.step(Step::Split { axis: self.full(s, &self.key), factor: rows })?;
         }
-        let (outer, row) = (format!("{}.o", self.key), format!("{}.i", self.key));
+        let (outer, row) = (self.key.outer(), self.key.inner());
         self.merge(&outer, 0, self.scored, self.scores)?;
-        let lane = format!("{}.i", self.query);
+        let lane = self.query.inner();
         self.tile(self.scores, (&row, &lane, &self.depth.clone()), (0, self.scored))
     }
 
@@ -335,12 +324,12 @@ impl<'a> Attention<'a> {
     fn tile(
         &mut self,
         product: usize,
-        (m, n, k): (&str, &str, &str),
+        (m, n, k): (&AxisName, &AxisName, &AxisName),
         (from, to): (usize, usize),
     ) -> Planned<()> {
-        let stores = inner_stores(&self.plan.nest, &self.names);
-        let store = stores.iter().find(|(s, _)| *s == self.names[product]);
-        let acc = store.or_refuse("a product is gone")?.1.buffer;
+        let stages = self.plan.merged();
+        let stage = stages.iter().find(|s| s.name == self.plan.stages[product]);
+        let acc = stage.or_refuse("a product is gone")?.store.buffer;
         let buffer = self.plan.nest.buffers[acc].name.clone();
         self.step(Step::Place { buffer, space: Space::Register })?;
         let [m_axis, n_axis, k_axis] = [m, n, k].map(|a| self.full(product, a));
@@ -348,48 +337,30 @@ impl<'a> Attention<'a> {
         self.step(Step::Reorder { axes: vec![m_axis.clone(), n_axis.clone(), k_axis.clone()] })?;
         self.step(Step::Tensorize { m: m_axis, n: n_axis, k: k_axis, lanes })?;
         for s in (from..to).filter(|s| *s != product) {
-            let name = &self.names[s];
-            let heavy = stores.iter().find(|(n, _)| n == name).is_some_and(|(_, store)| {
-                work(&Stage { name: name.clone(), axes: Vec::new(), store: store.clone() }) > LIGHT
-            });
-            let initial = name.ends_with(".init");
-            self.step(Step::Predicate { axis: self.full(s, m), multiple: 1 })?;
-            if !heavy {
-                self.plan.attempt(Step::Unroll { axis: self.full(s, m) });
-            }
-            let multiple = if initial { self.lanes } else { 1 };
-            self.step(Step::Predicate { axis: self.full(s, n), multiple })?;
-            self.step(Step::Vectorize { axis: self.full(s, n), lanes })?;
+            let name = self.plan.stages[s].clone();
+            let light = stages.iter().find(|s| s.name == name).is_none_or(|s| work(s) <= LIGHT);
+            self.plan.beside_tile(&name, (Some(m), n), light, self.lanes)?;
         }
         Ok(())
     }
 
     /// Maximum, exponentials, sum: vectors of queries, the weights in the place of the scores.
     fn rows(&mut self) -> Planned<()> {
-        let lane = format!("{}.i", self.query);
+        let lane = self.query.inner();
         for s in self.scored..self.values - 1 {
             self.step(Step::Predicate { axis: self.full(s, &lane), multiple: self.lanes })?;
             self.step(Step::Vectorize { axis: self.full(s, &lane), lanes: self.lanes as u32 })?;
         }
-        let stores = inner_stores(&self.plan.nest, &self.names);
-        let rows = &stores
-            .iter()
-            .filter(|(s, _)| self.names[self.scored..self.values - 1].contains(s))
-            .map(|(_, store)| store.clone())
-            .collect::<Vec<_>>();
+        let all = self.plan.merged();
+        let softmax = &self.plan.stages[self.scored..self.values - 1];
+        let (rows, others): (Vec<_>, Vec<_>) = all.iter().partition(|s| softmax.contains(&s.name));
         let read_later = |id: usize| {
-            stores.iter().any(|(s, store)| {
-                !self.names[self.scored..self.values - 1].contains(s)
-                    && store
-                        .body
-                        .insts
-                        .iter()
-                        .any(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == id))
-            })
+            let mut insts = others.iter().flat_map(|s| &s.store.body.insts);
+            insts.any(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == id))
         };
         let mut registers: Vec<Name> = Vec::new();
         let mut aliases: Vec<(Name, Name)> = Vec::new();
-        for store in rows {
+        for Stage { store, .. } in rows {
             let buffer = &self.plan.nest.buffers[store.buffer];
             if buffer.dims.len() == 1 && !read_later(store.buffer) && !registers.contains(&buffer.name) {
                 registers.push(buffer.name.clone());
@@ -416,10 +387,10 @@ impl<'a> Attention<'a> {
     fn value_tiles(&mut self, block: i64, features: i64) -> Planned<()> {
         let tile = choose(self.machine, self.lanes, (&[block], Some(features)), 0);
         let columns = tile.vectors * self.lanes;
-        let lane = format!("{}.i", self.query);
-        let (from, to) = (self.values - 1, self.names.len());
-        let (row, column) = (format!("{lane}.i"), format!("{}.i", self.feature));
-        let outer = [format!("{lane}.o"), format!("{}.o", self.feature)];
+        let lane = self.query.inner();
+        let (from, to) = (self.values - 1, self.plan.stages.len());
+        let (row, column) = (lane.inner(), self.feature.inner());
+        let outer = [lane.outer(), self.feature.outer()];
         for s in from..to {
             self.step(Step::Split { axis: self.full(s, &lane), factor: tile.rows })?;
             self.step(Step::Split { axis: self.full(s, &self.feature), factor: columns })?;
@@ -431,35 +402,4 @@ impl<'a> Attention<'a> {
         }
         self.tile(self.values, (&row, &column, &self.key.clone()), (from, to))
     }
-}
-
-/// The stores of a nest with the stage each belongs to, which is told by the innermost loop around it.
-fn inner_stores(nest: &LoopNest, names: &[String]) -> Vec<(String, mlcc_ir::nest::Store)> {
-    use mlcc_ir::nest::Node;
-    fn go(
-        nodes: &[Node],
-        names: &[String],
-        around: Option<&Name>,
-        found: &mut Vec<(String, mlcc_ir::nest::Store)>,
-    ) {
-        for node in nodes {
-            match node {
-                Node::Loop(l) => go(&l.body, names, Some(&l.axis), found),
-                Node::Store(s) => {
-                    let of = |n: &&String| {
-                        around.is_some_and(|a| {
-                            a.strip_prefix(n.as_str()).is_some_and(|rest| rest.starts_with('.'))
-                        })
-                    };
-                    if let Some(name) = names.iter().filter(of).max_by_key(|n| n.len()) {
-                        found.push((name.clone(), s.clone()));
-                    }
-                }
-                Node::Tile(_) | Node::Barrier => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    go(&nest.body, names, None, &mut found);
-    found
 }

@@ -24,10 +24,10 @@ mod whole;
 
 use super::{
     operand::work,
-    plan::{Plan, axis},
+    plan::Plan,
     refusal::{OrRefuse, Planned, leave, refuse},
     register_tile::UNKNOWN,
-    stages::{Stage, estimate, offset, reduction_behind, shared_axes, stages, stays_affine, stride},
+    stages::{Stage, estimate, offset, reduction_behind, shared_axes, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
@@ -35,11 +35,14 @@ use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::{Combine, Kernel, Role},
-    nest::{LoopNest, Space},
+    nest::{
+        LoopNest, Space,
+        names::{AxisName, Purpose, StageName},
+    },
     product::{Element, Side},
     scalar::Inst,
 };
-use mlcc_passes::schedule::{Step, fused_name};
+use mlcc_passes::schedule::Step;
 
 /// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.
 const TILE_TIME: u64 = 36_000;
@@ -111,36 +114,34 @@ enum Columns {
 struct Contraction<'a> {
     machine: &'a Machine,
     plan: Plan,
-    /// The stage that makes an operand, and its buffer.
-    made: Option<(String, usize)>,
-    /// Names of the other stages in order, and of the one that multiplies.
-    names: Vec<String>,
-    product: String,
+    /// The buffer of an operand that a stage makes which stays apart.
+    made: Option<usize>,
+    /// The stage that multiplies.
+    product: StageName,
     /// Stages that do too much per element to be repeated for every row of a tile.
-    heavy: Vec<String>,
+    heavy: Vec<StageName>,
     /// The accumulator.
     acc: usize,
     /// Buffer of the operand with the columns.
     right: usize,
     /// Axes by what they index, outermost first.
-    batch: Vec<String>,
-    m: Vec<String>,
-    n: Vec<String>,
-    k: Vec<String>,
+    batch: Vec<AxisName>,
+    m: Vec<AxisName>,
+    n: Vec<AxisName>,
+    k: Vec<AxisName>,
     lanes: i64,
 }
 
 impl<'a> Contraction<'a> {
     fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Planned<Contraction<'a>> {
         let maker = kernel.computes.first().filter(|c| made::is_maker(kernel, c));
-        let before = usize::from(maker.is_some());
-        let first = kernel.computes.get(before).filter(|c| c.combine == Some(Combine::Add));
+        let first =
+            kernel.computes.get(usize::from(maker.is_some())).filter(|c| c.combine == Some(Combine::Add));
         let first = first.or_refuse("it sums nothing")?;
-        let (plan, mut names) = reduction_behind(kernel, naive, before)?;
-        let product = first.name.to_string();
-        let mut all = stages(&plan.nest, &names)?;
-        names.drain(..before);
-        let made = all.drain(..before).next().map(|s| (s.name, s.store.buffer));
+        let plan = reduction_behind(kernel, naive, maker)?;
+        let product = StageName::new(&first.name, Purpose::Values);
+        let mut all = plan.unmerged()?;
+        let made = maker.map(|_| all.remove(0).store.buffer);
         let stage = all.iter().find(|s| s.name == product).or_refuse("it has no reduction")?;
         let nest = &plan.nest;
         let heavy = all.iter().filter(|s| s.name != product && work(s) > LIGHT_EPILOGUE);
@@ -151,7 +152,7 @@ impl<'a> Contraction<'a> {
         let factors = product_of.as_ref().or_refuse(NO_PRODUCT)?;
         let elements = factors.bare().filter(|e| e.iter().all(|e| e.is_padded_with_zero()));
         let [x, y] = elements.or_refuse(NO_PRODUCT)?.map(|e| e.tensor);
-        let is_made = |b: usize| made.as_ref().is_some_and(|(_, m)| *m == b);
+        let is_made = |b: usize| made == Some(b);
         let given = |b: usize| nest.buffers[b].role == Role::Input || is_made(b);
         let same = [x, y].into_iter().all(|b| nest.buffers[b].dtype == dtype && given(b));
         if made.is_some() && !is_made(x) && !is_made(y) {
@@ -165,7 +166,7 @@ impl<'a> Contraction<'a> {
                 false => format!("the micro-kernel takes no product of {a} by {b} in {dtype}"),
             });
         }
-        let free: Vec<&str> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.as_str()).collect();
+        let free: Vec<&AxisName> = stage.axes.iter().filter(|a| !a.reduced).map(|a| &a.name).collect();
         let shared = shared_axes(&all);
         if shared.len() != free.len()
             || !all.iter().all(|s| s.axes.iter().filter(|a| !a.reduced).count() == free.len())
@@ -183,30 +184,23 @@ impl<'a> Contraction<'a> {
             .only(&stage.full(contiguous))
             .or_refuse("the axis along which results are contiguous is in both operands or in none")?;
         let right = [x, y][columns];
-        let with = |side: Side| -> Vec<String> {
-            let of = |a: &&&str| factors.side(&stage.full(a)) == side;
-            free.iter().filter(of).map(|a| (*a).to_owned()).collect()
+        let with = |side: Side| -> Vec<AxisName> {
+            free.iter().filter(|a| factors.side(&stage.full(a)) == side).map(|a| (*a).clone()).collect()
         };
         let mut batch = with(Side::Both);
         batch.extend(with(Side::Neither));
         let k = stage.axes.iter().filter(|a| a.reduced).map(|a| a.name.clone()).collect();
         let (m, n) = (with(Side::Only(1 - columns)), with(Side::Only(columns)));
         let lanes = i64::from(machine.lanes(dtype.size()));
-        Ok(Contraction { machine, plan, made, names, product, heavy, acc, right, batch, m, n, k, lanes })
+        Ok(Contraction { machine, plan, made, product, heavy, acc, right, batch, m, n, k, lanes })
     }
 
-    fn full(&self, name: &str) -> Name {
-        axis(&self.product, name)
-    }
-
-    /// All stages, while they stand beside each other, the one that makes an operand first.
-    fn all_stages(&self) -> Planned<Vec<Stage>> {
-        let maker = self.made.iter().map(|(name, _)| name.clone());
-        stages(&self.plan.nest, &maker.chain(self.names.iter().cloned()).collect::<Vec<_>>())
+    fn full(&self, name: &AxisName) -> Name {
+        self.product.axis(name)
     }
 
     fn stage(&self) -> Planned<Stage> {
-        self.all_stages()?.into_iter().find(|s| s.name == self.product).or_refuse(NO_PRODUCT)
+        self.plan.unmerged()?.into_iter().find(|s| s.name == self.product).or_refuse(NO_PRODUCT)
     }
 
     /// The operand that gives the columns.
@@ -219,16 +213,16 @@ impl<'a> Contraction<'a> {
         stage.product()?.elements()?.into_iter().find(|e| e.tensor != self.right).copied()
     }
 
-    fn extent(&self, name: &str) -> Option<Expr> {
+    fn extent(&self, name: &AxisName) -> Option<Expr> {
         let stage = self.stage().ok()?;
-        stage.axes.into_iter().find(|a| a.name == name).map(|a| a.extent)
+        stage.axes.into_iter().find(|a| a.name == *name).map(|a| a.extent)
     }
 
-    fn count(&self, name: &str) -> i64 {
+    fn count(&self, name: &AxisName) -> i64 {
         self.extent(name).map_or(1, |e| estimate(&e, &self.plan.nest.ranges))
     }
 
-    fn static_count(&self, names: &[String]) -> Option<i64> {
+    fn static_count(&self, names: &[AxisName]) -> Option<i64> {
         names.iter().try_fold(1i64, |n, a| n.checked_mul(self.extent(a)?.as_const()?))
     }
 
@@ -245,58 +239,31 @@ impl<'a> Contraction<'a> {
         if unknown || counts.is_empty() { vec![UNKNOWN] } else { counts }
     }
 
-    /// The same step in all stages.
-    fn everywhere(&self, step: impl Fn(&str) -> Step) -> Vec<Step> {
-        self.names.iter().map(|s| step(s)).collect()
-    }
-
     /// Brings all stages' axes into an order; reduction axes follow.
-    fn reorder(&mut self, order: &[&[String]]) -> Planned<()> {
-        let order: Vec<String> = order.concat();
-        for name in self.names.clone() {
-            let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
-            if name == self.product {
-                axes.extend(self.k.iter().map(|a| axis(&name, a)));
-            }
-            if axes.len() > 1 {
-                self.plan.step(Step::Reorder { axes })?;
-            }
-        }
-        Ok(())
+    fn reorder(&mut self, order: &[&[AxisName]]) -> Planned<()> {
+        Ok(self.plan.reorder(&order.concat(), &self.product, (&self.k, 0))?)
     }
 
     /// Fuses neighbouring axes where that leaves index expressions affine.
-    fn fuse_all(&mut self, mut axes: Vec<String>, reduced: bool) -> Vec<String> {
+    fn fuse_all(&mut self, mut axes: Vec<AxisName>, reduced: bool) -> Vec<AxisName> {
         let mut at = axes.len();
         while at >= 2 {
             at -= 1;
             let (outer, inner) = (axes[at - 1].clone(), axes[at].clone());
-            let fuse = |s: &str| Step::Fuse { outer: axis(s, &outer), inner: axis(s, &inner) };
-            let mut steps = if reduced { vec![fuse(&self.product)] } else { self.everywhere(fuse) };
+            let fuse = |s: &StageName| Step::Fuse { outer: s.axis(&outer), inner: s.axis(&inner) };
+            let mut steps = if reduced { vec![fuse(&self.product)] } else { self.plan.in_each(fuse) };
             // The maker of an operand has both axes or none.
             steps.extend(self.maker_with(&inner).map(fuse));
             if self.plan.attempt_all(steps, &stays_affine) {
-                axes.splice(at - 1..=at, [fused_name(&outer, &inner)]);
+                axes.splice(at - 1..=at, [outer.fused(&inner)]);
             }
         }
         axes
     }
 
-    fn split(&mut self, name: &str, factor: i64) -> Planned<()> {
-        let steps = self.everywhere(|s| Step::Split { axis: axis(s, name), factor });
-        steps.into_iter().try_for_each(|s| Ok(self.plan.step(s)?))
-    }
-
     /// Merges all stages' loops over the axes, which are outermost.
-    fn merge(&mut self, axes: &[String]) -> Planned<()> {
-        let at = self.names.iter().position(|n| *n == self.product).or_refuse(NO_PRODUCT)?;
-        for name in axes {
-            for s in (0..at).rev().chain(at + 1..self.names.len()) {
-                let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
-                self.plan.step(step)?;
-            }
-        }
-        Ok(())
+    fn merge(&mut self, axes: &[AxisName]) -> Planned<()> {
+        self.plan.merge(axes, &self.product)
     }
 
     fn decide(&mut self, constants: &[Name]) -> Planned<&'static str> {
@@ -312,7 +279,7 @@ impl<'a> Contraction<'a> {
         while self.m.len() > 1 {
             self.batch.push(self.m.remove(0));
         }
-        if let Some((_, buffer)) = self.made {
+        if let Some(buffer) = self.made {
             return self.made_operand(buffer, columns);
         }
         match columns {
@@ -338,22 +305,22 @@ impl<'a> Contraction<'a> {
     /// of its own for all channels. Whether it did.
     fn gather_pixels(&mut self) -> bool {
         let Some([h, w]) = self.pixels_to_gather() else { return false };
-        let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &h), inner: axis(s, &w) });
+        let steps = self.plan.in_each(|s| Step::Fuse { outer: s.axis(&h), inner: s.axis(&w) });
         let joined = self.plan.attempt_all(steps, &|_, _| true);
         if joined {
             let at = self.m.len() - 2;
-            self.m.splice(at.., [fused_name(&h, &w)]);
+            self.m.splice(at.., [h.fused(&w)]);
         }
         joined
     }
 
     /// The axes of an image's rows and columns, if its pixels are to be gathered.
-    fn pixels_to_gather(&self) -> Option<[String; 2]> {
+    fn pixels_to_gather(&self) -> Option<[AxisName; 2]> {
         let stage = self.stage().ok()?;
         let left = self.left(&stage)?;
         let [.., h, w] = &self.m[..] else { return None };
         let fixed = self.static_count(&[h.clone(), w.clone()]).is_some();
-        let contiguous = |k: &&String| {
+        let contiguous = |k: &&AxisName| {
             stride(&self.plan.nest.buffers[left.tensor], left.index, &stage.full(k)).is_some_and(|s| s.is(1))
         };
         let mut channels = self.k.iter().filter(contiguous).map(|k| self.count(k));
@@ -363,7 +330,7 @@ impl<'a> Contraction<'a> {
     }
 
     /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.
-    fn left_stride(&self, axis: &str) -> Option<i64> {
+    fn left_stride(&self, axis: &AxisName) -> Option<i64> {
         let stage = self.stage().ok()?;
         let left = self.left(&stage)?;
         stride(&self.plan.nest.buffers[left.tensor], left.index, &stage.full(axis))?.as_const()
@@ -371,7 +338,7 @@ impl<'a> Contraction<'a> {
 
     /// Number of reads of a buffer in all stages.
     fn reads(&self, buffer: usize) -> Planned<usize> {
-        let all = self.all_stages()?;
+        let all = self.plan.unmerged()?;
         let insts = all.iter().flat_map(|s| &s.store.body.insts);
         Ok(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
     }
@@ -385,7 +352,7 @@ impl<'a> Contraction<'a> {
     /// Puts the reduction axis along which rows lie contiguous last, where there are several.
     fn order_reduction(&mut self) -> Planned<()> {
         // Longer loops first among equals.
-        let distance = |k: &String| (self.left_stride(k).map_or(i64::MAX, i64::abs), -self.count(k));
+        let distance = |k: &AxisName| (self.left_stride(k).map_or(i64::MAX, i64::abs), -self.count(k));
         let last = (0..self.k.len()).min_by_key(|&k| distance(&self.k[k])).or_refuse("it sums nothing")?;
         let name = self.k.remove(last);
         self.k.push(name);
@@ -429,16 +396,15 @@ impl<'a> Contraction<'a> {
 
     /// Rows or columns that are left over get a micro-kernel of their own: `inner` is the tile's axis, `outer`
     /// the one that counts tiles. All stages share the loops over `outer`.
-    fn peel(&mut self, outer: &str, inner: &str) {
+    fn peel(&mut self, outer: &AxisName, inner: &AxisName) {
         self.plan.attempt(Step::Remainder { outer: self.full(outer), inner: self.full(inner) });
     }
 
     /// Turns the loops inside a register tile into the micro-kernel, and the others into vectors.
-    fn micro_kernel(&mut self, m: Option<&str>, n: &str) -> Planned<()> {
+    fn micro_kernel(&mut self, m: Option<&AxisName>, n: &AxisName) -> Planned<()> {
         let acc = self.plan.nest.buffers[self.acc].name.clone();
         self.plan.step(Step::Place { buffer: acc, space: Space::Register })?;
-        let row = m.map(|m| format!("{m}.i"));
-        let col = format!("{n}.i");
+        let (row, col) = (m.map(AxisName::inner), n.inner());
         // Loops of the reduction that could not be fused go around the tile.
         if self.k.len() > 1 {
             let (last, rest) = self.k.split_last().or_refuse("it sums nothing")?;
@@ -454,20 +420,9 @@ impl<'a> Contraction<'a> {
             lanes: self.lanes as u32,
         };
         self.plan.step(step)?;
-        for name in self.names.clone() {
-            if name == self.product {
-                continue;
-            }
-            if let Some(row) = &row {
-                self.plan.step(Step::Predicate { axis: axis(&name, row), multiple: 1 })?;
-                if !self.heavy.contains(&name) {
-                    self.plan.attempt(Step::Unroll { axis: axis(&name, row) });
-                }
-            }
-            // The micro-kernel adds to whole vectors, so they begin as the identity.
-            let multiple = if name.ends_with(".init") { self.lanes } else { 1 };
-            self.plan.step(Step::Predicate { axis: axis(&name, &col), multiple })?;
-            self.plan.step(Step::Vectorize { axis: axis(&name, &col), lanes: self.lanes as u32 })?;
+        for stage in self.plan.stages.clone().iter().filter(|s| **s != self.product) {
+            let light = !self.heavy.contains(stage);
+            self.plan.beside_tile(stage, (row.as_ref(), &col), light, self.lanes)?;
         }
         Ok(())
     }

@@ -7,18 +7,20 @@
 
 use super::{
     operand::{is_function, is_parallel, vector_axes, widest, work},
-    plan::{Plan, axis},
-    stages::{Stage, estimate, shared_axes, stage_names, stages, stays_affine},
+    plan::Plan,
+    stages::{Stage, shared_axes, stays_affine},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
-    nest::{LoopNest, Mapping, Node, Space},
+    nest::{
+        LoopNest, Mapping, Node, Space,
+        names::{AxisName, StageName, is_within},
+    },
     scalar::Inst,
-    size_range::SizeRanges,
 };
-use mlcc_passes::schedule::{MAX_UNROLL, Step, fused_name};
+use mlcc_passes::schedule::{MAX_UNROLL, Step};
 
 /// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak: about 16 K simple
 /// elements of a core with vectors of 512 bits.
@@ -32,22 +34,26 @@ const WINDOW_OPERATIONS: i64 = 200;
 
 /// The plan and the name of its variant.
 pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'static str, Plan) {
-    let mut names = stage_names(kernel);
-    let mut plan = Plan::new(naive);
-    let Ok(first) = stages(&plan.nest, &names) else { return ("serial", plan) };
+    let mut plan = Plan::new(kernel, naive);
+    let Ok(first) = plan.unmerged() else { return ("serial", plan) };
     let Some(heavy) = heaviest(&first) else { return ("serial", plan) };
     let mut lanes = first.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
     let best = vector_axes(&plan.nest, &first[heavy], i64::from(lanes)).into_iter().next();
     let shared = shared_axes(&first);
     let columns = best.as_ref().is_some_and(|b| shared.contains(b));
-    if (!columns || first.len() == 1) && pairs_pay(&first, best.as_deref(), lanes, machine) {
+    if (!columns || first.len() == 1) && pairs_pay(&first, best.as_ref(), lanes, machine) {
         lanes *= 2;
     }
     if columns {
-        accumulate_in_temporaries(kernel, &mut plan, &mut names);
+        for c in kernel.computes.iter().filter(|c| c.is_reduction()) {
+            // Where that is not legal, results are combined where they lie.
+            if let Err(why) = plan.accumulate_output(kernel, c) {
+                tracing::trace!("not taken: {why}");
+            }
+        }
     }
     let tile_work = machine.work_in(TILE_TIME);
-    let mut template = Loops { plan, names, heavy: first[heavy].name.clone(), lanes, tile_work, columns };
+    let mut template = Loops { plan, heavy: first[heavy].name.clone(), lanes, tile_work, columns };
     let Some((shared, vector)) = template.prepare(best) else { return ("serial", template.plan) };
     template.run(shared, vector);
     let variant = match (columns, is_parallel(&template.plan.nest) || !template.plan.steps.is_empty()) {
@@ -60,12 +66,12 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
 
 /// Whether vectors of two registers pay: a function is a long chain of operations, of which the machine's
 /// schedulers hold too few iterations to fill its units. In pairs they come ready twice as early.
-fn pairs_pay(stages: &[Stage], vector: Option<&str>, lanes: u32, machine: &Machine) -> bool {
+fn pairs_pay(stages: &[Stage], vector: Option<&AxisName>, lanes: u32, machine: &Machine) -> bool {
     let long = stages.iter().any(|s| s.store.body.insts.iter().any(|(inst, _)| is_function(inst)));
     let fills = |s: &Stage| {
         s.axes
             .iter()
-            .filter(|a| vector == Some(&*a.name))
+            .filter(|a| vector == Some(&a.name))
             .all(|a| a.count >= FULL_PAIRS * 2 * i64::from(lanes))
     };
     long && machine.vector_registers >= 32 && lanes > 1 && stages.iter().all(fills)
@@ -76,25 +82,10 @@ fn heaviest(stages: &[Stage]) -> Option<usize> {
     (0..stages.len()).max_by_key(|&s| (stages[s].points().saturating_mul(work(&stages[s])), s))
 }
 
-/// Reductions whose target is an output accumulate in a temporary, which can then be in registers.
-fn accumulate_in_temporaries(kernel: &Kernel, plan: &mut Plan, names: &mut Vec<String>) {
-    for c in kernel.computes.iter().filter(|c| c.is_reduction()) {
-        let target = &kernel.tensors[c.target];
-        if target.role == Role::Output
-            && plan.attempt(Step::CacheWrite { buffer: target.name.clone() })
-            && let Some(at) = names.iter().position(|n| **n == *c.name)
-        {
-            names.insert(at + 1, format!("{}.store", target.name));
-        }
-    }
-}
-
 struct Loops {
     plan: Plan,
-    /// Names of the stages.
-    names: Vec<String>,
     /// The stage whose names merged axes keep.
-    heavy: String,
+    heavy: StageName,
     lanes: u32,
     /// Work of a parallel tile, in the units of [`work`].
     tile_work: i64,
@@ -104,16 +95,16 @@ struct Loops {
 
 impl Loops {
     fn stages(&self) -> Option<Vec<Stage>> {
-        stages(&self.plan.nest, &self.names).ok()
+        self.plan.unmerged().ok()
     }
 
-    fn in_heavy(&self, name: &str) -> Name {
-        axis(&self.heavy, name)
+    fn in_heavy(&self, name: &AxisName) -> Name {
+        self.heavy.axis(name)
     }
 
     /// Brings the shared axes outside, in one order, and fuses what lies contiguous. Returns the shared
     /// axes and the vector axis, if that is one of them.
-    fn prepare(&mut self, best: Option<String>) -> Option<(Vec<String>, Option<String>)> {
+    fn prepare(&mut self, best: Option<AxisName>) -> Option<(Vec<AxisName>, Option<AxisName>)> {
         let mut shared = shared_axes(&self.stages()?);
         for stage in self.stages()? {
             let outer = shared.iter().cloned();
@@ -123,7 +114,7 @@ impl Loops {
                     stage.axes.iter().filter(move |a| a.reduced == reduced && !shared.contains(&a.name));
                 own.map(|a| a.name.clone()).collect::<Vec<_>>()
             };
-            let order: Vec<String> = outer.chain(rest(false)).chain(rest(true)).collect();
+            let order: Vec<AxisName> = outer.chain(rest(false)).chain(rest(true)).collect();
             self.reorder(&stage, &order);
         }
         let mut vector = best.filter(|_| self.columns);
@@ -132,9 +123,9 @@ impl Loops {
         while at >= 2 {
             at -= 1;
             let (outer, inner) = (shared[at - 1].clone(), shared[at].clone());
-            let fuse_in = |s: &String| Step::Fuse { outer: axis(s, &outer), inner: axis(s, &inner) };
-            if self.plan.attempt_all(self.names.iter().map(fuse_in).collect(), &stays_affine) {
-                let fused = fused_name(&outer, &inner);
+            let steps = self.plan.in_each(|s| Step::Fuse { outer: s.axis(&outer), inner: s.axis(&inner) });
+            if self.plan.attempt_all(steps, &stays_affine) {
+                let fused = outer.fused(&inner);
                 if vector.as_ref().is_some_and(|v| *v == outer || *v == inner) {
                     vector = Some(fused.clone());
                 }
@@ -142,7 +133,7 @@ impl Loops {
             }
         }
         // Each stage's own axes.
-        for name in self.names.clone() {
+        for name in self.plan.stages.clone() {
             loop {
                 let stage = self.stages()?.into_iter().find(|s| s.name == name)?;
                 let own: Vec<_> = stage.axes.iter().filter(|a| !shared.contains(&a.name)).collect();
@@ -159,20 +150,20 @@ impl Loops {
         Some((shared, vector))
     }
 
-    fn reorder(&mut self, stage: &Stage, order: &[String]) -> bool {
-        let current: Vec<&String> = stage.axes.iter().map(|a| &a.name).collect();
+    fn reorder(&mut self, stage: &Stage, order: &[AxisName]) -> bool {
+        let current: Vec<&AxisName> = stage.axes.iter().map(|a| &a.name).collect();
         if order.len() < 2 || order.iter().eq(current) {
             return true;
         }
         self.plan.attempt(Step::Reorder { axes: order.iter().map(|a| stage.full(a)).collect() })
     }
 
-    fn run(&mut self, mut shared: Vec<String>, vector: Option<String>) {
+    fn run(&mut self, mut shared: Vec<AxisName>, vector: Option<AxisName>) {
         let Some(all) = self.stages() else { return };
         let total = all.iter().fold(0i64, |n, s| n.saturating_add(s.points().saturating_mul(work(s))));
-        let extents = |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
+        let extents = |name: &AxisName| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
         let mut counts: Vec<i64> = shared.iter().map(extents).collect();
-        let single = self.names.len() == 1;
+        let single = self.plan.stages.len() == 1;
         // The vector axis becomes the innermost shared one.
         if let Some(v) = &vector
             && let Some(at) = shared.iter().position(|s| s == v)
@@ -190,10 +181,9 @@ impl Loops {
             }
             let block = self.block(single, &all, count);
             if block < count || all[0].axes.iter().any(|a| a.name == v && a.extent.as_const().is_none()) {
-                let split = |s: &String| Step::Split { axis: axis(s, &v), factor: block };
-                let steps = self.names.iter().map(split).collect();
+                let steps = self.plan.in_each(|s| Step::Split { axis: s.axis(&v), factor: block });
                 if self.plan.attempt_all(steps, &|_, _| true) {
-                    shared.push(format!("{v}.o"));
+                    shared.push(v.outer());
                     counts.push((count + block - 1) / block);
                 }
             }
@@ -238,14 +228,11 @@ impl Loops {
     }
 
     /// Merges the stages' loops over the shared axes, outermost first; returns how many could be.
-    fn merge_shared(&mut self, shared: &[String]) -> usize {
-        let Some(heavy) = self.names.iter().position(|n| *n == self.heavy) else { return 0 };
+    fn merge_shared(&mut self, shared: &[AxisName]) -> usize {
+        let Some(heavy) = self.plan.position(&self.heavy) else { return 0 };
         for (at, name) in shared.iter().enumerate() {
-            let before = (0..heavy).rev();
-            let steps = before
-                .chain(heavy + 1..self.names.len())
-                .map(|s| Step::Merge { into: self.in_heavy(name), from: axis(&self.names[s], name) });
-            if !self.plan.attempt_all(steps.collect(), &|_, _| true) {
+            let steps = self.plan.merges(0..self.plan.stages.len(), heavy, name);
+            if !self.plan.attempt_all(steps, &|_, _| true) {
                 return at;
             }
         }
@@ -253,7 +240,7 @@ impl Loops {
     }
 
     /// Spreads each stage's best inner axis over vector lanes.
-    fn vectorize_stages(&mut self, merged: &[String]) {
+    fn vectorize_stages(&mut self, merged: &[AxisName]) {
         for stage in self.inner_stages(merged) {
             for name in vector_axes(&self.plan.nest, &stage, i64::from(self.lanes)) {
                 let mut order: Vec<Name> =
@@ -273,19 +260,19 @@ impl Loops {
     }
 
     /// Unrolls a small window around a block of vectors.
-    fn unroll_window(&mut self, stage: &Stage, vector: &str) {
+    fn unroll_window(&mut self, stage: &Stage, vector: &AxisName) {
         let lanes = i64::from(self.lanes);
         let mut operations = 1i64;
         for a in &stage.axes {
             let count = match a.extent.as_const() {
-                Some(e) if a.name == vector => (e + lanes - 1) / lanes,
+                Some(e) if a.name == *vector => (e + lanes - 1) / lanes,
                 Some(e) if a.reduced => e,
-                None if a.name == vector => BLOCK_VECTORS,
+                None if a.name == *vector => BLOCK_VECTORS,
                 _ => return,
             };
             operations = operations.saturating_mul(count);
         }
-        let window = stage.axes.iter().filter(|a| a.reduced && a.name != vector);
+        let window = stage.axes.iter().filter(|a| a.reduced && a.name != *vector);
         let window: Vec<_> =
             window.filter(|a| a.extent.as_const().is_some_and(|e| e <= MAX_UNROLL)).collect();
         if operations <= WINDOW_OPERATIONS {
@@ -296,18 +283,13 @@ impl Loops {
     }
 
     /// The stages inside the merged loops: their axes are those not merged.
-    fn inner_stages(&self, merged: &[String]) -> Vec<Stage> {
-        let mut found = Vec::new();
-        let names = Names { names: &self.names, sizes: &self.plan.nest.ranges };
-        collect(&self.plan.nest.body, names, &mut found);
+    fn inner_stages(&self, merged: &[AxisName]) -> Vec<Stage> {
+        let mut found = self.plan.merged();
         let heavy: Vec<Name> = merged.iter().map(|m| self.in_heavy(m)).collect();
         for stage in &mut found {
             // The loops of the stage that kept its names are around the others.
             let name = stage.name.clone();
-            stage.axes.retain(|a| {
-                let full = axis(&name, &a.name);
-                !heavy.iter().any(|h| full == *h || full.starts_with(&format!("{h}.")))
-            });
+            stage.axes.retain(|a| !heavy.iter().any(|h| is_within(&name.axis(&a.name), h)));
         }
         found
     }
@@ -357,56 +339,5 @@ fn vector_loops(nodes: &[Node], found: &mut Vec<VectorLoop>) {
             let used = store.body.insts.iter().filter_map(read).collect();
             found.push(VectorLoop { axis: l.axis.clone(), made: vec![store.buffer], used });
         }
-    }
-}
-
-/// Names of the stages that are looked for, and what is known of symbols.
-#[derive(Clone, Copy)]
-struct Names<'a> {
-    names: &'a [String],
-    sizes: &'a SizeRanges,
-}
-
-/// Stages as they lie inside merged loops: chains of loops that carry a stage's name around its store.
-fn collect(nodes: &[Node], names: Names<'_>, found: &mut Vec<Stage>) {
-    for node in nodes {
-        collect_node(node, names, &mut Vec::new(), found);
-    }
-}
-
-fn collect_node(node: &Node, of: Names<'_>, around: &mut Vec<mlcc_ir::nest::Loop>, found: &mut Vec<Stage>) {
-    match node {
-        Node::Loop(l) => {
-            around.push(mlcc_ir::nest::Loop { body: Vec::new(), ..l.clone() });
-            for inner in &l.body {
-                collect_node(inner, of, around, found);
-            }
-            around.pop();
-        }
-        Node::Store(store) => {
-            let stage_of = |axis: &str| {
-                of.names
-                    .iter()
-                    .filter(|n| axis.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.')))
-                    .max_by_key(|n| n.len())
-            };
-            // The innermost loop tells the stage; loops of other stages around it are merged ones.
-            let Some(name) = around.last().and_then(|l| stage_of(&l.axis)) else { return };
-            let axes = around
-                .iter()
-                .filter(|l| stage_of(&l.axis) == Some(name))
-                .filter(|l| {
-                    matches!(l.mapping, mlcc_ir::nest::Mapping::Serial | mlcc_ir::nest::Mapping::Reduction)
-                })
-                .map(|l| super::stages::StageAxis {
-                    name: l.axis[name.len() + 1..].to_owned(),
-                    extent: l.extent.clone(),
-                    count: estimate(&l.extent, of.sizes),
-                    reduced: l.mapping == mlcc_ir::nest::Mapping::Reduction,
-                })
-                .collect();
-            found.push(Stage { name: name.clone(), axes, store: store.clone() });
-        }
-        Node::Tile(_) | Node::Barrier => {}
     }
 }

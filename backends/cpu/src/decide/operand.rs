@@ -4,13 +4,13 @@ use super::stages::{Stage, offset, stride};
 use mlcc_ir::{
     dtype::DType,
     expr::{Atom, Expr},
-    nest::{Buffer, LoopNest, Mapping},
+    nest::{Buffer, LoopNest, Mapping, names::AxisName},
     scalar::{Inst, UnaryOp},
 };
 
 /// Axes of a stage by estimated cost of spreading them over vector lanes, the best first.
-pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<String> {
-    let mut costs: Vec<(i64, i64, String)> = stage
+pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<AxisName> {
+    let mut costs: Vec<(i64, i64, AxisName)> = stage
         .axes
         .iter()
         .enumerate()

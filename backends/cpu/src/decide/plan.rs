@@ -1,10 +1,15 @@
 //! A schedule in the making: a nest and the steps that led to it.
 
+use super::staged::stage_names;
 use mlcc_ir::{
     Name,
     diagnostic::Result,
     expr::{Atom, Expr},
-    nest::{LoopNest, Node},
+    kernel::Kernel,
+    nest::{
+        LoopNest, Node,
+        names::{Part, StageName},
+    },
 };
 use mlcc_passes::schedule::Step;
 
@@ -13,11 +18,15 @@ use mlcc_passes::schedule::Step;
 pub(super) struct Plan {
     pub(super) nest: LoopNest,
     pub(super) steps: Vec<Step>,
+    /// The stages in order, but for one in front that stays apart because it makes an operand.
+    pub(super) stages: Vec<StageName>,
+    pub(super) apart: Option<StageName>,
 }
 
 impl Plan {
-    pub(super) fn new(nest: LoopNest) -> Plan {
-        Plan { nest, steps: Vec::new() }
+    /// A plan for a kernel, of which this is the naive nest.
+    pub(super) fn new(kernel: &Kernel, nest: LoopNest) -> Plan {
+        Plan { nest, steps: Vec::new(), stages: stage_names(kernel), apart: None }
     }
 
     /// Takes a step.
@@ -75,7 +84,7 @@ impl Plan {
                 }
             } else if chunk > 1 {
                 steps.push(Step::Split { axis: name.clone(), factor: chunk });
-                outer.push(format!("{name}.o").into());
+                outer.push(Part::Outer.of(name));
             } else {
                 outer.push(name.clone());
             }
@@ -210,11 +219,6 @@ impl Tiles {
             })
             .fold(0, i64::saturating_add)
     }
-}
-
-/// An axis of a stage: `conv.m`.
-pub(super) fn axis(stage: &str, name: &str) -> Name {
-    format!("{stage}.{name}").into()
 }
 
 #[cfg(test)]

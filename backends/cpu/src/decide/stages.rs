@@ -8,20 +8,22 @@ use super::{
 use mlcc_ir::{
     Name,
     expr::{Atom, Expr},
-    kernel::{Axis, AxisKind, Kernel, Role},
-    nest::{Buffer, LoopNest, Mapping, Node, Store},
+    kernel::{Axis, AxisKind, Compute, Kernel},
+    nest::{
+        Buffer, LoopNest, Node, Store,
+        names::{AxisName, StageName},
+    },
     product::Product,
     scalar::Inst,
     size_range::SizeRanges,
     types::row_major_strides,
 };
-use mlcc_passes::schedule::Step;
 
 /// A perfect nest around one store.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     /// `conv`, `conv.init`, `relu`.
-    pub(super) name: String,
+    pub(super) name: StageName,
     /// Axes without the stage's name, outermost first, with extents; `reduced` ones are combined.
     pub(super) axes: Vec<StageAxis>,
     pub(super) store: Store,
@@ -30,7 +32,7 @@ pub(super) struct Stage {
 /// An axis of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StageAxis {
-    pub(super) name: String,
+    pub(super) name: AxisName,
     pub(super) extent: Expr,
     /// Estimated number of points.
     pub(super) count: i64,
@@ -39,8 +41,8 @@ pub(super) struct StageAxis {
 
 impl Stage {
     /// The full name of an axis.
-    pub(super) fn full(&self, axis: &str) -> Name {
-        super::plan::axis(&self.name, axis)
+    pub(super) fn full(&self, axis: &AxisName) -> Name {
+        self.name.axis(axis)
     }
 
     /// The axes by their full names.
@@ -70,31 +72,16 @@ pub(super) fn estimate(extent: &Expr, sizes: &SizeRanges) -> i64 {
     extent.as_const().unwrap_or_else(|| sizes.typical(extent, SYMBOLIC).unwrap_or(SYMBOLIC).max(1))
 }
 
-/// Names of the stages that the kernel's naive nest has, in order.
-pub(super) fn stage_names(kernel: &Kernel) -> Vec<String> {
-    let mut names = Vec::new();
-    for c in &kernel.computes {
-        if c.is_reduction() {
-            names.push(format!("{}.init", c.name));
-        }
-        names.push(c.name.to_string());
-    }
-    names
+/// A plan for a kernel that is one reduction and elementwise computes behind it; the reduction accumulates in a
+/// temporary, which can then be in registers.
+pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Planned<Plan> {
+    reduction_behind(kernel, naive, None)
 }
 
-/// A plan for a kernel that is one reduction and elementwise computes behind it, with the names of its stages; the
-/// reduction accumulates in a temporary, which can then be in registers.
-pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Planned<(Plan, Vec<String>)> {
-    reduction_behind(kernel, naive, 0)
-}
-
-/// The same for a kernel whose reduction stands behind `before` elementwise computes, whose stages come first.
-pub(super) fn reduction_behind(
-    kernel: &Kernel,
-    naive: &LoopNest,
-    before: usize,
-) -> Planned<(Plan, Vec<String>)> {
-    let computes = kernel.computes.get(before..).and_then(<[_]>::split_first);
+/// The same for a kernel whose reduction stands behind an elementwise compute that makes an operand and stays apart, if
+/// there is a `maker`.
+pub(super) fn reduction_behind(kernel: &Kernel, naive: &LoopNest, maker: Option<&Compute>) -> Planned<Plan> {
+    let computes = kernel.computes.get(usize::from(maker.is_some())..).and_then(<[_]>::split_first);
     let (first, rest) = computes.or_refuse("it computes nothing")?;
     let fits = first.is_reduction()
         && first.combine.is_some()
@@ -102,55 +89,14 @@ pub(super) fn reduction_behind(
     if !fits {
         return refuse("it is not one reduction with elementwise computes behind it");
     }
-    let mut names = stage_names(kernel);
-    let mut plan = Plan::new(naive.clone());
-    let target = &kernel.tensors[first.target];
-    if target.role == Role::Output {
-        plan.step(Step::CacheWrite { buffer: target.name.clone() })?;
-        names.insert(before + 2, format!("{}.store", target.name));
-    }
-    Ok((plan, names))
-}
-
-/// The stages of an unmerged nest, all of which are perfect nests.
-pub(super) fn stages(nest: &LoopNest, names: &[String]) -> Planned<Vec<Stage>> {
-    perfect_nests(nest, names).or_refuse("its stages are no perfect nests")
-}
-
-fn perfect_nests(nest: &LoopNest, names: &[String]) -> Option<Vec<Stage>> {
-    if nest.body.len() != names.len() {
-        return None;
-    }
-    names
-        .iter()
-        .zip(&nest.body)
-        .map(|(name, node)| {
-            let mut axes = Vec::new();
-            let mut node = node;
-            loop {
-                match node {
-                    Node::Loop(l) => {
-                        axes.push(StageAxis {
-                            name: l.axis.strip_prefix(name.as_str())?.strip_prefix('.')?.to_owned(),
-                            extent: l.extent.clone(),
-                            count: estimate(&l.extent, &nest.ranges),
-                            reduced: l.mapping == Mapping::Reduction,
-                        });
-                        let [inner] = &l.body[..] else { return None };
-                        node = inner;
-                    }
-                    Node::Store(s) => {
-                        return Some(Stage { name: name.clone(), axes, store: s.clone() });
-                    }
-                    Node::Tile(_) | Node::Barrier => return None,
-                }
-            }
-        })
-        .collect()
+    let mut plan = Plan::new(kernel, naive.clone());
+    plan.accumulate_output(kernel, first)?;
+    plan.apart = maker.map(|_| plan.stages.remove(0));
+    Ok(plan)
 }
 
 /// Names of the parallel axes that all stages have with equal extents, in the order of the last stage.
-pub(super) fn shared_axes(stages: &[Stage]) -> Vec<String> {
+pub(super) fn shared_axes(stages: &[Stage]) -> Vec<AxisName> {
     let Some(last) = stages.last() else { return Vec::new() };
     let in_all = |a: &&StageAxis| !a.reduced && stages.iter().all(|s| s.axes.iter().any(|b| b == *a));
     last.axes.iter().filter(in_all).map(|a| a.name.clone()).collect()

@@ -7,16 +7,16 @@
 
 use super::{
     operand::work,
-    plan::{Plan, axis},
+    plan::Plan,
     refusal::{OrRefuse, Planned, refuse},
-    stages::{Stage, StageAxis, shared_axes, stage_names, stages, stride},
+    stages::{Stage, StageAxis, shared_axes, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     expr::Interval,
     kernel::{Kernel, Role},
-    nest::{LoopNest, Mapping, Node, Space},
+    nest::{LoopNest, Mapping, Node, Space, names::AxisName},
     scalar::Inst,
 };
 use mlcc_passes::schedule::Step;
@@ -34,17 +34,16 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     if !elementwise || kernel.computes.len() < MIN_STAGES {
         return refuse("it is no chain of elementwise stages");
     }
-    let names = stage_names(kernel);
-    let mut plan = Plan::new(naive.clone());
+    let mut plan = Plan::new(kernel, naive.clone());
     // Stages over whole images follow those over tiles.
-    for (name, side) in tiled_axes(&plan.nest, &names)? {
-        for stage in stages(&plan.nest, &names)? {
+    for (name, side) in tiled_axes(&plan)? {
+        for stage in plan.unmerged()? {
             if stage.axes.iter().any(|a| a.name == name) {
                 plan.step(Step::Split { axis: stage.full(&name), factor: side })?;
             }
         }
     }
-    let all = stages(&plan.nest, &names)?;
+    let all = plan.unmerged()?;
     let shared = shared_axes(&all);
     let last = all.last().or_refuse("it computes nothing")?;
     let lanes_axis = shared.iter().find(|a| {
@@ -63,29 +62,27 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     let vector = lanes_axis.clone();
     let tiles = shared.iter().filter(|a| **a != vector).cloned().collect();
     let tile_work = machine.work_in(TILE_TIME);
-    let mut template = Transform { plan, names, tiles, vector, lanes, tile_work };
+    let mut template = Transform { plan, tiles, vector, lanes, tile_work };
     template.run()?;
     Ok(template.plan)
 }
 
 /// Axes along which a stage reads what others write in tiles, with the tile's side: `t[4 o + i]` is
 /// written and `t[h]` read.
-fn tiled_axes(nest: &LoopNest, names: &[String]) -> Planned<Vec<(String, i64)>> {
-    let all = stages(nest, names)?;
-    let mut found: Vec<(String, i64)> = Vec::new();
+fn tiled_axes(plan: &Plan) -> Planned<Vec<(AxisName, i64)>> {
+    let all = plan.unmerged()?;
+    let mut found: Vec<(AxisName, i64)> = Vec::new();
     for reader in &all {
         for (inst, _) in &reader.store.body.insts {
             let Inst::Read { tensor, index, .. } = inst else { continue };
-            let temporary = nest.buffers[*tensor].role == Role::Temporary;
+            let temporary = plan.nest.buffers[*tensor].role == Role::Temporary;
             for writer in all.iter().filter(|w| temporary && w.store.buffer == *tensor) {
                 for (read, written) in index.iter().zip(&writer.store.index) {
                     let side = writer.axes.iter().find_map(|a| {
                         let side = written.split_axis(&writer.full(&a.name))?.0.as_const()?;
                         (side > 1).then_some(side)
                     });
-                    let plain = read.as_axis().and_then(|a| {
-                        a.strip_prefix(reader.name.as_str())?.strip_prefix('.').map(ToOwned::to_owned)
-                    });
+                    let plain = read.as_axis().and_then(|a| reader.name.own(a));
                     if let (Some(side), Some(name)) = (side, plain)
                         && reader.axes.iter().any(|a| a.name == name && a.count > side)
                         && !found.iter().any(|(n, _)| *n == name)
@@ -106,11 +103,10 @@ fn most(a: &StageAxis) -> i64 {
 
 struct Transform {
     plan: Plan,
-    names: Vec<String>,
     /// Shared axes that run outside, outermost first.
-    tiles: Vec<String>,
+    tiles: Vec<AxisName>,
     /// The shared axis that runs in vectors.
-    vector: String,
+    vector: AxisName,
     lanes: i64,
     /// Work of a parallel tile, in the units of [`work`].
     tile_work: i64,
@@ -118,16 +114,16 @@ struct Transform {
 
 impl Transform {
     fn run(&mut self) -> Planned<()> {
-        let all = stages(&self.plan.nest, &self.names)?;
-        let extent = |name: &String| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
+        let all = self.plan.unmerged()?;
+        let extent = |name: &AxisName| all[0].axes.iter().find(|a| a.name == *name).map_or(1, |a| a.count);
         let mut counts: Vec<i64> = self.tiles.iter().map(extent).collect();
         let channels = extent(&self.vector);
         let points = |s: &Stage| s.axes.iter().fold(1i64, |n, a| n.saturating_mul(most(a)));
         let total = all.iter().fold(0i64, |n, s| n.saturating_add(points(s).saturating_mul(work(s))));
-        let own: Vec<Vec<String>> = all
+        let own: Vec<Vec<AxisName>> = all
             .iter()
             .map(|s| {
-                let shared = |n: &String| self.tiles.contains(n) || *n == self.vector;
+                let shared = |n: &AxisName| self.tiles.contains(n) || *n == self.vector;
                 s.axes.iter().map(|a| a.name.clone()).filter(|n| !shared(n)).collect()
             })
             .collect();
@@ -135,39 +131,34 @@ impl Transform {
         let mut outer = self.tiles.clone();
         let mut inner = self.vector.clone();
         if channels > self.lanes {
-            for name in &self.names {
-                self.plan.step(Step::Split { axis: axis(name, &self.vector), factor: self.lanes })?;
-            }
-            outer.push(format!("{}.o", self.vector));
-            inner = format!("{}.i", self.vector);
+            self.plan.split(&self.vector, self.lanes)?;
+            outer.push(self.vector.outer());
+            inner = self.vector.inner();
             counts.push((channels + self.lanes - 1) / self.lanes);
         }
-        for (name, own) in self.names.iter().zip(&own) {
+        let names = self.plan.stages.clone();
+        for (name, own) in names.iter().zip(&own) {
             let order = outer.iter().chain(own).chain([&inner]);
-            self.plan.step(Step::Reorder { axes: order.map(|a| axis(name, a)).collect() })?;
+            self.plan.step(Step::Reorder { axes: order.map(|a| name.axis(a)).collect() })?;
         }
-        let first = self.names[0].clone();
-        for name in &outer {
-            for other in &self.names[1..] {
-                self.plan.step(Step::Merge { into: axis(&first, name), from: axis(other, name) })?;
-            }
-        }
-        for (name, own) in self.names.iter().zip(&own) {
+        let first = &names[0];
+        self.plan.merge(&outer, first)?;
+        for (name, own) in names.iter().zip(&own) {
             for a in own.iter().chain([&inner]) {
-                self.plan.step(Step::Predicate { axis: axis(name, a), multiple: 1 })?;
+                self.plan.step(Step::Predicate { axis: name.axis(a), multiple: 1 })?;
             }
         }
         self.join_neighbours(&own);
-        for (name, own) in self.names.clone().iter().zip(&own) {
+        for (name, own) in names.iter().zip(&own) {
             for a in own {
                 // Axes that joined another stage's are gone.
-                self.plan.attempt(Step::Unroll { axis: axis(name, a) });
+                self.plan.attempt(Step::Unroll { axis: name.axis(a) });
             }
-            self.plan.step(Step::Vectorize { axis: axis(name, &inner), lanes: self.lanes as u32 })?;
+            self.plan.step(Step::Vectorize { axis: name.axis(&inner), lanes: self.lanes as u32 })?;
         }
         self.place();
         let tiles = counts.iter().fold(1i64, |n, c| n.saturating_mul(*c)).max(1);
-        let axes: Vec<(Name, i64)> = outer.iter().map(|a| axis(&first, a)).zip(counts).collect();
+        let axes: Vec<(Name, i64)> = outer.iter().map(|a| first.axis(a)).zip(counts).collect();
         self.plan.parallelize(&axes, (total / tiles).max(1), self.tile_work);
         if !self.vectors_are_whole() {
             return refuse("what lies between its stages does not fit registers");
@@ -177,12 +168,12 @@ impl Transform {
 
     /// Joins the outermost own axis of neighbouring stages where one needs only what the other has just
     /// made, so that fewer values are alive.
-    fn join_neighbours(&mut self, own: &[Vec<String>]) {
+    fn join_neighbours(&mut self, own: &[Vec<AxisName>]) {
         let mut head = 0;
-        for at in 1..self.names.len() {
+        for at in 1..self.plan.stages.len() {
             let joined = match (own[head].first(), own[at].first()) {
                 (Some(a), Some(b)) if a == b => {
-                    let (into, from) = (axis(&self.names[head], a), axis(&self.names[at], b));
+                    let (into, from) = (self.plan.stages[head].axis(a), self.plan.stages[at].axis(b));
                     self.plan.attempt(Step::Merge { into, from })
                 }
                 _ => false,

@@ -12,12 +12,12 @@
 use super::{
     plan::Plan,
     refusal::{OrRefuse, Planned, refuse},
-    stages::{Stage, StageAxis, stage_names, stages, stays_affine, stride},
+    stages::{Stage, StageAxis, stays_affine, stride},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     kernel::Kernel,
-    nest::LoopNest,
+    nest::{LoopNest, names::AxisName},
     scalar::{Body, Inst},
 };
 use mlcc_passes::schedule::Step;
@@ -39,9 +39,11 @@ const TILE_TIME: u64 = 1_100;
 pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Planned<Plan> {
     const NO_COPY: &str = "it is no plain copy of elements of four bytes";
     const NOT_CONTIGUOUS: &str = "source or target is contiguous along no axis";
-    let [name] = &stage_names(kernel)[..] else { return refuse(NO_COPY) };
-    let mut plan = Plan::new(naive.clone());
-    let stage = |plan: &Plan| stages(&plan.nest, std::slice::from_ref(name))?.pop().or_refuse(NO_COPY);
+    let mut plan = Plan::new(kernel, naive.clone());
+    if plan.stages.len() != 1 {
+        return refuse(NO_COPY);
+    }
+    let stage = |plan: &Plan| plan.unmerged()?.pop().or_refuse(NO_COPY);
     read(&stage(&plan)?.store.body, &plan.nest).or_refuse(NO_COPY)?;
     let mut current = stage(&plan)?;
     while fuse_neighbours(&mut plan, &current) {
@@ -63,7 +65,7 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
         return refuse("it turns no rows into columns");
     }
 
-    let mut outer: Vec<(String, i64)> =
+    let mut outer: Vec<(AxisName, i64)> =
         stage.axes.iter().filter(|a| *a != u && *a != v).map(|a| (a.name.clone(), a.count)).collect();
     let mut inner = Vec::new();
     for (a, block) in [(v, COLUMNS), (u, LINES)] {
@@ -74,8 +76,8 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
             continue;
         }
         plan.step(Step::Split { axis: stage.full(&a.name), factor: block })?;
-        outer.push((format!("{}.o", a.name), (count + block - 1) / block));
-        inner.push(format!("{}.i", a.name));
+        outer.push((a.name.outer(), (count + block - 1) / block));
+        inner.push(a.name.inner());
     }
     let order = outer.iter().map(|(a, _)| a).chain(&inner).map(|a| stage.full(a)).collect::<Vec<_>>();
     if order.len() > 1 {

@@ -21,16 +21,19 @@ mod shape;
 
 use super::{
     operand::widest,
-    plan::{Plan, axis},
+    plan::Plan,
     refusal::{OrRefuse, Planned, Reason, leave, refuse},
-    stages::{Stage, estimate, reduction_with_epilogue, shared_axes, stages},
+    stages::{Stage, estimate, reduction_with_epilogue, shared_axes},
 };
 use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     expr::Expr,
     kernel::Kernel,
-    nest::{LoopNest, Mapping, Node, Space},
+    nest::{
+        LoopNest, Mapping, Node, Space,
+        names::{AxisName, Purpose, StageName},
+    },
     scalar::Inst,
 };
 use mlcc_passes::schedule::{MAX_PEEL, MAX_UNROLL, Step};
@@ -64,18 +67,17 @@ pub(super) fn plan(
 struct Windows<'a> {
     machine: &'a Machine,
     plan: Plan,
-    names: Vec<String>,
     /// The stage that reduces.
-    window: String,
+    window: StageName,
     /// The accumulator.
     acc: usize,
     /// Free axes that are neither the channel nor the row of pixels, outermost first.
-    outer: Vec<String>,
-    channel: String,
+    outer: Vec<AxisName>,
+    channel: AxisName,
     /// The window's axes, the one along rows last.
     pairs: Vec<Pair>,
     /// Axes that are summed besides: the few input channels of a group.
-    deep: Vec<String>,
+    deep: Vec<AxisName>,
     lanes: i64,
 }
 
@@ -86,11 +88,12 @@ impl<'a> Windows<'a> {
         constants: &[Name],
         machine: &'a Machine,
     ) -> Planned<Windows<'a>> {
-        let (plan, names) = reduction_with_epilogue(kernel, naive)?;
-        let window = kernel.computes.first().or_refuse("it computes nothing")?.name.to_string();
-        let all = stages(&plan.nest, &names)?;
+        let plan = reduction_with_epilogue(kernel, naive)?;
+        let reduction = kernel.computes.first().or_refuse("it computes nothing")?;
+        let window = StageName::new(&reduction.name, Purpose::Values);
+        let all = plan.unmerged()?;
         let stage = all.iter().find(|s| s.name == window).or_refuse("it has no reduction")?;
-        let free: Vec<String> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.clone()).collect();
+        let free: Vec<AxisName> = stage.axes.iter().filter(|a| !a.reduced).map(|a| a.name.clone()).collect();
         let shared = shared_axes(&all);
         if shared.len() != free.len()
             || all.iter().any(|s| s.axes.iter().filter(|a| !a.reduced).count() != free.len())
@@ -118,18 +121,8 @@ impl<'a> Windows<'a> {
         let outer = free.into_iter().filter(|a| *a != channel && *a != row).collect();
         let lanes = all.iter().map(|s| machine.lanes(widest(&plan.nest, s))).min().unwrap_or(1);
         let acc = stage.store.buffer;
-        let mut this = Windows {
-            machine,
-            plan,
-            names,
-            window,
-            acc,
-            outer,
-            channel,
-            pairs,
-            deep,
-            lanes: i64::from(lanes),
-        };
+        let mut this =
+            Windows { machine, plan, window, acc, outer, channel, pairs, deep, lanes: i64::from(lanes) };
         let channels = this.count(&this.channel)?;
         // Narrower vectors for few channels; very few would leave lanes empty all the same.
         while this.lanes > MIN_LANES && channels <= this.lanes / 2 {
@@ -142,43 +135,32 @@ impl<'a> Windows<'a> {
     }
 
     fn stage(&self) -> Planned<Stage> {
-        let mut all = stages(&self.plan.nest, &self.names)?.into_iter();
+        let mut all = self.plan.unmerged()?.into_iter();
         all.find(|s| s.name == self.window).or_refuse("it has no reduction")
     }
 
-    fn full(&self, name: &str) -> Name {
-        axis(&self.window, name)
+    fn full(&self, name: &AxisName) -> Name {
+        self.window.axis(name)
     }
 
-    fn count(&self, name: &str) -> Planned<i64> {
-        let extent = self.stage()?.axes.into_iter().find(|a| a.name == name).map(|a| a.extent);
+    fn count(&self, name: &AxisName) -> Planned<i64> {
+        let extent = self.stage()?.axes.into_iter().find(|a| a.name == *name).map(|a| a.extent);
         extent
             .and_then(|e| e.as_const())
             .ok_or_else(|| Reason::OtherKind(format!("'{name}' has no constant size")))
     }
 
-    fn everywhere(&mut self, step: impl Fn(&str) -> Step) -> Planned<()> {
-        self.names.iter().map(|s| step(s)).try_for_each(|s| Ok(self.plan.step(s)?))
-    }
-
-    fn reorder(&mut self, order: &[String]) -> Planned<()> {
-        for name in self.names.clone() {
-            let mut axes: Vec<Name> = order.iter().map(|a| axis(&name, a)).collect();
-            if name == self.window {
-                // The window lies around the block of pixels.
-                let at = axes.len() - 2;
-                axes.splice(at..at, self.reduced());
-            }
-            self.plan.step(Step::Reorder { axes })?;
-        }
-        Ok(())
+    /// Brings all stages' axes into an order, the window around the block of pixels.
+    fn reorder(&mut self, order: &[AxisName]) -> Planned<()> {
+        let window = self.reduced();
+        Ok(self.plan.reorder(order, &self.window, (&window, 2))?)
     }
 
     /// The axes that are summed: the window's rows, input channels, the window's columns.
-    fn reduced(&self) -> Vec<Name> {
-        let mut axes: Vec<Name> = self.pairs.iter().map(|p| self.full(&p.reduced)).collect();
+    fn reduced(&self) -> Vec<AxisName> {
+        let mut axes: Vec<AxisName> = self.pairs.iter().map(|p| p.reduced.clone()).collect();
         let at = axes.len() - 1;
-        axes.splice(at..at, self.deep.iter().map(|a| self.full(a)));
+        axes.splice(at..at, self.deep.iter().cloned());
         axes
     }
 
@@ -199,24 +181,22 @@ impl<'a> Windows<'a> {
         // The outer axes are merged before the others are split: ranges of split axes are less exact.
         let outer = self.outer.clone();
         self.reorder(&[&outer[..], &[c.clone(), w.clone()]].concat())?;
-        self.merge(&outer)?;
-        self.everywhere(|s| Step::Split { axis: axis(s, &w), factor: pixels })?;
-        self.everywhere(|s| Step::Split { axis: axis(s, &c), factor: lanes })?;
-        let mut blocks = [format!("{c}.o"), format!("{w}.o")];
+        self.plan.merge(&outer, &self.window)?;
+        self.plan.split(&w, pixels)?;
+        self.plan.split(&c, lanes)?;
+        let mut blocks = [c.outer(), w.outer()];
         if streams {
             blocks.reverse();
         }
-        let (pixel, lane) = (format!("{w}.i"), format!("{c}.i"));
+        let (pixel, lane) = (w.inner(), c.inner());
         self.reorder(&[&blocks[..], &[pixel.clone(), lane.clone()]].concat())?;
         self.pack(constants, &c);
-        self.merge(&blocks)?;
+        self.plan.merge(&blocks, &self.window)?;
         self.lanes_last(&lane)?;
         let acc = self.plan.nest.buffers[self.acc].name.clone();
         self.plan.step(Step::Place { buffer: acc, space: Space::Register })?;
         if channels % lanes != 0 {
-            for name in self.names.clone() {
-                self.plan.step(Step::Predicate { axis: axis(&name, &lane), multiple: 1 })?;
-            }
+            self.plan.take(self.plan.in_each(|s| Step::Predicate { axis: s.axis(&lane), multiple: 1 }))?;
         }
         for buffer in padded {
             self.plan.attempt(Step::Skip { buffer });
@@ -228,19 +208,17 @@ impl<'a> Windows<'a> {
         }
         // Blocks that may be shorter, if they are not apart.
         if width.is_none_or(|width| width % pixels != 0) && first + last == 0 {
-            for name in self.names.clone() {
-                self.plan.step(Step::Predicate { axis: axis(&name, &pixel), multiple: 1 })?;
-            }
+            self.plan.take(self.plan.in_each(|s| Step::Predicate { axis: s.axis(&pixel), multiple: 1 }))?;
         }
         if width.is_none() {
-            self.plan.attempt(Step::Partition { axis: self.full(&format!("{w}.o")) });
+            self.plan.attempt(Step::Partition { axis: self.full(&w.outer()) });
         }
         if first + last > 0 {
-            self.plan.step(Step::Peel { axis: self.full(&format!("{w}.o")), first, last })?;
+            self.plan.step(Step::Peel { axis: self.full(&w.outer()), first, last })?;
         }
-        for name in self.names.clone() {
-            self.plan.step(Step::Unroll { axis: axis(&name, &pixel) })?;
-            self.plan.step(Step::Vectorize { axis: axis(&name, &lane), lanes: lanes as u32 })?;
+        for stage in self.plan.stages.clone() {
+            self.plan.step(Step::Unroll { axis: stage.axis(&pixel) })?;
+            self.plan.step(Step::Vectorize { axis: stage.axis(&lane), lanes: lanes as u32 })?;
         }
         self.plan.step(Step::Unroll { axis: self.full(&row.reduced) })?;
         let vectors = if streams { (channels + lanes - 1) / lanes } else { 1 };
@@ -263,7 +241,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Makes the vectors' axis the contiguous one of the accumulator.
-    fn lanes_last(&mut self, lane: &str) -> Planned<()> {
+    fn lanes_last(&mut self, lane: &AxisName) -> Planned<()> {
         let (lane, acc) = (self.full(lane), self.acc);
         let mut at = None;
         self.plan.nest.visit(&mut |node| {
@@ -338,7 +316,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Packs constant operands that the window reads by channel and tap alone.
-    fn pack(&mut self, constants: &[Name], channel: &str) {
+    fn pack(&mut self, constants: &[Name], channel: &AxisName) {
         let mut body = None;
         self.plan.nest.visit(&mut |node| {
             if let Node::Store(s) = node
@@ -347,7 +325,7 @@ impl<'a> Windows<'a> {
                 body = Some(s.body.clone());
             }
         });
-        let lane = self.full(&format!("{channel}.i"));
+        let lane = self.full(&channel.inner());
         for (inst, _) in body.iter().flat_map(|b| &b.insts) {
             let Inst::Read { tensor, index, .. } = inst else { continue };
             let buffer = self.plan.nest.buffers[*tensor].name.clone();
@@ -357,22 +335,11 @@ impl<'a> Windows<'a> {
             }
             let outer = self.outer.iter().map(|a| self.full(a)).filter(used);
             let mut axes: Vec<Name> = outer.collect();
-            axes.push(self.full(&format!("{channel}.o")));
-            axes.extend(self.reduced().into_iter().filter(used));
+            axes.push(self.full(&channel.outer()));
+            axes.extend(self.reduced().iter().map(|a| self.full(a)).filter(used));
             axes.push(lane.clone());
             self.plan.attempt(Step::Pack { buffer, axes });
         }
-    }
-
-    fn merge(&mut self, axes: &[String]) -> Planned<()> {
-        let at = self.names.iter().position(|n| *n == self.window).or_refuse("it has no reduction")?;
-        for name in axes {
-            for s in (0..at).rev().chain(at + 1..self.names.len()) {
-                let step = Step::Merge { into: self.full(name), from: axis(&self.names[s], name) };
-                self.plan.step(step)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether all channels of a block of pixels come before the next block: memory is then read in one
@@ -389,7 +356,7 @@ impl<'a> Windows<'a> {
     fn parallelize(&mut self, inside: i64) {
         let mut axes = Vec::new();
         let mut body = &self.plan.nest.body;
-        let row = self.pairs.last().map(|p| self.full(&format!("{}.o", p.free)));
+        let row = self.pairs.last().map(|p| self.full(&p.free.outer()));
         while let [Node::Loop(l)] = &body[..]
             && l.mapping == Mapping::Serial
             && Some(&l.axis) != row.as_ref()

@@ -4,6 +4,7 @@ use crate::run;
 use mlcc_cpu::{Machine, schedule};
 use mlcc_interpreter::{Symbols, compare, kernel, nest};
 use mlcc_ir::{
+    contract::Contract,
     dtype::DType,
     expr::Atom,
     kernel::{Kernel, Role},
@@ -12,8 +13,8 @@ use mlcc_ir::{
     tensor::{Element, Tensor, element_count, push_element},
 };
 use mlcc_llvm::Target;
+use mlcc_passes::schedule as primitives;
 use mlcc_passes::schedule::Decision;
-use mlcc_passes::{contract, schedule as primitives};
 
 /// Random numbers, the same every time.
 fn random(state: &mut u64) -> f64 {
@@ -64,7 +65,7 @@ pub fn check_on(
     assert_eq!(parsed, decision.schedule, "the text form is read back");
     let again = primitives::apply(&primitives::naive(k).unwrap(), &parsed, &mut |_, _| {}).unwrap();
     assert_eq!(again, nest, "applying the steps gives the nest");
-    contract::check_nest(&nest, "schedule").unwrap_or_else(|e| panic!("{e}\n{text}"));
+    nest.check("schedule").unwrap_or_else(|e| panic!("{e}\n{text}"));
 
     // Schedules may flatten dimensions of operands; the elements stay where they are.
     let flat: Vec<Tensor> = nest

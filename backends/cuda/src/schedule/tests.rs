@@ -44,7 +44,7 @@ fn check_nest(kernel: &Kernel, sizes: &[(&str, i64)], (decision, nest): (Decisio
     let symbols: Symbols = sizes.iter().map(|(n, v)| ((*n).into(), *v)).collect();
     let inputs = operands(kernel, &symbols);
     let want = mlcc_interpreter::kernel::run(kernel, &symbols, &inputs).unwrap();
-    mlcc_passes::contract::check_nest(&nest, "schedule").unwrap();
+    mlcc_ir::contract::Contract::check(&nest, "schedule").unwrap();
     for seed in [1, 7] {
         let got = mlcc_interpreter::nest::run(&nest, &symbols, &inputs, seed).unwrap();
         assert_eq!(got.len(), want.len());

@@ -8,10 +8,9 @@ use super::{
     transpose::shuffle,
 };
 use mlcc_ir::{
-    Name,
     diagnostic::Result,
     expr::{Expr, Interval},
-    nest::Space,
+    nest::{Space, names::Part},
 };
 
 /// Where lanes lie: the first element of the window, its size, and each lane's place in it.
@@ -45,7 +44,7 @@ impl<'c> Emitter<'_, 'c> {
         }
         let Some(window) = Window::of(offset, &step.axis, step.lanes) else { return Ok(None) };
         // The number of the vector takes the place of the axis.
-        let number: Name = format!("{}.vector", step.axis).into();
+        let number = Part::Vector.of(&step.axis);
         let lanes = Expr::from(i64::from(step.lanes));
         let start =
             offset.replace_axis(&step.axis, &(Expr::axis(&number) * lanes)) + Expr::from(window.first);

@@ -1,7 +1,7 @@
 //! Code contains no instruction of a feature that its target does not list: the runtime looks for those that are
 //! listed and for no others before it executes the code.
 
-use crate::nests::*;
+use crate::{nests::*, run::verified};
 use mlcc_ir::{
     dtype::DType,
     kernel::Role,
@@ -22,8 +22,10 @@ fn shift() -> LoopNest {
 
 /// LLVM IR and assembly.
 fn texts(target: &Target) -> (String, String) {
-    let texts =
-        compile(&shift(), target, &Options { texts: true, ..Options::default() }).unwrap().texts.unwrap();
+    let texts = compile(&verified(shift()), target, &Options { texts: true, ..Options::default() })
+        .unwrap()
+        .texts
+        .unwrap();
     (texts.llvm, texts.asm)
 }
 

@@ -1,7 +1,11 @@
 //! Runs compiled kernels in the test's process.
 
-use mlcc_ir::nest::{LoopNest, Space};
-use mlcc_ir::{expr::Atom, tensor::Tensor};
+use mlcc_ir::{
+    contract::Verified,
+    expr::Atom,
+    nest::{LoopNest, Space},
+    tensor::Tensor,
+};
 use mlcc_llvm::{CompiledKernel, Options, Target, compile, image};
 
 use std::{io::Write, ops::Range};
@@ -154,6 +158,11 @@ pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i6
     run_with(target, &options, nest, operands, sizes)
 }
 
+/// A nest that is well formed.
+pub fn verified(nest: LoopNest) -> Verified<LoopNest> {
+    Verified::new(nest, "the test").unwrap()
+}
+
 /// As [`run_on`], with options.
 pub fn run_with(
     target: &Target,
@@ -162,7 +171,7 @@ pub fn run_with(
     operands: &[Tensor],
     sizes: &[i64],
 ) -> Option<Vec<Tensor>> {
-    let kernel = compile(nest, target, options).unwrap();
+    let kernel = compile(&verified(nest.clone()), target, options).unwrap();
     if !runs_here(target, nest) {
         image::link(&[&kernel.object]).unwrap();
         return None;

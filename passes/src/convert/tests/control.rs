@@ -1,9 +1,10 @@
 //! Control flow: what the blocks compute.
 
 use super::harness::*;
-use crate::{contract::check_program, convert::graph_to_tensor};
+use crate::convert::graph_to_tensor;
 use mlcc_interpreter::program;
 use mlcc_ir::{
+    contract::Contract,
     graph::{Def, Graph, Location, Node, ValueId},
     tensor::Tensor,
 };
@@ -38,7 +39,7 @@ fn add_control(
 
 fn run(g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let lowered = graph_to_tensor(g).unwrap();
-    check_program(&lowered, "convert").unwrap();
+    lowered.check("convert").unwrap();
     program::run(&lowered, inputs).unwrap()
 }
 

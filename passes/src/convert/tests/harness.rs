@@ -1,9 +1,10 @@
 //! One-node graphs, random operands, and the comparison of the two levels.
 
-use crate::{contract::check_program, convert::graph_to_tensor};
+use crate::convert::graph_to_tensor;
 use mlcc_interpreter::{compare, graph, program};
 use mlcc_ir::{
     attributes::{Attr, Attrs},
+    contract::Contract,
     dtype::DType,
     expr::Expr,
     graph::{Def, Graph, Location, Node, ValueId},
@@ -168,7 +169,7 @@ fn tolerance(dtype: DType) -> f64 {
 pub(super) fn assert_graph_agrees(g: &Graph, inputs: &[Tensor]) -> Program {
     let want = graph::run(g, inputs).unwrap_or_else(|e| panic!("{}, graph level: {e}", g.name));
     let lowered = graph_to_tensor(g).unwrap_or_else(|e| panic!("{}: {e}", g.name));
-    check_program(&lowered, "convert").unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    lowered.check("convert").unwrap_or_else(|e| panic!("{}: {e}", g.name));
     let got = program::run(&lowered, inputs).unwrap_or_else(|e| panic!("{}, tensor level: {e}", g.name));
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {

@@ -2,6 +2,7 @@
 
 use super::*;
 use mlcc_interpreter::{Symbols, compare, nest::run};
+use mlcc_ir::contract::Contract;
 use mlcc_ir::tensor::{Element, Tensor, element_count, push_element};
 
 fn random(dtype: DType, dims: &[i64], seed: u64) -> Tensor {
@@ -19,7 +20,7 @@ fn random(dtype: DType, dims: &[i64], seed: u64) -> Tensor {
 /// Asserts that two nests give the same values on random inputs.
 #[track_caller]
 fn assert_same(before: &LoopNest, after: &LoopNest, symbols: &[(&str, i64)]) {
-    crate::contract::check_nest(after, "schedule").unwrap_or_else(|e| panic!("{e}"));
+    after.check("schedule").unwrap_or_else(|e| panic!("{e}"));
     let symbols: Symbols = symbols.iter().map(|(n, v)| ((*n).into(), *v)).collect();
     let inputs = |nest: &LoopNest| -> Vec<Tensor> {
         let given = nest.buffers.iter().filter(|b| b.role == Role::Input);

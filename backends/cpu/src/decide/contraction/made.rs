@@ -19,13 +19,13 @@
 use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
     operand::{vector_axes, widest},
-    plan::axis,
     refusal::{OrRefuse, Planned, leave, refuse},
     register_tile::{RegisterTile, choose},
 };
 use mlcc_ir::{
     Name,
     kernel::{AxisKind, Compute, Kernel, Role},
+    nest::names::{AxisName, StageName},
 };
 use mlcc_passes::schedule::Step;
 
@@ -45,9 +45,9 @@ struct Panel {
     /// The operand of which it holds a part.
     buffer: Name,
     /// The panel's rows or columns, if there are several.
-    own: Option<String>,
+    own: Option<AxisName>,
     /// The axis of vectors, and their elements.
-    vector: Option<String>,
+    vector: Option<AxisName>,
     lanes: u32,
 }
 
@@ -60,10 +60,10 @@ pub(super) fn is_maker(kernel: &Kernel, compute: &Compute) -> bool {
 
 impl Contraction<'_> {
     /// The maker's stage, if it walks along the axis.
-    pub(super) fn maker_with(&self, name: &str) -> Option<&str> {
-        let (maker, _) = self.made.as_ref()?;
-        let stage = self.all_stages().ok()?.into_iter().next()?;
-        stage.axes.iter().any(|a| a.name == name).then_some(maker.as_str())
+    pub(super) fn maker_with(&self, name: &AxisName) -> Option<&StageName> {
+        let maker = self.plan.apart.as_ref()?;
+        let stage = self.plan.unmerged().ok()?.into_iter().next()?;
+        stage.axes.iter().any(|a| a.name == *name).then_some(maker)
     }
 
     /// Brings the maker's loops into the order of the product's.
@@ -72,10 +72,10 @@ impl Contraction<'_> {
         self.reorder_maker(&order)
     }
 
-    fn reorder_maker(&mut self, order: &[String]) -> Planned<()> {
-        let Some((maker, _)) = self.made.clone() else { return Ok(()) };
+    fn reorder_maker(&mut self, order: &[AxisName]) -> Planned<()> {
+        let Some(maker) = self.plan.apart.clone() else { return Ok(()) };
         let axes: Vec<Name> =
-            order.iter().filter(|a| self.maker_with(a).is_some()).map(|a| axis(&maker, a)).collect();
+            order.iter().filter(|a| self.maker_with(a).is_some()).map(|a| maker.axis(a)).collect();
         if axes.len() > 1 {
             self.plan.step(Step::Reorder { axes })?;
         }
@@ -103,7 +103,7 @@ impl Contraction<'_> {
 
     /// The axis of rows, the one of columns, whose others become a batch's, the number of columns where it is known,
     /// and the tile.
-    fn tile_over_made(&mut self) -> Planned<(Option<String>, String, Option<i64>, RegisterTile)> {
+    fn tile_over_made(&mut self) -> Planned<(Option<AxisName>, AxisName, Option<i64>, RegisterTile)> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
         }
@@ -126,24 +126,24 @@ impl Contraction<'_> {
         let made = self.pack_order(buffer, Some(&n))?;
         // Columns that are left over have a tile of their own beside the whole ones.
         let whole = width.is_some_and(|n| n % cols == 0);
-        self.split(&n, block)?;
-        outer.push(format!("{n}.o"));
+        self.plan.split(&n, block)?;
+        outer.push(n.outer());
         let mut m_inner = m.clone();
         let blocks: i64 = counts.iter().product();
         let parts = (MIN_COLUMN_BLOCKS / blocks.max(1)).min(rows / ROWS_OF_PART);
         let mut inside = rows.saturating_mul(block).saturating_mul(depth);
         if let Some(m) = m.as_ref().filter(|_| parts > 1 && rest.is_empty()) {
             let part = ((rows + parts - 1) / parts + tile.rows - 1) / tile.rows * tile.rows;
-            self.split(m, part)?;
-            outer.push(format!("{m}.o"));
+            self.plan.split(m, part)?;
+            outer.push(m.outer());
             counts.push((rows + part - 1) / part);
             inside /= parts;
-            m_inner = Some(format!("{m}.i"));
+            m_inner = Some(m.inner());
         }
         let again: i64 = rest.iter().map(|r| self.count(r)).product();
-        let columns = format!("{n}.i");
+        let columns = n.inner();
         let mut middle = rest;
-        let mut inner: Vec<String> = m_inner.iter().cloned().collect();
+        let mut inner: Vec<AxisName> = m_inner.iter().cloned().collect();
         inner.push(columns.clone());
         self.reorder(&[&outer, &middle, &inner])?;
         self.merge(&outer)?;
@@ -152,9 +152,9 @@ impl Contraction<'_> {
         let mut innermost = Vec::new();
         let mut peeled = Vec::new();
         if let Some(m) = &m_inner {
-            self.split(m, tile.rows)?;
-            middle.push(format!("{m}.o"));
-            innermost.push(format!("{m}.i"));
+            self.plan.split(m, tile.rows)?;
+            middle.push(m.outer());
+            innermost.push(m.inner());
             peeled.push(m.clone());
         }
         let mut columns = columns;
@@ -162,18 +162,18 @@ impl Contraction<'_> {
             innermost.push(columns.clone());
             columns = n;
         } else {
-            self.split(&columns, cols)?;
-            middle.push(format!("{columns}.o"));
-            innermost.push(format!("{columns}.i"));
+            self.plan.split(&columns, cols)?;
+            middle.push(columns.outer());
+            innermost.push(columns.inner());
             peeled.push(columns.clone());
         }
         self.reorder(&[&middle, &innermost])?;
         self.merge(&middle)?;
         self.parallel(&outer, counts, inside.saturating_mul(again));
         for axis in peeled {
-            self.peel(&format!("{axis}.o"), &format!("{axis}.i"));
+            self.peel(&axis.outer(), &axis.inner());
         }
-        self.micro_kernel(m_inner.as_deref(), &columns)
+        self.micro_kernel(m_inner.as_ref(), &columns)
     }
 
     fn made_rows(&mut self, buffer: usize, columns: Columns) -> Planned<()> {
@@ -184,9 +184,9 @@ impl Contraction<'_> {
         let depth = self.depth();
         let (rows, width) = (m.as_ref().map_or(1, |m| self.count(m)), self.count(&n));
         let again: i64 = rest.iter().map(|r| self.count(r)).product();
-        let made = self.pack_order(buffer, m.as_deref())?;
+        let made = self.pack_order(buffer, m.as_ref())?;
         let axes = self.packed_axes(&n)?;
-        self.split(&n, cols)?;
+        self.plan.split(&n, cols)?;
         if columns == Columns::Packed {
             let buffer = self.plan.nest.buffers[self.right].name.clone();
             self.plan.step(Step::Pack { buffer, axes })?;
@@ -194,35 +194,35 @@ impl Contraction<'_> {
         let mut tiles_inner = None;
         let mut rows_inside = rows;
         if let Some(m) = &m {
-            self.split(m, tile.rows)?;
+            self.plan.split(m, tile.rows)?;
             let tiles = (rows + tile.rows - 1) / tile.rows;
             let element = self.plan.nest.buffers[self.right].dtype.size() as i64;
             let bytes = [tile.rows, cols].map(|points| points.saturating_mul(depth).saturating_mul(element));
             let block = self.tiles_of_block(bytes, tiles, counts.iter().product());
-            self.split(&format!("{m}.o"), block)?;
-            outer.push(format!("{m}.o.o"));
+            self.plan.split(&m.outer(), block)?;
+            outer.push(m.outer().outer());
             counts.push((tiles + block - 1) / block);
-            tiles_inner = Some(format!("{m}.o.i"));
+            tiles_inner = Some(m.outer().inner());
             rows_inside = (block * tile.rows).min(rows);
         }
         let mut inside = rows_inside.saturating_mul(width).saturating_mul(depth).saturating_mul(again);
         let blocks: i64 = counts.iter().product();
         let parts = (MIN_BLOCKS / blocks.max(1)).min(width / COLUMNS_OF_PART);
-        let mut columns_outer = format!("{n}.o");
+        let mut columns_outer = n.outer();
         if rest.is_empty() && (parts > 1 || outer.is_empty()) {
             let panels = (width + cols - 1) / cols;
             let part = (panels + parts.max(1) - 1) / parts.max(1);
-            self.split(&columns_outer, part)?;
-            outer.push(format!("{columns_outer}.o"));
+            self.plan.split(&columns_outer, part)?;
+            outer.push(columns_outer.outer());
             counts.push((panels + part - 1) / part);
             inside /= parts.max(1);
-            columns_outer = format!("{columns_outer}.i");
+            columns_outer = columns_outer.inner();
         }
         let mut middle = rest;
         middle.push(columns_outer.clone());
         middle.extend(tiles_inner.clone());
-        let mut innermost: Vec<String> = m.iter().map(|m| format!("{m}.i")).collect();
-        innermost.push(format!("{n}.i"));
+        let mut innermost: Vec<AxisName> = m.iter().map(AxisName::inner).collect();
+        innermost.push(n.inner());
         self.reorder(&[&outer, &middle, &innermost])?;
         // One row is made for each of several products with it.
         let at = match outer.last() {
@@ -239,16 +239,16 @@ impl Contraction<'_> {
         self.merge(&middle)?;
         self.parallel(&outer, counts, inside);
         if self.narrower(known_width, tile) {
-            self.peel(&columns_outer, &format!("{n}.i"));
+            self.peel(&columns_outer, &n.inner());
         }
         if let (Some(tiles), Some(m)) = (&tiles_inner, &m) {
-            self.peel(tiles, &format!("{m}.i"));
+            self.peel(tiles, &m.inner());
         }
-        self.micro_kernel(m.as_deref(), &n)
+        self.micro_kernel(m.as_ref(), &n)
     }
 
     /// The batches that the made operand depends on, and the others.
-    fn batches(&self) -> (Vec<String>, Vec<String>) {
+    fn batches(&self) -> (Vec<AxisName>, Vec<AxisName>) {
         self.batch.iter().cloned().partition(|b| self.maker_with(b).is_some())
     }
 
@@ -271,18 +271,18 @@ impl Contraction<'_> {
 
     /// Brings dimensions and loops of the made operand into the order in which a panel is read: its own axis last
     /// for columns, the reduction last for rows.
-    fn pack_order(&mut self, buffer: usize, own: Option<&str>) -> Planned<Panel> {
-        let (maker, _) = self.made.clone().or_refuse(NO_PRODUCT)?;
+    fn pack_order(&mut self, buffer: usize, own: Option<&AxisName>) -> Planned<Panel> {
+        let maker = self.plan.apart.clone().or_refuse(NO_PRODUCT)?;
         let (batches, _) = self.batches();
-        let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
+        let own: Vec<AxisName> = own.into_iter().cloned().collect();
         let of_panel =
             if buffer == self.right { [&self.k[..], &own].concat() } else { [&own[..], &self.k].concat() };
         let order = [&batches[..], &of_panel].concat();
         self.reorder_maker(&order)?;
-        let stage = self.all_stages()?.into_iter().next().or_refuse(NO_PRODUCT)?;
+        let stage = self.plan.unmerged()?.into_iter().next().or_refuse(NO_PRODUCT)?;
         let place = |d: &u32| {
             let written = stage.store.index[*d as usize].as_axis()?;
-            order.iter().position(|a| axis(&maker, a) == *written)
+            order.iter().position(|a| maker.axis(a) == *written)
         };
         let mut dims: Vec<u32> = (0..stage.store.index.len() as u32).collect();
         let before = dims.clone();
@@ -291,7 +291,7 @@ impl Contraction<'_> {
         if dims != before {
             self.plan.step(Step::Permute { buffer: name.clone(), dims })?;
         }
-        let stage = self.all_stages()?.into_iter().next().or_refuse(NO_PRODUCT)?;
+        let stage = self.plan.unmerged()?.into_iter().next().or_refuse(NO_PRODUCT)?;
         let lanes = self.machine.lanes(widest(&self.plan.nest, &stage));
         let vectors = vector_axes(&self.plan.nest, &stage, i64::from(lanes));
         let vector = vectors.into_iter().find(|a| of_panel.contains(a));
@@ -299,21 +299,21 @@ impl Contraction<'_> {
     }
 
     /// Makes the panel inside the loop over `at`, in vectors.
-    fn make_at(&mut self, panel: &Panel, at: &str) -> Planned<()> {
-        let (maker, _) = self.made.clone().or_refuse(NO_PRODUCT)?;
+    fn make_at(&mut self, panel: &Panel, at: &AxisName) -> Planned<()> {
+        let maker = self.plan.apart.clone().or_refuse(NO_PRODUCT)?;
         self.plan.step(Step::ComputeAt { buffer: panel.buffer.clone(), at: self.full(at) })?;
         if let Some(own) = &panel.own {
             // The last block may be shorter.
-            self.plan.attempt(Step::Clip { axis: axis(&maker, own) });
+            self.plan.attempt(Step::Clip { axis: maker.axis(own) });
         }
         if let Some(vector) = &panel.vector {
-            self.plan.attempt(Step::Vectorize { axis: axis(&maker, vector), lanes: panel.lanes });
+            self.plan.attempt(Step::Vectorize { axis: maker.axis(vector), lanes: panel.lanes });
         }
         Ok(())
     }
 
     /// Divides the outer loops among threads.
-    fn parallel(&mut self, outer: &[String], counts: Vec<i64>, inside: i64) {
+    fn parallel(&mut self, outer: &[AxisName], counts: Vec<i64>, inside: i64) {
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside, self.machine.work_in(TILE_TIME));
     }

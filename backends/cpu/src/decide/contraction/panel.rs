@@ -2,13 +2,12 @@
 
 use super::{Contraction, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
-    plan::axis,
     refusal::{OrRefuse, Planned},
     register_tile::choose,
     stages::stride,
 };
-use mlcc_ir::Name;
-use mlcc_passes::schedule::{Step, fused_name};
+use mlcc_ir::{Name, nest::names::AxisName};
+use mlcc_passes::schedule::Step;
 
 /// Parallel tiles below which the rows are divided too, each part with a panel of its own.
 const MIN_TILES: i64 = 8;
@@ -22,10 +21,10 @@ const MAX_COLUMNS: i64 = 1024;
 /// A block of columns that share a panel.
 struct Block {
     /// The axis that is split into blocks, and the points of it in a block.
-    axis: String,
+    axis: AxisName,
     size: i64,
     /// The axis inside that belongs to the block as a whole, if the block is several rows of an image.
-    row: Option<String>,
+    row: Option<AxisName>,
     /// Columns of a block, if static.
     columns: Option<i64>,
     /// Number of blocks.
@@ -50,9 +49,9 @@ impl Contraction<'_> {
         let tiles: i64 = known.iter().map(|c| if c.fixed { c.least } else { 1 }).product();
 
         // Blocks of columns outside, and parts of the rows where there are too few blocks.
-        self.split(&block.axis, block.size)?;
+        self.plan.split(&block.axis, block.size)?;
         let mut outer = self.batch.clone();
-        outer.push(format!("{}.o", block.axis));
+        outer.push(block.axis.outer());
         let mut m_inner = m.clone();
         let parts = (MIN_TILES / tiles.max(1)).min(MAX_ROW_PARTS).min(rows / (2 * tile.rows));
         if let Some(m) = m.as_ref().filter(|_| parts > 1) {
@@ -60,37 +59,35 @@ impl Contraction<'_> {
             let symbolic = self.extent(m).is_none_or(|e| e.as_const().is_none());
             let part = if symbolic { part.max(ROWS_OF_PART) } else { part };
             let part = (part + tile.rows - 1) / tile.rows * tile.rows;
-            self.split(m, part)?;
-            outer.push(format!("{m}.o"));
+            self.plan.split(m, part)?;
+            outer.push(m.outer());
             counts.push((rows + part - 1) / part);
-            m_inner = Some(format!("{m}.i"));
+            m_inner = Some(m.inner());
         }
-        let mut inner: Vec<String> = m_inner.iter().cloned().collect();
-        inner.push(format!("{}.i", block.axis));
+        let mut inner: Vec<AxisName> = m_inner.iter().cloned().collect();
+        inner.push(block.axis.inner());
         inner.extend(block.row.clone());
         self.reorder(&[&outer, &inner])?;
         self.merge(&outer)?;
         self.copy_panel(&outer, &block, along)?;
 
         // The register tile inside.
-        let mut n = format!("{}.i", block.axis);
+        let mut n = block.axis.inner();
         if let Some(row) = &block.row {
-            let outer_axis = n.clone();
-            let steps = self.everywhere(|s| Step::Fuse { outer: axis(s, &outer_axis), inner: axis(s, row) });
-            steps.into_iter().try_for_each(|s| self.plan.step(s))?;
-            n = fused_name(&outer_axis, row);
+            self.plan.take(self.plan.in_each(|s| Step::Fuse { outer: s.axis(&n), inner: s.axis(row) }))?;
+            n = n.fused(row);
         }
         self.k = self.fuse_all(self.k.clone(), true);
         let cols = tile.vectors * self.lanes;
-        self.split(&n, cols)?;
+        self.plan.split(&n, cols)?;
         let mut middle = Vec::new();
-        let mut innermost = vec![format!("{n}.i")];
+        let mut innermost = vec![n.inner()];
         if let Some(m) = &m_inner {
-            self.split(m, tile.rows)?;
-            middle.push(format!("{m}.o"));
-            innermost.insert(0, format!("{m}.i"));
+            self.plan.split(m, tile.rows)?;
+            middle.push(m.outer());
+            innermost.insert(0, m.inner());
         }
-        middle.push(format!("{n}.o"));
+        middle.push(n.outer());
         self.reorder(&[&middle, &innermost])?;
         self.merge(&middle)?;
         let columns = block.columns.unwrap_or(block.size * 64);
@@ -98,10 +95,10 @@ impl Contraction<'_> {
         let parts = if m_inner == m { 1 } else { counts[counts.len() - 1].max(1) };
         let axes: Vec<(Name, i64)> = outer.iter().map(|a| self.full(a)).zip(counts).collect();
         self.plan.parallelize(&axes, inside / parts, self.machine.work_in(TILE_TIME));
-        for axis in &middle {
-            self.peel(axis, &format!("{}.i", axis.strip_suffix(".o").unwrap_or(axis)));
+        for tiled in m_inner.iter().chain([&n]) {
+            self.peel(&tiled.outer(), &tiled.inner());
         }
-        self.micro_kernel(m_inner.as_deref(), &n)?;
+        self.micro_kernel(m_inner.as_ref(), &n)?;
         Ok(())
     }
 
@@ -110,7 +107,7 @@ impl Contraction<'_> {
         let stage = self.stage().ok()?;
         let right = self.right(&stage)?;
         let buffer = &self.plan.nest.buffers[self.right];
-        let unit = |k: &String| stride(buffer, right.index, &stage.full(k)).is_some_and(|s| s.is(1));
+        let unit = |k: &AxisName| stride(buffer, right.index, &stage.full(k)).is_some_and(|s| s.is(1));
         self.k.iter().position(unit).filter(|_| right.outside.is_none())
     }
 
@@ -166,7 +163,8 @@ impl Contraction<'_> {
     fn rows_are_contiguous(&self) -> Planned<bool> {
         let stage = self.stage()?;
         let (row, column) = (&self.n[0], &self.n[self.n.len() - 1]);
-        let along = |a: &str| stride(&self.plan.nest.buffers[self.acc], &stage.store.index, &stage.full(a));
+        let along =
+            |a: &AxisName| stride(&self.plan.nest.buffers[self.acc], &stage.store.index, &stage.full(a));
         let whole = along(column).zip(self.extent(column)).map(|(step, extent)| step * extent);
         let (row, whole) = along(row).zip(whole).or_refuse("its rows of columns lie at no fixed distance")?;
         Ok(row == whole)
@@ -174,25 +172,23 @@ impl Contraction<'_> {
 
     /// Copies the block's columns into a panel, in vectors along the columns. `along` is the axis of the reduction
     /// along which the operand is contiguous.
-    fn copy_panel(&mut self, outer: &[String], block: &Block, along: Option<usize>) -> Planned<()> {
+    fn copy_panel(&mut self, outer: &[AxisName], block: &Block, along: Option<usize>) -> Planned<()> {
         let buffer = self.plan.nest.buffers[self.right].name.clone();
         let mut axes: Vec<Name> = self.k.iter().map(|a| self.full(a)).collect();
-        axes.push(self.full(&format!("{}.i", block.axis)));
+        axes.push(self.full(&block.axis.inner()));
         axes.extend(block.row.iter().map(|r| self.full(r)));
-        let last = axes.last().or_refuse("it sums nothing")?.clone();
         let at = self.full(outer.last().or_refuse("nothing is around its tiles")?);
-        self.plan.step(Step::CacheRead { buffer, at, axes: axes.clone() })?;
-        let panel = self.plan.nest.buffers.last().or_refuse("there is no panel")?.name.clone();
-        let copied = |axis: &Name| -> Name { format!("{panel}:{axis}").into() };
+        let mut copied = self.plan.copy_into_panel(buffer, at, &axes)?;
+        let last = copied.last().or_refuse("it sums nothing")?.clone();
         let mut steps = Vec::new();
         // Vectors are loaded along the reduction and transposed: the loop over its points runs inside of the
         // vectors, the other ones outside.
         if let Some(along) = along {
-            let u = axes.remove(along);
-            axes.push(u);
-            steps.push(Step::Reorder { axes: axes.iter().map(copied).collect() });
+            let u = copied.remove(along);
+            copied.push(u);
+            steps.push(Step::Reorder { axes: copied });
         }
-        steps.push(Step::Vectorize { axis: copied(&last), lanes: self.lanes as u32 });
+        steps.push(Step::Vectorize { axis: last, lanes: self.lanes as u32 });
         self.plan.attempt_all(steps, &|_, _| true);
         Ok(())
     }

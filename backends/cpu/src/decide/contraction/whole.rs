@@ -6,7 +6,7 @@ use crate::decide::{
     refusal::{OrRefuse, Planned},
     register_tile::{RegisterTile, choose},
 };
-use mlcc_ir::Name;
+use mlcc_ir::{Name, nest::names::AxisName};
 use mlcc_passes::schedule::Step;
 
 /// Fewest tiles of rows in a block: the columns come from further away, for every block again.
@@ -14,10 +14,10 @@ const MIN_TILES_OF_BLOCK: i64 = 3;
 
 /// An axis around the register tile, and how many points it has.
 struct Outer {
-    name: String,
+    name: AxisName,
     count: i64,
     /// The axis of the register tile whose last block is shorter, if one is.
-    peel: Option<String>,
+    peel: Option<AxisName>,
 }
 
 impl Contraction<'_> {
@@ -36,21 +36,21 @@ impl Contraction<'_> {
             outer.push(Outer { count: self.count(&batch), name: batch, peel: None });
         }
         let columns_outer = self.blocks(&n, cols)?;
-        let mut inner = vec![format!("{n}.i")];
+        let mut inner = vec![n.inner()];
         let mut rows_inner = None;
         match &m {
             Some(m) => {
                 let rows = self.blocks(m, tile.rows)?;
-                inner.insert(0, format!("{m}.i"));
+                inner.insert(0, m.inner());
                 let bytes =
                     [tile.rows, cols].map(|points| points.saturating_mul(depth).saturating_mul(element));
                 match self.rows_of_block(sizes.0.map(|_| rows.count), bytes) {
                     Some(block) => {
-                        self.split(&rows.name, block)?;
+                        self.plan.split(&rows.name, block)?;
                         let count = (rows.count + block - 1) / block;
-                        outer.push(Outer { name: format!("{}.o", rows.name), count, peel: None });
+                        outer.push(Outer { name: rows.name.outer(), count, peel: None });
                         outer.push(columns_outer);
-                        rows_inner = Some(Outer { name: format!("{}.i", rows.name), count: block, ..rows });
+                        rows_inner = Some(Outer { name: rows.name.inner(), count: block, ..rows });
                     }
                     None => outer.extend([columns_outer, rows]),
                 }
@@ -58,12 +58,9 @@ impl Contraction<'_> {
             None => outer.push(columns_outer),
         }
         if !self.narrower(sizes.1, tile) {
-            outer
-                .iter_mut()
-                .filter(|o| o.peel.as_deref() == inner.last().map(String::as_str))
-                .for_each(|o| o.peel = None);
+            outer.iter_mut().filter(|o| o.peel.as_ref() == inner.last()).for_each(|o| o.peel = None);
         }
-        let order: Vec<String> = outer.iter().chain(&rows_inner).map(|o| o.name.clone()).collect();
+        let order: Vec<AxisName> = outer.iter().chain(&rows_inner).map(|o| o.name.clone()).collect();
         self.reorder(&[&order, &inner])?;
         if columns == Columns::Packed {
             let buffer = self.plan.nest.buffers[self.right].name.clone();
@@ -78,23 +75,23 @@ impl Contraction<'_> {
         }
         for (axis, inner) in outer.iter().chain(&rows_inner).filter_map(|o| Some((&o.name, o.peel.as_ref()?)))
         {
-            let outer = serial.iter().find(|s| *s == axis || **s == format!("{axis}.i"));
+            let outer = serial.iter().find(|s| *s == axis || **s == axis.inner());
             let outer = outer.or_refuse("a block has no serial loop")?;
             self.peel(outer, inner);
         }
-        self.micro_kernel(m.as_deref(), &n)?;
+        self.micro_kernel(m.as_ref(), &n)?;
         Ok(())
     }
 
     /// Splits an axis into blocks.
-    fn blocks(&mut self, name: &str, size: i64) -> Planned<Outer> {
+    fn blocks(&mut self, name: &AxisName, size: i64) -> Planned<Outer> {
         let count = self.count(name);
         let exact = self.extent(name).and_then(|e| e.as_const()).is_some_and(|e| e % size == 0);
-        self.split(name, size)?;
+        self.plan.split(name, size)?;
         Ok(Outer {
-            name: format!("{name}.o"),
+            name: name.outer(),
             count: (count + size - 1) / size,
-            peel: (!exact).then(|| format!("{name}.i")),
+            peel: (!exact).then(|| name.inner()),
         })
     }
 
@@ -120,9 +117,9 @@ impl Contraction<'_> {
         &mut self,
         outer: &[Outer],
         rows: Option<&Outer>,
-        inner: &[String],
+        inner: &[AxisName],
         inside: i64,
-    ) -> Planned<(Vec<String>, Vec<String>)> {
+    ) -> Planned<(Vec<AxisName>, Vec<AxisName>)> {
         let axes: Vec<(Name, i64)> = outer.iter().map(|o| (self.full(&o.name), o.count.max(1))).collect();
         let counts = self.plan.counts(&axes);
         let target = self.machine.work_in(TILE_TIME);
@@ -136,9 +133,9 @@ impl Contraction<'_> {
             if at > best.at || counts[at].fixed && factor >= counts[at].least {
                 serial.push(o.name.clone());
             } else if factor > 1 || o.peel.is_some() {
-                self.split(&o.name, factor)?;
-                parallel.push(format!("{}.o", o.name));
-                serial.push(format!("{}.i", o.name));
+                self.plan.split(&o.name, factor)?;
+                parallel.push(o.name.outer());
+                serial.push(o.name.inner());
             } else {
                 parallel.push(o.name.clone());
             }
@@ -149,14 +146,14 @@ impl Contraction<'_> {
     }
 
     /// Dimensions of the packed operand: batches, panels, the reduction, the panel's columns.
-    pub(super) fn packed_axes(&self, n: &str) -> Planned<Vec<Name>> {
+    pub(super) fn packed_axes(&self, n: &AxisName) -> Planned<Vec<Name>> {
         let stage = self.stage()?;
         let right = self.right(&stage).or_refuse(NO_PRODUCT)?;
-        let used = |a: &&String| right.uses_axis(&stage.full(a));
+        let used = |a: &&AxisName| right.uses_axis(&stage.full(a));
         let mut axes: Vec<Name> = self.batch.iter().filter(used).map(|a| self.full(a)).collect();
-        axes.push(self.full(&format!("{n}.o")));
+        axes.push(self.full(&n.outer()));
         axes.extend(self.k.iter().map(|a| self.full(a)));
-        axes.push(self.full(&format!("{n}.i")));
+        axes.push(self.full(&n.inner()));
         Ok(axes)
     }
 }

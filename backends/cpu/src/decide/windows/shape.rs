@@ -8,7 +8,7 @@ use mlcc_ir::{
     Name,
     expr::Expr,
     kernel::Role,
-    nest::LoopNest,
+    nest::{LoopNest, names::AxisName},
     product::{Window, windows},
     scalar::Inst,
 };
@@ -16,8 +16,8 @@ use mlcc_ir::{
 /// A spatial axis and the axis of the window that moves with it.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
-    pub(super) free: String,
-    pub(super) reduced: String,
+    pub(super) free: AxisName,
+    pub(super) reduced: AxisName,
     /// Distance in the image of neighbouring points of either axis.
     pub(super) step: i64,
     pub(super) dilation: i64,
@@ -25,7 +25,7 @@ pub(super) struct Pair {
 
 /// Whether all stages access memory along an axis contiguously, or not at all. What an epilogue reads may lie
 /// further apart: that is a gather for all the multiply-adds of a point, where there is no better axis.
-pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &str) -> bool {
+pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &AxisName) -> bool {
     let mut reads = false;
     all.iter().all(|s| {
         let full = s.full(name);
@@ -59,9 +59,13 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
 
 /// The window's axes with the spatial axes that they move with, the one along rows last, and the other
 /// axes that are summed.
-pub(super) fn pairs(nest: &LoopNest, stage: &Stage, free: &[String]) -> Planned<(Vec<Pair>, Vec<String>)> {
+pub(super) fn pairs(
+    nest: &LoopNest,
+    stage: &Stage,
+    free: &[AxisName],
+) -> Planned<(Vec<Pair>, Vec<AxisName>)> {
     let axes = stage.full_axes();
-    let (mut found, mut deep): (Vec<(usize, Pair)>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut found, mut deep): (Vec<(usize, Pair)>, Vec<AxisName>) = (Vec::new(), Vec::new());
     for reduced in stage.axes.iter().filter(|a| a.reduced) {
         let symbolic = || Reason::OtherKind(format!("'{}' has no constant size", reduced.name));
         reduced.extent.as_const().ok_or_else(symbolic)?;
