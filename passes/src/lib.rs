@@ -7,7 +7,6 @@
 //! | [`fusion`] | tensor | kernels merged by their index maps |
 //! | [`layout`] | tensor | the order of dimensions in memory |
 //! | [`strassen`] | tensor | matrix products with fewer multiplications |
-//! | [`weight_growth`] | graph, tensor | the bytes by which weights may grow |
 //! | [`winograd`] | tensor | 3x3 convolutions with fewer multiplications |
 //! | [`schedule`] | tensor to loop | loop nests and the primitives that transform them |
 //! | [`requirements`] | graph | conditions on symbolic sizes that every run is checked for |
@@ -27,5 +26,4 @@ pub mod registry;
 pub mod requirements;
 pub mod schedule;
 pub mod strassen;
-pub mod weight_growth;
 pub mod winograd;

@@ -112,7 +112,7 @@ pub const PASSES: &[PassSpec] = &[
     graph::canonicalise::SPEC,
     graph::eliminate_common::SPEC,
     graph::eliminate_dead::SPEC,
-    graph::rewrite::recognise::SPEC,
+    graph::recognise::SPEC,
     graph::rewrite::SPEC,
     fusion::inline_movement::SPEC,
     fusion::inline_elementwise::SPEC,

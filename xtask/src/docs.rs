@@ -1,4 +1,5 @@
-//! `cargo xtask docs`: the reference pages of passes and operations, written by the built mlcc itself.
+//! `cargo xtask docs`: the reference pages of passes and operations, written by the built mlcc itself, and the page of
+//! rewrites, by the laboratory of rules.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::process;
+use crate::rules;
 use crate::workspace::Workspace;
 
 /// Where the pages lie, relative to the root.
@@ -50,7 +52,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Has mlcc write its pages into an empty folder.
+/// Has mlcc and the laboratory write their pages, into an empty folder and beside it.
 fn generate(workspace: &Workspace, folder: &Path) -> Result<()> {
     let mlcc = workspace.build_mlcc()?;
     if folder.exists() {
@@ -61,9 +63,8 @@ fn generate(workspace: &Workspace, folder: &Path) -> Result<()> {
     if pages(folder)?.is_empty() {
         bail!("`mlcc docs` wrote nothing into {}", folder.display());
     }
-    std::fs::rename(folder.join(REWRITES), folder.with_file_name(REWRITES))
-        .with_context(|| format!("`mlcc docs` wrote no {REWRITES}"))?;
-    Ok(())
+    let rewrites = folder.with_file_name(REWRITES);
+    rules::example(workspace, &["rewrites_page", "--", &rewrites.to_string_lossy()])
 }
 
 type Pages = BTreeMap<PathBuf, Vec<u8>>;

@@ -31,8 +31,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     example(workspace, &["rules"])
 }
 
-fn example(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
+/// Runs a program of the laboratory.
+pub(crate) fn example(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let run = ["run", "--release", "--quiet", "-p", "mlcc-passes", "--example"];
+    let run = ["run", "--release", "--quiet", "-p", "mlcc-laboratory", "--example"];
     process::run(Command::new(cargo).args(run).args(arguments).current_dir(&workspace.root))
 }

@@ -23,11 +23,7 @@ use super::{
     cost::{self, Rates, Sizes},
     recognise::Product,
 };
-use crate::{
-    graph::rewrite::transformations::STRASSEN_PRODUCTS,
-    registry::{PassSpec, Run, Trait},
-    weight_growth,
-};
+use crate::registry::{PassSpec, Run, Trait};
 use mlcc_ir::{
     Name,
     expr::Expr,
@@ -36,11 +32,12 @@ use mlcc_ir::{
     tensor::Tensor,
     types::TensorType,
 };
+use mlcc_rewriting::{STRASSEN_PRODUCTS, weight_growth};
 use std::sync::Arc;
 
 /// The pass.
 pub const SPEC: PassSpec = PassSpec {
-    name: "strassen-products",
+    name: STRASSEN_PRODUCTS.name,
     summary: "compute products with weights by Strassen's algorithm where that takes less time",
     // Prices leave it out: it needs the weights, which may not be computed yet, and its gain is a tenth at most, of what is
     // a product before and after.

@@ -323,7 +323,7 @@ fn what_is_not_the_operator_stays() {
         }),
     ] {
         let mut after = graph.clone();
-        mlcc_passes::graph::rewrite::recognise::run(&mut after, &Default::default()).expect("runs");
+        mlcc_passes::graph::recognise::run(&mut after, &Default::default()).expect("runs");
         let composite = |op: &str| matches!(op, "gelu" | "softmax" | "rms_norm");
         assert!(!after.nodes.iter().any(|n| composite(&n.op)));
         assert_computes(&compile(&graph, Mode::All), &graph, 1e-5);

@@ -12,7 +12,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     graph::{Graph, ValueId},
 };
-use mlcc_passes::graph::rewrite::{Mode, recognise};
+use mlcc_passes::graph::{recognise, rewrite::Mode};
 
 /// Where cosines and sines come from.
 #[derive(Clone, Copy, Debug, PartialEq)]

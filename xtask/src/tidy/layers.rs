@@ -36,7 +36,18 @@ const LAYERS: &[Layer] = &[
     Layer { name: "mlcc-interpreter", imports: &["mlcc-ir"], test_imports: &[] },
     Layer { name: "mlcc-mlir", imports: &["mlcc-ir"], test_imports: &[] },
     Layer { name: "mlcc-onnx", imports: &["mlcc-ir"], test_imports: &["mlcc-interpreter"] },
-    Layer { name: "mlcc-passes", imports: &["mlcc-ir", "mlcc-interpreter"], test_imports: &[] },
+    Layer { name: "mlcc-rewriting", imports: &["mlcc-ir", "mlcc-interpreter"], test_imports: &[] },
+    Layer {
+        name: "mlcc-passes",
+        imports: &["mlcc-ir", "mlcc-interpreter", "mlcc-rewriting"],
+        test_imports: &[],
+    },
+    // Nothing imports it: rules are found and checked outside every compilation.
+    Layer {
+        name: "mlcc-laboratory",
+        imports: &["mlcc-ir", "mlcc-interpreter", "mlcc-rewriting", "mlcc-passes"],
+        test_imports: &[],
+    },
     Layer { name: "mlcc-llvm", imports: &["mlcc-ir", "mlcc-mlir"], test_imports: RUNNING },
     Layer {
         name: "mlcc-cpu",

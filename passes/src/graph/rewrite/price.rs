@@ -1,16 +1,10 @@
-//! What a block costs as the kernels that fusion makes of it: what was measured of a kernel, else its roofline on one
+//! What a graph costs as the kernels that fusion makes of it: what was measured of a kernel, else its roofline on one
 //! core of the target.
 //!
 //! Kernels reach different parts of a core's peak. Products of matrices reach most of it, elementwise kernels wait for
 //! caches or memory, small ones are their launch, and what Winograd's algorithm computes takes what its own estimate
 //! says.
 
-use super::{
-    block::Block,
-    cost::{self, PRODUCT_SHARE, Rates},
-    standalone,
-    template::Template,
-};
 use crate::{
     config::Config,
     convert, driver, fusion,
@@ -19,10 +13,13 @@ use crate::{
 };
 use mlcc_ir::{
     expr::Expr,
+    graph::Graph,
     kernel::{Compute, Kernel},
     program::{Program, Step, Storage, TensorId},
     scalar::{BinaryOp, Inst, UnaryOp},
 };
+
+use mlcc_rewriting::cost::{self, PRODUCT_SHARE, Rates};
 
 /// Measured seconds of a kernel, where there are any.
 pub type Measured<'a> = dyn Fn(&Kernel) -> Option<f64> + 'a;
@@ -32,36 +29,20 @@ const OVERLAPPED: f64 = 0.1;
 
 /// What kernels cost on a machine.
 #[derive(Clone, Copy)]
-pub(super) struct Prices<'a> {
+pub(in crate::graph) struct Prices<'a> {
     config: &'a Config,
     measured: &'a Measured<'a>,
 }
 
 impl<'a> Prices<'a> {
-    pub(super) fn new(config: &'a Config, measured: &'a Measured<'a>) -> Prices<'a> {
+    pub(in crate::graph) fn new(config: &'a Config, measured: &'a Measured<'a>) -> Prices<'a> {
         Prices { config, measured }
-    }
-
-    /// The machine's rates.
-    pub(super) fn rates(&self) -> &'a Rates {
-        &self.config.rates
-    }
-
-    /// Seconds of a template; `None` if it cannot be lowered.
-    pub(super) fn of_template(&self, template: &Template, block: &Block) -> Option<f64> {
-        let graph = standalone::at_run_time(template, &block.facts)?;
-        let mut program = convert::graph_to_tensor(&graph).ok()?;
-        let mut context = Context { config: self.config, events: &mut () };
-        driver::try_out(&mut program, &mut context, |pass| !pass.is(Trait::Unpriced)).ok()?;
-        // Behind the leaves stands what is computed from weights.
-        let is_weight = |at: usize| block.facts.get(at).is_none_or(|leaf| leaf.weight);
-        Some(self.of_program(&program, &is_weight))
     }
 
     fn of_program(&self, program: &Program, is_weight: &dyn Fn(usize) -> bool) -> f64 {
         let weight =
             |id: TensorId| matches!(program.tensors[id].storage, Storage::Input(at) if is_weight(at));
-        let kernel_start = self.rates().kernel;
+        let kernel_start = self.config.rates.kernel;
         program
             .steps
             .iter()
@@ -80,7 +61,7 @@ impl<'a> Prices<'a> {
     /// Seconds to move bytes of a tensor. Weights are read once in a run, so that only those that stay in a core's own
     /// cache from run to run do not come from memory.
     fn traffic(&self, bytes: f64, tensor: f64, weight: bool) -> f64 {
-        let rates = self.rates();
+        let rates = &self.config.rates;
         let rate = match rates.caches {
             [near, _] if tensor <= near => rates.cached_bytes[0],
             [_, last] if tensor <= last && !weight => rates.cached_bytes[1],
@@ -91,7 +72,7 @@ impl<'a> Prices<'a> {
 
     /// The roofline of a kernel, of whose operands some are weights.
     fn of_kernel(&self, kernel: &Kernel, is_weight: &dyn Fn(usize) -> bool) -> f64 {
-        let rates = self.rates();
+        let rates = &self.config.rates;
         let winograd = self.winograd(kernel);
         let mut touched = vec![0.0f64; kernel.tensors.len()];
         let mut arithmetic = 0.0;
@@ -129,6 +110,19 @@ impl<'a> Prices<'a> {
         let time = winograd_convolution::time_of(kernel, rates, &|e| Some(cost::size(e) as i64))
             .filter(|_| self.config.runs(&winograd_convolution::SPEC))?;
         Some(2.0 * rates.lanes as f64 * time)
+    }
+}
+
+impl cost::Prices for Prices<'_> {
+    fn rates(&self) -> &Rates {
+        &self.config.rates
+    }
+
+    fn of_graph(&self, graph: &Graph, is_weight: &dyn Fn(usize) -> bool) -> Option<f64> {
+        let mut program = convert::graph_to_tensor(graph).ok()?;
+        let mut context = Context { config: self.config, events: &mut () };
+        driver::try_out(&mut program, &mut context, |pass| !pass.is(Trait::Unpriced)).ok()?;
+        Some(self.of_program(&program, is_weight))
     }
 }
 

@@ -1,0 +1,120 @@
+//! What a term costs, in seconds of one core of the target: the roofline of its operator, with fusion in view.
+//! Only ratios matter.
+//!
+//! An elementwise operator rides along in the kernel of its producer: it is charged its arithmetic and a fraction of
+//! its traffic. What can be computed when the model is compiled is free. These prices steer the search; the best few
+//! graphs are priced again as the kernels that fusion makes of them ([`Prices`]).
+
+use super::{
+    facts::Classes,
+    term::{Term, special},
+};
+use mlcc_ir::{expr::Expr, graph::Graph, types::TensorType};
+
+/// What prices know about a machine: one core of it, in seconds, bytes and operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Operations a second at the peak; multiply-adds count two.
+    pub flops: f64,
+    /// Bytes a second from memory.
+    pub memory_bytes: f64,
+    /// Bytes a second through the second and the last cache, as kernels reach them.
+    pub cached_bytes: [f64; 2],
+    /// Sizes of those caches in bytes.
+    pub caches: [f64; 2],
+    /// Seconds for a further kernel.
+    pub kernel: f64,
+}
+
+impl Default for Rates {
+    /// Those of a Zen 4 core, on which decisions were measured.
+    fn default() -> Rates {
+        Rates {
+            flops: 118.4e9,
+            memory_bytes: 29.6e9,
+            cached_bytes: [47.4e9, 35.5e9],
+            caches: [(1 << 20) as f64, (32 << 20) as f64],
+            kernel: 0.28e-6,
+        }
+    }
+}
+
+/// What graphs cost on a target, as whoever lowers them can tell.
+pub trait Prices {
+    /// The machine's rates, which steer the search for graphs that are worth a price.
+    fn rates(&self) -> &Rates;
+
+    /// Seconds of a graph, of whose inputs some are weights; `None` if it cannot be lowered.
+    fn of_graph(&self, graph: &Graph, is_weight: &dyn Fn(usize) -> bool) -> Option<f64>;
+}
+
+/// Share of the peak that products of matrices reach.
+pub const PRODUCT_SHARE: f64 = 0.95;
+/// Part of an intermediate's traffic that fusion does not avoid.
+const UNFUSED: f64 = 0.2;
+/// Size that a symbolic dimension is priced at.
+const NOMINAL: i64 = 64;
+
+/// Seconds for one term, its operands not counted.
+pub(super) fn of_term(
+    rates: &Rates,
+    classes: &Classes,
+    term: &Term,
+    result: &TensorType,
+    weight: bool,
+) -> f64 {
+    if weight {
+        return 0.0;
+    }
+    let ty = |i: usize| term.operands.get(i).map(|o| &classes[*o].data.ty);
+    let read: f64 = term.operands.iter().map(|o| bytes(&classes[*o].data.ty)).sum();
+    let moved = (read + bytes(result)) / rates.memory_bytes;
+    let (flops, kernel) = (rates.flops, rates.kernel);
+    let product = |operations: f64| kernel + (operations / (PRODUCT_SHARE * flops)).max(moved);
+    match &*term.head.op {
+        special::LEAF | special::CONSTANT | "reshape" | "identity" => 0.0,
+        "matmul" => {
+            let a = ty(0).map_or(1.0, |a| {
+                let place = if term.head.attrs.bool("transpose_a", false) { 2 } else { 1 };
+                a.dims.len().checked_sub(place).map_or(1.0, |at| size(&a.dims[at]))
+            });
+            product(2.0 * elements(result) * a)
+        }
+        "conv" => {
+            let per_output = ty(1).map_or(1.0, |w| w.dims[1..].iter().map(size).product::<f64>());
+            product(2.0 * elements(result) * per_output)
+        }
+        "einsum" | "conv_transpose" => product(2.0 * elements(result).max(read) * 64.0),
+        special::SUM | special::PRODUCT => {
+            elements(result) * (term.operands.len() - 1) as f64 / flops + UNFUSED * moved + 0.1 * kernel
+        }
+        "neg" | "relu" | "abs" | "clip" | "max" | "min" | "cast" | "where" => {
+            elements(result) / flops + UNFUSED * moved + 0.1 * kernel
+        }
+        "transpose" | "slice" | "expand" | "pad" | "concat" | "gather" => UNFUSED * moved + 0.1 * kernel,
+        "softmax" | "layer_norm" | "rms_norm" | "log_softmax" => {
+            kernel + moved + 20.0 * elements(result) / flops
+        }
+        "rotary_embedding" => kernel + moved + 4.0 * elements(result) / flops,
+        // Division, roots and functions of a series.
+        _ => kernel * 0.5 + 12.0 * elements(result) / flops + UNFUSED * moved,
+    }
+}
+
+/// The number that a dimension is priced at.
+#[must_use]
+pub fn size(dim: &Expr) -> f64 {
+    dim.evaluate(&|_| Some(NOMINAL)).unwrap_or(NOMINAL) as f64
+}
+
+/// Elements of a tensor, as [`size`] has them.
+#[must_use]
+pub fn elements(ty: &TensorType) -> f64 {
+    ty.dims.iter().map(size).product()
+}
+
+/// Bytes of a tensor, likewise.
+#[must_use]
+pub fn bytes(ty: &TensorType) -> f64 {
+    elements(ty) * ty.dtype.size() as f64
+}

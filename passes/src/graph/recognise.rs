@@ -1,0 +1,36 @@
+//! Recognises operators that a model spells out in primitives: norms, softmax, activations.
+//!
+//! ```text
+//! mean = reduce_mean(x), d = x - mean, v = reduce_mean(d * d),           =>   y = layer_norm(x, g, b)
+//! y = d / sqrt(v + 1e-5) * g + b
+//! ```
+//!
+//! An operator that is recognised is never worse than its parts, so this is done under every setting.
+
+use super::rewrite::{Prices, Report, finish};
+use crate::{
+    config::Config,
+    registry::{PassSpec, Run},
+};
+use mlcc_ir::{diagnostic::Result, graph::Graph};
+
+/// The pass.
+pub const SPEC: PassSpec = PassSpec {
+    name: "recognise",
+    summary: "operators that are spelled out in primitives become one",
+    traits: &[],
+    run: Run::Graph(|graph, context| {
+        let report = run(graph, context.config)?;
+        context.events.rewritten(&report);
+        Ok(report.changes())
+    }),
+};
+
+/// Runs the pass; of the settings of rewriting, only the rules that are left out and the limits matter.
+///
+/// # Errors
+/// If a rule file is damaged.
+pub fn run(graph: &mut Graph, config: &Config) -> Result<Report> {
+    let outcome = mlcc_rewriting::recognise(graph, &config.rewrites, &Prices::new(config, &|_| None))?;
+    finish(graph, outcome)
+}
