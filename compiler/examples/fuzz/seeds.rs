@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mlcc_ir::expr::Expr;
 use mlcc_mlir::MlirContext;
 use mlcc_mlir::weights::WeightStore;
+use mlcc_passes::schedule::PRIMITIVES;
 
 use crate::models;
 
@@ -133,6 +134,11 @@ impl Seeds {
             [head(7).as_slice(), &[0x3a, 6], &[1, 2, 3, 4, 5, 6]].concat(),
             [head(10).as_slice(), &[0x2a, 6], &[1, 2, 3, 4, 5, 6]].concat(),
         ];
+        let begins = |step: &[u8], name: &str| step.starts_with(format!("{name}(").as_bytes());
+        if let Some(name) = PRIMITIVES.iter().find(|name| !seeds.steps.iter().any(|step| begins(step, name)))
+        {
+            return Err(format!("STEPS in compiler/examples/fuzz/seeds.rs has no step '{name}'").into());
+        }
         for kind in seeds.all() {
             if kind.is_empty() {
                 return Err("the repository has no inputs of one kind".into());
