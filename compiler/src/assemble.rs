@@ -94,7 +94,7 @@ pub fn write(parts: &Parts<'_>, path: &Path) -> Result<Written> {
 }
 
 fn io_error(error: mlcc_format::FormatError) -> Diagnostic {
-    Diagnostic::user(error.to_string())
+    crate::runtime_error::diagnostic(&error.into())
 }
 
 struct Assembler<'a> {

@@ -128,14 +128,9 @@ fn one(diagnostic: Diagnostic) -> Vec<Diagnostic> {
     vec![diagnostic]
 }
 
-/// An error of the runtime: the artifact or the inputs are at fault.
+/// An error of the runtime.
 fn runtime_error(error: &mlcc_runtime::Error) -> Vec<Diagnostic> {
-    let text = error.to_string();
-    let (message, hint) = match text.split_once("\n\nhint: ") {
-        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None => (text, None),
-    };
-    vec![Diagnostic { fault: Fault::User, message, location: None, hint }]
+    one(crate::runtime_error::diagnostic(error))
 }
 
 /// A file that cannot be written.

@@ -31,5 +31,6 @@ pub mod options;
 mod packing;
 pub mod phase;
 mod plan_expr;
+mod runtime_error;
 pub mod session;
 pub mod target;

@@ -12,6 +12,7 @@ use crate::{
     observer::Observer,
     options::{Diagnostics, Options},
     phase::Phase,
+    runtime_error,
     target::{Target, described},
 };
 use mlcc_ir::{
@@ -201,7 +202,7 @@ impl<'a> Session<'a> {
         let start = Instant::now();
         let total = scheduled.kernels.len();
         let threads = match self.options.threads {
-            0 => mlcc_runtime::default_threads().map_err(|e| Diagnostic::user(e.to_string()))?,
+            0 => mlcc_runtime::default_threads().map_err(|e| runtime_error::diagnostic(&e))?,
             given => given,
         };
         let llvm_options = self.llvm_options();

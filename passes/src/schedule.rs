@@ -87,7 +87,7 @@ pub use reorder::reorder;
 pub use rfactor::rfactor;
 pub use skip::skip;
 pub use split::split;
-pub use step::Step;
+pub use step::{PRIMITIVES, Step};
 pub use stream::stream;
 pub use tensorize::{MAX_ROWS, tensorize};
 pub use tile::tile;

@@ -5,6 +5,7 @@
 //! | [`program`] | finds `mlcc`, runs it, with a limit on its time |
 //! | [`onnx`] | builds small models, so that no test needs Python or a file from elsewhere |
 //! | [`tensor`] | values: random ones, and the relative error between two |
+//! | [`cases`] | tries numbered cases on all cores, for programs that look for crashes |
 //! | [`npy`] | reads and writes values in NumPy's format, which `--input` and `--output-dir` use |
 //!
 //! A test looks like this:
@@ -28,6 +29,7 @@
 //! assert!(y.relative_error(&want).unwrap() < 1e-6);
 //! ```
 
+pub mod cases;
 pub mod npy;
 pub mod onnx;
 pub mod program;

@@ -8,6 +8,7 @@
 mod artifacts;
 mod bench;
 mod bless;
+mod cases;
 mod compare;
 mod conformance;
 mod damage;
@@ -66,7 +67,7 @@ enum Command {
     /// Find rewrite rules, and put every rule through its gates
     Rules(rules::Args),
     /// Damage 100 000 artifacts; each must be refused or give the right values
-    Damage(damage::Args),
+    Damage(cases::Args),
     /// Feed 100 000 damaged texts and models to the parsers; each must give a value or an error
     Fuzz(fuzz::Args),
     /// Check the thread pool in every order of its operations, by loom

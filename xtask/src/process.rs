@@ -1,6 +1,5 @@
 //! Calls of other programs: echoed, checked, and with an error that says which call failed.
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -75,13 +74,6 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> Result<std::process::E
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// The cases that a program tried last, as its marker has them: one number for each of its threads.
-pub(crate) fn cases(marker: &Path) -> String {
-    let bytes = std::fs::read(marker).unwrap_or_default();
-    let numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number).to_string());
-    numbers.collect::<Vec<_>>().join(", ")
 }
 
 /// An error with all its causes in one sentence, and then the hints that they carry.

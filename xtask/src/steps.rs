@@ -10,7 +10,8 @@ use clap::ValueEnum;
 use crate::setup::{self, python};
 use crate::workspace::Workspace;
 use crate::{
-    conformance, damage, docs, emulation, fuzz, host, loom, process, ptxas, replay, rules, tidy, unit, zoo,
+    cases, conformance, damage, docs, emulation, fuzz, host, loom, process, ptxas, replay, rules, tidy, unit,
+    zoo,
 };
 
 /// What the steps are given, and what they leave to be said in the end.
@@ -73,7 +74,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "damage",
         needs: BUILD,
-        run: |session| damage::run(session.workspace, &damage::Args::default()),
+        run: |session| damage::run(session.workspace, &cases::Args::default()),
     },
     Step { name: "fuzz", needs: &[], run: |session| fuzz::run(session.workspace, &fuzz::Args::default()) },
     Step { name: "loom", needs: &[], run: |session| loom::run(session.workspace, &loom::Args::default()) },

@@ -17,7 +17,7 @@ struct Row {
 }
 
 /// Usual GPUs of the architectures that code is generated for: A100, A40, Orin, L40S, H100, B200, RTX 5090.
-const TABLE: [Row; 7] = [
+const TABLE: &[Row] = &[
     Row { arch: "sm_80", teraflops: 19.5, memory: 1555.0, l2: 40.0 },
     Row { arch: "sm_86", teraflops: 37.4, memory: 696.0, l2: 6.0 },
     Row { arch: "sm_87", teraflops: 5.3, memory: 205.0, l2: 4.0 },
@@ -68,7 +68,7 @@ mod tests {
         let left_out: Vec<&str> = PASSES.iter().filter(|p| !gpu.runs(p)).map(|p| p.name).collect();
         let variants = PASSES.iter().filter(|p| p.is(Trait::Variant)).map(|p| p.name);
         assert_eq!(left_out, variants.collect::<Vec<_>>());
-        assert!(left_out.len() == 5 && PASSES.iter().all(|p| cpu.runs(p)));
+        assert!(!left_out.is_empty() && PASSES.iter().all(|p| cpu.runs(p)));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use mlcc_passes::schedule::Decision;
 use std::{collections::BTreeSet, fmt::Write, sync::Once};
 
 /// Architectures with the oldest PTX version that has them: drivers understand older ones.
-const ARCHITECTURES: [(&str, &str); 9] = [
+const ARCHITECTURES: &[(&str, &str)] = &[
     ("sm_80", "+ptx70"),
     ("sm_86", "+ptx71"),
     ("sm_87", "+ptx74"),

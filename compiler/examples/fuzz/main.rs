@@ -1,49 +1,79 @@
-//! Feeds damaged texts and models to the parsers:
-//! `fuzz [--cases N] [--seed N] [--target NAME] [--case N] [--keep FOLDER]`.
+//! Feeds damaged texts and models to the parsers: `fuzz [--target NAME]`, with the options of [`mlcc_tests::cases`].
 //!
-//! Each case is one input for one parser, mutated from a valid one by the seed and the case's number alone.
-//! Whatever it holds, the parser returns a value or an error within seconds and without a panic, and a
-//! value survives printing and reading. Panics are counted where they happen, also those that the compiler
-//! would catch and report. The folder keeps the number of the case that each thread is at, for whoever
-//! finds that this program crashed, and the inputs that failed.
+//! Each case is one input for one parser, mutated from a valid one. Whatever it holds, the parser returns a value or an
+//! error within seconds and without a panic, and a value survives printing and reading.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program that talks")]
+#![expect(clippy::print_stdout, reason = "a command-line program that talks")]
 
 mod models;
 mod mutate;
 mod seeds;
 mod targets;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use mlcc_mlir::MlirContext;
+use mlcc_tests::cases::{self, Arguments, Cases};
 use seeds::Seeds;
 use targets::{TARGETS, Target, Tools};
 
-/// A case that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(10);
-/// So many failures are shown.
-const SHOWN: usize = 20;
 /// So many cases share a context, which keeps every name and type that it has met.
 const CONTEXT: usize = 1000;
 
-struct Arguments {
-    cases: u64,
-    seed: u64,
+fn main() -> ExitCode {
+    cases::exit_code(run())
+}
+
+fn run() -> Result<usize, Box<dyn Error>> {
+    let mut target = None;
+    let arguments = Arguments::read("build/fuzz", &mut |option, value| {
+        let is_target = option == "--target";
+        if is_target {
+            target = Some(value.to_owned());
+        }
+        Ok(is_target)
+    })?;
+    let is_known = |name: &String| TARGETS.iter().any(|target| target.name == name);
+    if target.as_ref().is_some_and(|name| !is_known(name)) {
+        let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+        return Err(format!("the targets are {}", names.join(", ")).into());
+    }
+    let fuzz = &Fuzz { arguments: &arguments, target, seeds: Seeds::read()? };
+    // Mutations of what is refused anyway would test little.
+    let worker = fuzz.worker(0)?;
+    for target in TARGETS {
+        let (accepted, all) = target.check_seeds(&worker.tools)?;
+        println!("{:10} {accepted:7} of {all} seeds are accepted", target.name);
+    }
+    drop(worker);
+    let (counts, failures) = arguments.run(&fuzz)?;
+    let mut total = BTreeMap::<&str, Counts>::new();
+    for (name, counts) in counts.into_iter().flatten() {
+        *total.entry(name).or_default() += counts;
+    }
+    for (name, Counts { accepted, refused, slowest }) in total {
+        println!("{name:10} {accepted:7} accepted {refused:7} refused, at most {} ms", slowest.as_millis());
+    }
+    println!("{failures} failures");
+    Ok(failures)
+}
+
+struct Fuzz<'a> {
+    arguments: &'a Arguments,
     target: Option<String>,
-    case: Option<u64>,
-    keep: PathBuf,
+    seeds: Seeds,
+}
+
+/// What one thread has.
+struct Worker<'a> {
+    tools: Tools<'a>,
+    /// How many cases the context has met.
+    met: usize,
+    counts: BTreeMap<&'static str, Counts>,
 }
 
 /// What became of a target's cases.
@@ -54,191 +84,6 @@ struct Counts {
     slowest: Duration,
 }
 
-/// What a thread is at: its case, and when it began, in milliseconds since the start; 0 where it has none.
-#[derive(Default)]
-struct At {
-    case: AtomicU64,
-    since: AtomicU64,
-}
-
-thread_local! {
-    /// The first panic of this thread's case.
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn arguments() -> Result<Arguments, Box<dyn Error>> {
-    let mut arguments =
-        Arguments { cases: 100_000, seed: 1, target: None, case: None, keep: "build/fuzz".into() };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or("an option without its value")?;
-        match word.as_str() {
-            "--cases" => arguments.cases = value.parse()?,
-            "--seed" => arguments.seed = value.parse()?,
-            "--target" => arguments.target = Some(value),
-            "--case" => arguments.case = Some(value.parse()?),
-            "--keep" => arguments.keep = value.into(),
-            _ => return Err(format!("there is no option {word}").into()),
-        }
-    }
-    let is_known = |name: &String| TARGETS.iter().any(|target| target.name == name);
-    if arguments.target.as_ref().is_some_and(|name| !is_known(name)) {
-        let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-        return Err(format!("the targets are {}", names.join(", ")).into());
-    }
-    Ok(arguments)
-}
-
-fn run() -> Result<bool, Box<dyn Error>> {
-    let arguments = arguments()?;
-    let seeds = Seeds::read()?;
-    std::fs::create_dir_all(&arguments.keep)?;
-    let marker = File::create(arguments.keep.join("marker"))?;
-    std::panic::set_hook(Box::new(|panic| {
-        PANIC.with_borrow_mut(|first| {
-            first.get_or_insert_with(|| panic.to_string());
-        });
-    }));
-    let threads = match arguments.case {
-        Some(_) => 1,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    let start = Instant::now();
-    let fuzz = Fuzz { arguments: &arguments, seeds: &seeds, marker: &marker, start, threads: threads as u64 };
-    // Mutations of what is refused anyway would test little.
-    let file = arguments.keep.join("seed");
-    for target in TARGETS {
-        let (accepted, all) = target.check_seeds(&fuzz.tools(&file))?;
-        println!("{:10} {accepted:7} of {all} seeds are accepted", target.name);
-    }
-    let _ = std::fs::remove_file(&file);
-    let at: Vec<At> = (0..threads).map(|_| At::default()).collect();
-    let total = Mutex::new((BTreeMap::<&str, Counts>::new(), Vec::new()));
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|thread| {
-                let (fuzz, at, total) = (&fuzz, &at[thread], &total);
-                scope.spawn(move || {
-                    let (counts, failures) = fuzz.work(thread as u64, at);
-                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (name, one) in counts {
-                        *total.0.entry(name).or_default() += one;
-                    }
-                    total.1.extend(failures);
-                })
-            })
-            .collect();
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            std::thread::sleep(Duration::from_millis(20));
-            at.iter().for_each(|at| fuzz.watch(at));
-        }
-    });
-    let (counts, failures) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(report(&arguments, &counts, failures))
-}
-
-struct Fuzz<'a> {
-    arguments: &'a Arguments,
-    seeds: &'a Seeds,
-    marker: &'a File,
-    start: Instant,
-    threads: u64,
-}
-
-impl Fuzz<'_> {
-    /// One thread's cases: what became of them, and which failed.
-    fn work(&self, thread: u64, at: &At) -> (BTreeMap<&'static str, Counts>, Vec<(u64, String)>) {
-        let (mut counts, mut failures) = (BTreeMap::<_, Counts>::new(), Vec::new());
-        let file = self.arguments.keep.join(format!("input-{thread}"));
-        let cases = match self.arguments.case {
-            Some(case) => case..case + 1,
-            None => 0..self.arguments.cases,
-        };
-        let wanted = |case: &u64| {
-            let target = self.arguments.target.as_deref();
-            (self.threads == 1 || case % self.threads == thread)
-                && target.is_none_or(|name| Target::of(*case).name == name)
-        };
-        let mut tools = self.tools(&file);
-        for (i, case) in cases.filter(wanted).enumerate() {
-            if i % CONTEXT == CONTEXT - 1 {
-                tools = self.tools(&file);
-            }
-            // Without it a crash is harder to find, and nothing else.
-            let _ = self.marker.write_at(&case.to_le_bytes(), thread * 8);
-            let (target, input) = self.input(case);
-            if self.arguments.case.is_some() {
-                self.keep(case, target, &input);
-            }
-            at.case.store(case, Ordering::Relaxed);
-            let began = Instant::now();
-            at.since.store((self.start.elapsed().as_millis() as u64).max(1), Ordering::Release);
-            let outcome = catch_unwind(AssertUnwindSafe(|| target.run(&tools, &input)));
-            at.since.store(0, Ordering::Release);
-            let counts = counts.entry(target.name).or_default();
-            counts.slowest = counts.slowest.max(began.elapsed());
-            // Also one that was caught on the way is a mistake.
-            let panic = PANIC.with_borrow_mut(Option::take);
-            let problem = match (panic, outcome) {
-                (Some(panic), _) => panic,
-                (None, Ok(Err(problem))) => problem,
-                (None, Ok(Ok(accepted))) => {
-                    *if accepted { &mut counts.accepted } else { &mut counts.refused } += 1;
-                    continue;
-                }
-                (None, Err(_)) => "a panic without a message".to_owned(),
-            };
-            self.keep(case, target, &input);
-            failures.push((case, format!("{}: {problem}", target.name)));
-        }
-        let _ = std::fs::remove_file(&file);
-        (counts, failures)
-    }
-
-    fn tools<'a>(&'a self, file: &'a std::path::Path) -> Tools<'a> {
-        Tools { seeds: self.seeds, context: MlirContext::new(), file }
-    }
-
-    fn input(&self, case: u64) -> (&'static Target, Vec<u8>) {
-        let target = Target::of(case);
-        let seed = self.arguments.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(case);
-        (target, target.input(self.seeds, &mut Rng::with_seed(seed)))
-    }
-
-    /// Keeps an input where one can look at it.
-    fn keep(&self, case: u64, target: &Target, input: &[u8]) {
-        let name = format!("{}-{}-{case}", target.name, self.arguments.seed);
-        if let Err(error) = std::fs::write(self.arguments.keep.join(name), input) {
-            eprintln!("note: cannot keep the input of case {case}: {error}");
-        }
-    }
-
-    /// Ends the process where a thread hangs, since nothing else ends a thread.
-    fn watch(&self, at: &At) {
-        let since = at.since.load(Ordering::Acquire);
-        let now = self.start.elapsed().as_millis() as u64;
-        if since > 0 && now.saturating_sub(since) > LIMIT.as_millis() as u64 {
-            let case = at.case.load(Ordering::Relaxed);
-            let (target, input) = self.input(case);
-            self.keep(case, target, &input);
-            let (name, seed) = (target.name, self.arguments.seed);
-            println!("case {case} (seed {seed}): {name}: takes more than {} s", LIMIT.as_secs());
-            std::process::exit(1);
-        }
-    }
-}
-
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.accepted += other.accepted;
@@ -247,14 +92,53 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-fn report(arguments: &Arguments, counts: &BTreeMap<&str, Counts>, mut failures: Vec<(u64, String)>) -> bool {
-    failures.sort();
-    for (case, why) in failures.iter().take(SHOWN) {
-        println!("case {case} (seed {}): {why}", arguments.seed);
+impl Fuzz<'_> {
+    fn input(&self, case: u64) -> (&'static Target, Vec<u8>) {
+        let target = Target::of(case);
+        let mut rng = Rng::with_seed(self.arguments.seed_of(case));
+        (target, target.input(&self.seeds, &mut rng))
     }
-    for (name, Counts { accepted, refused, slowest }) in counts {
-        println!("{name:10} {accepted:7} accepted {refused:7} refused, at most {} ms", slowest.as_millis());
+}
+
+impl<'a> Cases for &'a Fuzz<'_> {
+    type Worker = Worker<'a>;
+    type Counts = BTreeMap<&'static str, Counts>;
+
+    fn worker(&self, thread: usize) -> Result<Worker<'a>, String> {
+        let file = self.arguments.keep.join(format!("input-{thread}"));
+        let tools = Tools { seeds: &self.seeds, context: MlirContext::new(), file };
+        Ok(Worker { tools, met: 0, counts: BTreeMap::new() })
     }
-    println!("{} failures", failures.len());
-    failures.is_empty()
+
+    fn wants(&self, case: u64) -> bool {
+        self.target.as_ref().is_none_or(|name| Target::of(case).name == name)
+    }
+
+    fn run(&self, worker: &mut Worker<'a>, case: u64) -> Result<(), String> {
+        worker.met += 1;
+        if worker.met.is_multiple_of(CONTEXT) {
+            worker.tools.context = MlirContext::new();
+        }
+        let (target, input) = self.input(case);
+        let began = Instant::now();
+        let accepted = target.run(&worker.tools, &input);
+        let counts = worker.counts.entry(target.name).or_default();
+        counts.slowest = counts.slowest.max(began.elapsed());
+        match accepted {
+            Ok(true) => counts.accepted += 1,
+            Ok(false) => counts.refused += 1,
+            Err(problem) => return Err(format!("{}: {problem}", target.name)),
+        }
+        Ok(())
+    }
+
+    fn counts(&self, worker: Worker<'a>) -> Self::Counts {
+        let _ = std::fs::remove_file(&worker.tools.file);
+        worker.counts
+    }
+
+    fn keep(&self, case: u64) {
+        let (target, input) = self.input(case);
+        self.arguments.keep(target.name, case, &input);
+    }
 }

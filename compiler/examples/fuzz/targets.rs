@@ -4,7 +4,7 @@
 //! is printed and read again.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use fastrand::Rng;
@@ -26,7 +26,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) seeds: &'a Seeds,
     pub(crate) context: MlirContext,
     /// A file for parsers that read files.
-    pub(crate) file: &'a Path,
+    pub(crate) file: PathBuf,
 }
 
 /// One parser.
@@ -231,8 +231,8 @@ fn option(_: &Tools, input: &[u8]) -> Result<bool, String> {
 
 /// With constants folded, as the compiler does.
 fn model(tools: &Tools, input: &[u8]) -> Result<bool, String> {
-    std::fs::write(tools.file, input).map_err(|error| error.to_string())?;
-    match import::import(tools.file, &Options::default()) {
+    std::fs::write(&tools.file, input).map_err(|error| error.to_string())?;
+    match import::import(&tools.file, &Options::default()) {
         Ok(graph) => {
             // Its text is its own only with its own weights.
             tools.context.print_graph(&graph).map(|_| true).map_err(|problem| problem.message)
@@ -247,6 +247,6 @@ fn tensor(_: &Tools, input: &[u8]) -> Result<bool, String> {
 }
 
 fn array(tools: &Tools, input: &[u8]) -> Result<bool, String> {
-    std::fs::write(tools.file, input).map_err(|error| error.to_string())?;
-    npy::read(tools.file).map_or_else(|problem| refused(&problem), |_| Ok(true))
+    std::fs::write(&tools.file, input).map_err(|error| error.to_string())?;
+    npy::read(&tools.file).map_or_else(|problem| refused(&problem), |_| Ok(true))
 }

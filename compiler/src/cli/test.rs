@@ -126,7 +126,7 @@ fn run_test(test: &Path, scratch: &Path, args: &Args) -> Verdict {
     let model = match Model::load_with(&artifact, &LoadOptions { threads, ..LoadOptions::default() }) {
         Ok(model) => model,
         Err(e @ (Error::Architecture { .. } | Error::CpuFeatures { .. })) => {
-            return Verdict::CompiledOnly(e.to_string().lines().next().unwrap_or_default().to_owned());
+            return Verdict::CompiledOnly(e.to_string());
         }
         Err(e) => return Verdict::Failed(format!("the artifact does not load: {e}")),
     };

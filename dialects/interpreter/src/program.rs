@@ -200,7 +200,9 @@ impl Machine<'_> {
     /// What a kernel updates in part; nothing has written it yet where this is the first part.
     fn read_or_zeros(&self, id: TensorId) -> Result<Tensor> {
         let (base, _) = self.place(id)?;
-        if self.memory[base].is_some() || self.program.tensors[id].storage != Storage::Intermediate {
+        let begins_empty =
+            matches!(self.program.tensors[id].storage, Storage::Intermediate | Storage::Output(_));
+        if self.memory[base].is_some() || !begins_empty {
             return self.read(id);
         }
         let (dtype, dims) = (self.program.tensors[id].ty.dtype, self.dims(id)?);

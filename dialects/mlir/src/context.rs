@@ -1,6 +1,6 @@
 //! The context in which the levels' text is parsed and printed.
 
-use crate::{ffi, lowering};
+use crate::{ffi, lowering, scan};
 use melior::dialect::{DialectHandle, DialectRegistry};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -63,7 +63,7 @@ impl MlirContext {
 
     /// Parses and verifies text that a user wrote or kept.
     pub(crate) fn parse(&self, text: &str, file: &str) -> Result<ffi::Module<'_>> {
-        check_nesting(text, file)?;
+        scan::check(text, file)?;
         let mut errors = Vec::new();
         let module = ffi::with_errors(
             &self.context,
@@ -161,42 +161,4 @@ pub(crate) fn provenance(location: ffi::Location<'_>) -> Option<(Option<Vec<Stri
         [node, op_type] => Some((Some(vec![node.clone()]), location(node, op_type))),
         [value, node, op_type, ..] => Some((Some(vec![value.clone()]), location(node, op_type))),
     }
-}
-
-/// MLIR's parser recurses into brackets: deeper text than this could exhaust the stack.
-const MAX_NESTING: usize = 256;
-
-fn check_nesting(text: &str, file: &str) -> Result<()> {
-    let (mut depth, mut signs, mut line, mut quoted, mut escaped) = (0usize, 0usize, 1, false, false);
-    for byte in text.bytes() {
-        if byte == b'\n' {
-            line += 1;
-        }
-        if quoted {
-            quoted = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            // A string that is not closed ends with its line; MLIR reports it.
-            quoted &= byte != b'\n';
-            continue;
-        }
-        match byte {
-            b'"' => quoted = true,
-            b'(' | b'[' | b'{' | b'<' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'>' if signs == 0 => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        // A run of signs is a chain of unary operators in an affine expression.
-        signs = match byte {
-            b'-' => signs + 1,
-            b' ' | b'\n' | b'\t' => signs,
-            _ => 0,
-        };
-        if depth > MAX_NESTING || signs > MAX_NESTING {
-            return Err(Diagnostic::user(format!(
-                "{file}:{line}: nested more than {MAX_NESTING} levels deep"
-            )));
-        }
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ mod program;
 mod read;
 mod reference;
 mod scalar;
+mod scan;
 mod text;
 mod verify;
 pub mod weights;

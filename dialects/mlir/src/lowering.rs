@@ -3,6 +3,7 @@
 //!
 //! Only what is in use is registered, since everything together makes a binary of 240 MB.
 
+use crate::ffi;
 use melior::{
     Context,
     dialect::{DialectHandle, DialectRegistry},
@@ -17,7 +18,7 @@ use mlir_sys::{
 };
 use std::{
     ffi::{CStr, c_char, c_void},
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::Once,
 };
 
 unsafe extern "C" {
@@ -110,11 +111,11 @@ pub fn run_pipeline(context: &Context, module: &mut Module<'_>, pipeline: &str) 
     let passes = PassManager::new(context);
     parse_pass_pipeline(passes.as_operation_pass_manager(), pipeline)
         .map_err(|e| Diagnostic::user(format!("not a pass pipeline: '{pipeline}' ({e})")))?;
-    let (ran, messages) = collect_messages(context, || passes.run(module).is_ok());
+    let (ran, errors) = collect_errors(context, || passes.run(module).is_ok());
     if ran {
         return Ok(());
     }
-    Err(Diagnostic::internal(format!("MLIR pass failed: {}", joined(&messages))))
+    Err(Diagnostic::internal(format!("MLIR pass failed: {}", joined(&errors))))
 }
 
 /// Verifies a module.
@@ -122,11 +123,11 @@ pub fn run_pipeline(context: &Context, module: &mut Module<'_>, pipeline: &str) 
 /// # Errors
 /// If it is not valid: what the verifiers say.
 pub fn verify(context: &Context, module: &Module<'_>) -> Result<()> {
-    let (valid, messages) = collect_messages(context, || module.as_operation().verify());
+    let (valid, errors) = collect_errors(context, || module.as_operation().verify());
     if valid {
         return Ok(());
     }
-    Err(Diagnostic::internal(format!("invalid MLIR: {}", joined(&messages))))
+    Err(Diagnostic::internal(format!("invalid MLIR: {}", joined(&errors))))
 }
 
 /// Translates a module in the `llvm` (and `nvvm`) dialect to an LLVM module in `llvm_context`, an
@@ -146,9 +147,9 @@ pub unsafe fn translate_to_llvm_ir(module: &Module<'_>, llvm_context: *mut c_voi
     };
     let context = module.context();
     // SAFETY: the reference lives as long as the module's borrow, which the context outlives.
-    let (llvm, messages) = collect_messages(unsafe { context.to_ref() }, translate);
+    let (llvm, errors) = collect_errors(unsafe { context.to_ref() }, translate);
     if llvm.is_null() {
-        return Err(Diagnostic::internal(format!("no translation to LLVM IR: {}", joined(&messages))));
+        return Err(Diagnostic::internal(format!("no translation to LLVM IR: {}", joined(&errors))));
     }
     Ok(llvm)
 }
@@ -174,21 +175,14 @@ pub fn llvm_ir_text(module: &Module<'_>) -> Result<String> {
     }
 }
 
-/// Calls `action` and collects what MLIR reports meanwhile, as `place: message`.
-fn collect_messages<T>(context: &Context, action: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let messages = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&messages);
-    let handler = context.attach_diagnostic_handler(move |diagnostic| {
-        let text = format!("{}: {diagnostic}", diagnostic.location());
-        sink.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-        true
-    });
-    let result = action();
-    context.detach_diagnostic_handler(handler);
-    let messages = std::mem::take(&mut *messages.lock().unwrap_or_else(PoisonError::into_inner));
-    (result, messages)
+/// Calls `action` and collects the errors that MLIR reports meanwhile, as `place: message`.
+fn collect_errors<T>(context: &Context, action: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let mut errors = Vec::new();
+    let error = |place: ffi::Location<'_>, message| errors.push(format!("{}: {message}", place.text()));
+    let result = ffi::with_errors(context, error, action);
+    (result, errors)
 }
 
-fn joined(messages: &[String]) -> String {
-    if messages.is_empty() { "no message".into() } else { messages.join("; ") }
+fn joined(errors: &[String]) -> String {
+    if errors.is_empty() { "no message".into() } else { errors.join("; ") }
 }

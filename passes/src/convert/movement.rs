@@ -80,8 +80,14 @@ fn lower_transpose(op: &mut Lowering<'_, '_>) -> Result<()> {
     })
 }
 
-/// One compute per operand, each writing its part of the result; copies of one value along a dimension of size 1 are
-/// repeated, as by an expansion.
+/// Most parts of a concatenation that one kernel writes. Every step of a schedule looks at all stages of its kernel, and
+/// LLVM at all of a block.
+const MAX_PARTS: usize = 128;
+/// The parts that each kernel writes where there are more. Few are quick to compile.
+const FEW_PARTS: usize = 16;
+
+/// One compute per operand, each writing its part of the result, in one kernel or several; copies of one value along a
+/// dimension of size 1 are repeated, as by an expansion.
 fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
     let result = op.result(0)?;
     let axis = op.axis("axis", 0, op.dims(result).len())?;
@@ -95,26 +101,35 @@ fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
             at.iter().enumerate().map(|(d, e)| if d == axis { Expr::from(0) } else { e.clone() }).collect()
         });
     }
-    let mut k = op.kernel();
-    // Inputs first, so that the kernel's operands stand in their order.
-    let inputs: Vec<usize> = parts.iter().map(|&x| k.input(op, x, "x")).collect();
-    let target = k.output(op, result, "y");
     let mut offset = Expr::from(0);
-    for (&x, &input) in parts.iter().zip(&inputs) {
-        let dims = op.dims(x);
-        // Where all parts are empty, they remain: the output needs a writer.
-        if dims[axis].is(0) && !op.dims(result)[axis].is(0) {
-            continue;
+    // Where all parts are empty, they remain: the output needs a writer.
+    let all_empty = op.dims(result)[axis].is(0);
+    let is_whole = parts.len() <= MAX_PARTS;
+    for parts in parts.chunks(if is_whole { MAX_PARTS } else { FEW_PARTS }) {
+        let mut k = op.kernel();
+        // Inputs first, so that the kernel's operands stand in their order.
+        let inputs: Vec<usize> = parts.iter().map(|&x| k.input(op, x, "x")).collect();
+        let target = if is_whole { k.output(op, result, "y") } else { k.update(op, result, "y") };
+        let mut writes = false;
+        for (&x, &input) in parts.iter().zip(&inputs) {
+            let dims = op.dims(x);
+            if dims[axis].is(0) && !all_empty {
+                continue;
+            }
+            let axes = axes_over(dims);
+            let mut s = Scalars::default();
+            let v = s.read_raw(&k, input, indices(&axes));
+            let mut write = indices(&axes);
+            write[axis] = write[axis].clone() + offset.clone();
+            offset = offset + dims[axis].clone();
+            k.push("concat", axes, (target, write), s.yields(v));
+            writes = true;
         }
-        let axes = axes_over(dims);
-        let mut s = Scalars::default();
-        let v = s.read_raw(&k, input, indices(&axes));
-        let mut write = indices(&axes);
-        write[axis] = write[axis].clone() + offset.clone();
-        offset = offset + dims[axis].clone();
-        k.push("concat", axes, (target, write), s.yields(v));
+        if writes {
+            op.emit(k)?;
+        }
     }
-    op.emit(k)
+    Ok(())
 }
 
 /// Whether the slice that starts at `starts` with `sizes` of a tensor of `dims` is contiguous: whole

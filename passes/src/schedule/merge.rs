@@ -17,13 +17,14 @@ use super::{
     access::{Access, accesses, separates},
     ranges::Ranges,
     shrink::shrink,
-    tree::{no_axis, rewrite_bodies, substitute},
+    tree::{no_axis, rewrite_bodies, substitute, with_body},
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
     nest::{Loop, LoopNest, Mapping, Node},
 };
+use std::collections::BTreeSet;
 
 /// Merges the loop over `b` into its neighbour over `a`; either may come first.
 ///
@@ -57,7 +58,7 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     if !merged {
         return Err(Diagnostic::user(format!("'{a}' and '{b}' do not lie in the same loop")));
     }
-    let merged = LoopNest { body, ..nest.clone() };
+    let merged = with_body(nest, body);
     // Lanes of a vector are different iterations at the same time: each needs its own element.
     let is_vector =
         super::tree::find_loop(&merged.body, a).is_some_and(|l| matches!(l.mapping, Mapping::Vector(_)));
@@ -101,7 +102,10 @@ fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop
     }
     // The range of the loop tells accesses to different parts of a buffer apart.
     let [of_a, of_b] = [&a, &b].map(|l| accesses(&[Node::Loop(l.clone())]));
-    for (id, buffer) in nest.buffers.iter().enumerate() {
+    // A loop into which many were merged touches many buffers, the other one few.
+    let few = if of_a.len() < of_b.len() { &of_a } else { &of_b };
+    let shared: BTreeSet<usize> = few.iter().map(|x| x.buffer).collect();
+    for (id, buffer) in shared.into_iter().map(|id| (id, &nest.buffers[id])) {
         let touches = |all: &[Access]| all.iter().any(|x| x.buffer == id);
         let writes = |all: &[Access]| all.iter().any(|x| x.buffer == id && x.write);
         if !(writes(&of_a) && touches(&of_b) || writes(&of_b) && touches(&of_a)) {

@@ -11,7 +11,11 @@
 //! are certain. Legal if the value outside is the identity of what combines: the least value of a maximum,
 //! or a 0 that the added value is a multiple of (as long as the other factor is finite).
 
-use super::{naive::identity, ranges::Ranges, tree::buffer_named, tree::rewrite_bodies};
+use super::{
+    naive::identity,
+    ranges::Ranges,
+    tree::{buffer_named, rewrite_bodies, with_body},
+};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
@@ -41,7 +45,7 @@ pub fn skip(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     if !found {
         return Err(Diagnostic::user(format!("'{buffer}' is not read outside of its bounds")));
     }
-    Ok(LoopNest { body, ..nest.clone() })
+    Ok(with_body(nest, body))
 }
 
 fn checked(inst: &Inst, buffer: usize) -> bool {

@@ -182,8 +182,8 @@ fn space_name(space: Space) -> &'static str {
     }
 }
 
-/// The names of all steps, for hints.
-const PRIMITIVES: [&str; 26] = [
+/// The names of all steps.
+pub const PRIMITIVES: &[&str] = &[
     "split",
     "tile",
     "reorder",

@@ -45,7 +45,23 @@ pub(crate) fn rewrite_loops(
     if !found {
         return Err(no_axis(nest, axis));
     }
-    Ok(LoopNest { body, ..nest.clone() })
+    Ok(with_body(nest, body))
+}
+
+/// A nest of other loops; those that it had are not copied.
+pub(crate) fn with_body(nest: &LoopNest, body: Vec<Node>) -> LoopNest {
+    let LoopNest { name, nodes, symbols, ranges, buffers, body: _, packings, streamed, fetches } = nest;
+    LoopNest {
+        name: name.clone(),
+        nodes: nodes.clone(),
+        symbols: symbols.clone(),
+        ranges: ranges.clone(),
+        buffers: buffers.clone(),
+        body,
+        packings: packings.clone(),
+        streamed: streamed.clone(),
+        fetches: fetches.clone(),
+    }
 }
 
 /// Replaces what stands inside every loop over `at`, or the whole nest for `root`, by what `f` makes of it; the
@@ -56,7 +72,7 @@ pub(crate) fn rewrite_inside(
     f: &mut dyn FnMut(Vec<Node>, &Ranges) -> Result<Vec<Node>>,
 ) -> Result<LoopNest> {
     if at == "root" {
-        return Ok(LoopNest { body: f(nest.body.clone(), &Ranges::outside(nest))?, ..nest.clone() });
+        return Ok(with_body(nest, f(nest.body.clone(), &Ranges::outside(nest))?));
     }
     rewrite_loops(nest, at, &mut |l, ranges| {
         let mut inside = ranges.clone();

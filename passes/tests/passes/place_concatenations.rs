@@ -18,6 +18,20 @@ fn parts_are_written_where_the_whole_lies() {
 }
 
 #[test]
+fn many_parts_are_written_where_the_whole_lies() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", &[2, 3, 5]);
+    let parts: Vec<_> = (0..150).map(|_| b.op("exp", &[x])).collect();
+    let whole = b.op_with("concat", &parts, Attrs::new().with("axis", Attr::Int(1)));
+    let out = b.op("abs", &[whole]);
+    let mut program = program::of(&b.finish(&[out]));
+    // Ten kernels copy up to 16 parts each.
+    assert_eq!(program.steps.len(), 150 + 10 + 1);
+    assert_eq!(program::run_and_compare(&mut program, run), 150);
+    assert_eq!(program.steps.len(), 150 + 1);
+}
+
+#[test]
 fn a_longer_concatenation_holds_the_shorter_ones() {
     let mut b = GraphBuilder::new();
     let axis = || Attrs::new().with("axis", Attr::Int(2));

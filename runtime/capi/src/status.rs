@@ -42,7 +42,11 @@ impl From<Error> for Failure {
             Error::OutOfMemory { .. } | Error::Thread { .. } => 4,
             Error::Size { .. } => 5,
         };
-        Failure { status, text: error.to_string() }
+        let text = match error.hint() {
+            Some(hint) => format!("{error}\n\nhint: {hint}"),
+            None => error.to_string(),
+        };
+        Failure { status, text }
     }
 }
 
@@ -96,6 +100,13 @@ pub unsafe extern "C" fn mlcc_string_free(text: *mut c_char) {
 mod tests {
     use super::*;
     use std::ffi::CStr;
+
+    #[test]
+    fn a_text_ends_with_the_hint() {
+        let failure = Failure::from(Error::Threads { threads: 9999, most: 1024, cpus: 2 });
+        let hint = "\n\nhint: 0 takes one for each CPU that the process may use, here 2; more are no faster";
+        assert_eq!(failure.text, format!("9999 threads are beyond reason, at most 1024 are possible{hint}"));
+    }
 
     #[test]
     fn a_panic_without_a_status_is_the_default() {

@@ -1,18 +1,16 @@
 //! Why a model cannot be loaded or run.
 
 use mlcc_format::FormatError;
+use std::borrow::Cow;
 
-/// Why a model cannot be loaded or run.
+/// Why a model cannot be loaded or run. Its text says what is wrong, [`Error::hint`] what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is no sound artifact.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The code is for another kind of processor.
-    #[error(
-        "the artifact is for '{triple}', this machine is {host}\n\n\
-         hint: compile the model on this machine, or for its target"
-    )]
+    #[error("the artifact is for '{triple}', this machine is {host}")]
     Architecture {
         /// The artifact's target triple.
         triple: String,
@@ -20,11 +18,7 @@ pub enum Error {
         host: &'static str,
     },
     /// The code needs CPU features that this machine lacks.
-    #[error(
-        "the artifact is for the CPU '{cpu}', this one lacks {}\n\n\
-         hint: compile the model on this machine, or with `--target-cpu` for an older CPU",
-        missing.join(", ")
-    )]
+    #[error("the artifact is for the CPU '{cpu}', this one lacks {}", missing.join(", "))]
     CpuFeatures {
         /// The CPU that the artifact was compiled for.
         cpu: String,
@@ -32,13 +26,10 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// The system gives no memory that code can be executed from.
-    #[error("cannot map the artifact's code for execution: {0}\n\nhint: a security policy may forbid it")]
+    #[error("cannot map the artifact's code for execution: {0}")]
     MapCode(std::io::Error),
     /// More threads than any machine has a use for.
-    #[error(
-        "{threads} threads are beyond reason, at most {most} are possible\n\n\
-         hint: 0 takes one for each CPU that the process may use, here {cpus}; more are no faster"
-    )]
+    #[error("{threads} threads are beyond reason, at most {most} are possible")]
     Threads {
         /// How many were asked for.
         threads: usize,
@@ -48,10 +39,7 @@ pub enum Error {
         cpus: usize,
     },
     /// The system starts no more threads.
-    #[error(
-        "cannot start more than {started} of {threads} threads: {source}\n\n\
-         hint: use fewer threads, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`)"
-    )]
+    #[error("cannot start more than {started} of {threads} threads: {source}")]
     Thread {
         /// How many were there, the caller among them.
         started: usize,
@@ -61,7 +49,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A variable of the environment that holds nonsense.
-    #[error("the environment's {name} is '{value}', expected {expected}\n\nhint: unset it, or set it right")]
+    #[error("the environment's {name} is '{value}', expected {expected}")]
     Variable {
         /// Its name.
         name: &'static str,
@@ -125,7 +113,7 @@ pub enum Error {
         problem: String,
     },
     /// The shapes violate a condition of the model.
-    #[error("{message} ({values})\n\nhint: the model was compiled for other shapes; see `mlcc inspect`")]
+    #[error("{message} ({values})")]
     Check {
         /// What the condition means.
         message: String,
@@ -133,7 +121,7 @@ pub enum Error {
         values: String,
     },
     /// A size that cannot be computed, or is out of bounds, for these shapes.
-    #[error("{what}: {problem}\n\nhint: the shapes of the inputs are too large, or the artifact is faulty")]
+    #[error("{what}: {problem}")]
     Size {
         /// What has the size.
         what: String,
@@ -141,15 +129,13 @@ pub enum Error {
         problem: String,
     },
     /// A shape that is known only during the run, where it was needed before.
-    #[error("the shape of output '{name}' depends on the data\n\nhint: let the runtime allocate the outputs")]
+    #[error("the shape of output '{name}' depends on the data")]
     DataDependentOutput {
         /// The output.
         name: String,
     },
     /// No memory for it.
-    #[error(
-        "out of memory: {what} needs {bytes} bytes, {available} are available\n\nhint: use smaller inputs"
-    )]
+    #[error("out of memory: {what} needs {bytes} bytes, {available} are available")]
     OutOfMemory {
         /// What needs it.
         what: String,
@@ -158,6 +144,39 @@ pub enum Error {
         /// How much there is, as far as is known.
         available: u64,
     },
+}
+
+impl Error {
+    /// What to do about it; nothing where the text says so, as for a wrong shape.
+    #[must_use]
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let fixed = match self {
+            Error::Format(error) => error.hint()?,
+            Error::Architecture { .. } => "compile the model on this machine, or for its target",
+            Error::CpuFeatures { .. } => {
+                "compile the model on this machine, or with `--target-cpu` for an older CPU"
+            }
+            Error::MapCode(_) => "a security policy may forbid it",
+            Error::Threads { cpus, .. } => {
+                let all = format!(
+                    "0 takes one for each CPU that the process may use, here {cpus}; more are no faster"
+                );
+                return Some(all.into());
+            }
+            Error::Thread { .. } => {
+                "use fewer threads, or raise the limits on processes and memory (`ulimit -u`, `ulimit -v`)"
+            }
+            Error::Variable { .. } => "unset it, or set it right",
+            Error::Count { .. } | Error::DType { .. } | Error::Shape { .. } | Error::Buffer { .. } => {
+                return None;
+            }
+            Error::Check { .. } => "the model was compiled for other shapes; see `mlcc inspect`",
+            Error::Size { .. } => "the shapes of the inputs are too large, or the artifact is faulty",
+            Error::DataDependentOutput { .. } => "let the runtime allocate the outputs",
+            Error::OutOfMemory { .. } => "use smaller inputs",
+        };
+        Some(fixed.into())
+    }
 }
 
 fn reason(because: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why an artifact cannot be written or read.
+/// Why an artifact cannot be written or read. Its text says what is wrong, [`FormatError::hint`] what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The file system refused.
@@ -16,13 +16,10 @@ pub enum FormatError {
         source: std::io::Error,
     },
     /// Not an artifact at all.
-    #[error("not an mlcc artifact: {0}\n\nhint: an artifact is what `mlcc compile MODEL -o FILE` writes")]
+    #[error("not an mlcc artifact: {0}")]
     NotAnArtifact(&'static str),
     /// Another version of the format.
-    #[error(
-        "the artifact has format version {found}, this runtime reads version {supported}\n\n\
-         hint: compile the model again with the mlcc that this runtime belongs to"
-    )]
+    #[error("the artifact has format version {found}, this runtime reads version {supported}")]
     Version {
         /// The version in the file.
         found: u32,
@@ -30,10 +27,7 @@ pub enum FormatError {
         supported: u32,
     },
     /// The file ends early, or goes on after its end.
-    #[error(
-        "the artifact has {actual} bytes but its header says {expected}\n\n\
-         hint: the file was cut off or appended to, perhaps while it was copied; copy or compile it again"
-    )]
+    #[error("the artifact has {actual} bytes but its header says {expected}")]
     Length {
         /// The length that the header names.
         expected: u64,
@@ -41,16 +35,13 @@ pub enum FormatError {
         actual: u64,
     },
     /// A part of the file was altered.
-    #[error(
-        "the artifact is damaged: the checksum of its {part} does not match\n\n\
-         hint: the file was altered after it was written; copy or compile it again"
-    )]
+    #[error("the artifact is damaged: the checksum of its {part} does not match")]
     Checksum {
         /// The part.
         part: &'static str,
     },
     /// A section that is missing, twice there, or beyond the file's end.
-    #[error("the artifact's {section} section {problem}\n\nhint: compile the model again")]
+    #[error("the artifact's {section} section {problem}")]
     Section {
         /// The section's name.
         section: &'static str,
@@ -58,22 +49,19 @@ pub enum FormatError {
         problem: &'static str,
     },
     /// Two sections that share bytes, or one that reaches into the header.
-    #[error("the artifact's sections overlap at byte {offset}\n\nhint: compile the model again")]
+    #[error("the artifact's sections overlap at byte {offset}")]
     Overlap {
         /// Where the second one begins.
         offset: u64,
     },
     /// A byte of no section that was altered.
-    #[error(
-        "byte {offset} of the artifact lies between its sections but is not zero\n\n\
-         hint: the file was altered after it was written; copy or compile it again"
-    )]
+    #[error("byte {offset} of the artifact lies between its sections but is not zero")]
     Padding {
         /// Where the byte lies in the file.
         offset: u64,
     },
     /// A manifest or plan that does not decode or encode.
-    #[error("the artifact's {part} does not decode: {problem}\n\nhint: compile the model again")]
+    #[error("the artifact's {part} does not decode: {problem}")]
     Decode {
         /// The part.
         part: &'static str,
@@ -81,10 +69,33 @@ pub enum FormatError {
         problem: String,
     },
     /// A plan that is inconsistent; all that is wrong with it.
-    #[error("the artifact's plan is invalid: {}\n\nhint: this is a bug of the compiler that wrote it; please report it",
-            problems.join("; "))]
+    #[error("the artifact's plan is invalid: {}", problems.join("; "))]
     Plan {
         /// What is wrong, at least one entry.
         problems: Vec<String>,
     },
+}
+
+impl FormatError {
+    /// What to do about it; nothing where the file system has said all there is to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            FormatError::Io { .. } => None,
+            FormatError::NotAnArtifact(_) => Some("an artifact is what `mlcc compile MODEL -o FILE` writes"),
+            FormatError::Version { .. } => {
+                Some("compile the model again with the mlcc that this runtime belongs to")
+            }
+            FormatError::Length { .. } => Some(
+                "the file was cut off or appended to, perhaps while it was copied; copy or compile it again",
+            ),
+            FormatError::Checksum { .. } | FormatError::Padding { .. } => {
+                Some("the file was altered after it was written; copy or compile it again")
+            }
+            FormatError::Section { .. } | FormatError::Overlap { .. } | FormatError::Decode { .. } => {
+                Some("compile the model again")
+            }
+            FormatError::Plan { .. } => Some("this is a bug of the compiler that wrote it; please report it"),
+        }
+    }
 }

@@ -44,6 +44,29 @@ fn a_resize_to_given_sizes_takes_the_exact_element() {
 }
 
 #[test]
+fn a_concatenation_of_hundreds_of_parts() {
+    let names: Vec<String> = (0..300).map(|i| format!("part{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut model = Model::new(18).input("x", DType::F32, &sizes(&[2, 3]));
+    for (i, name) in names.iter().enumerate() {
+        let term = format!("term{i}");
+        model =
+            model.weight(&term, Tensor::f32(&[1], [i as f32])).node(Node::new("Add", &["x", &term], &[name]));
+    }
+    model = model.node(Node::new("Concat", &names, &["y"]).attribute("axis", Attribute::Int(1))).output(
+        "y",
+        DType::F32,
+        &sizes(&[2, 900]),
+    );
+    let project = Project::with(&model);
+    project.succeed(&["compile", "model.onnx"]);
+    project.write_inputs(&[Tensor::f32(&[2, 3], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])]);
+    let row = |first: usize| (0..300).flat_map(move |i| (0..3).map(move |x| (first + x + i) as f32));
+    let want = Tensor::f32(&[2, 900], row(0).chain(row(3)));
+    assert_eq!(project.run("model.mlcc", 1)[0], want);
+}
+
+#[test]
 fn constant_indices_are_in_bounds() {
     let with = |shape: &[Dim]| {
         let model = Model::new(18)

@@ -28,7 +28,7 @@ const fn x86(name: &'static str, level: u32, added: &'static [&'static str]) -> 
 }
 
 /// CPUs of x86-64, levels first.
-pub(super) const X86_64: [X86_64; 19] = [
+pub(super) const X86_64: &[X86_64] = &[
     x86("x86-64", 1, &[]),
     x86("x86-64-v2", 2, &[]),
     x86("x86-64-v3", 3, &[]),
@@ -51,7 +51,7 @@ pub(super) const X86_64: [X86_64; 19] = [
 ];
 
 /// Features that the levels of x86-64 bring, with the first level that has them.
-const LEVELS: [(&str, u32); 18] = [
+const LEVELS: &[(&str, u32)] = &[
     ("popcnt", 2),
     ("sse3", 2),
     ("sse4.1", 2),
@@ -125,7 +125,7 @@ const fn arm(name: &'static str, features: &'static [&'static str]) -> Aarch64 {
 }
 
 /// CPUs of AArch64, levels first. Vectors of a length unknown at compile time (SVE) are not used.
-pub(super) const AARCH64: [Aarch64; 16] = [
+pub(super) const AARCH64: &[Aarch64] = &[
     arm("armv8-a", V8),
     arm("armv8.2-a", V8_2),
     arm("cortex-a53", V8),

@@ -48,6 +48,12 @@ fn concat_along_each_axis() {
     }
 }
 
+#[test]
+fn a_concatenation_of_many_parts_is_several_kernels() {
+    let parts: Vec<_> = (0..150).map(|i| f32s(&[2, [1, 3, 0][i % 3], 2])).collect();
+    assert_agrees_as("concat", &attrs(&[("axis", Attr::Int(1))]), &parts, &ALL_ROLES);
+}
+
 fn slice(starts: &[i64], sizes: &[i64], steps: &[i64]) -> mlcc_ir::attributes::Attrs {
     attrs(&[("starts", ints(starts)), ("sizes", ints(sizes)), ("steps", ints(steps))])
 }
