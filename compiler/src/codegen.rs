@@ -94,17 +94,11 @@ pub fn schedule(
 /// Maps each kernel's axes to the blocks and threads of a GPU.
 ///
 /// # Errors
-/// If a kernel has no mapping, or a decision that is given is not the one that would be taken: kernels of GPUs are built
-/// from numbers by their templates, which take no others yet.
+/// As [`schedule`].
 pub fn schedule_for_gpu(unique: &UniqueKernels, given: &Decisions) -> Result<Vec<ScheduledKernel>> {
-    schedule_with(unique, given, &|kernel, _, given| {
-        let (decision, nest) = mlcc_cuda::schedule(kernel)?;
-        if let Some(given) = given.filter(|given| !given.is_same(&decision)) {
-            let message =
-                format!("'{given}' cannot be taken: kernels of GPUs are built as '{decision}' only");
-            return Err(Diagnostic::unsupported(message));
-        }
-        Ok((decision, nest))
+    schedule_with(unique, given, &|kernel, _, given| match given {
+        Some(decision) => Ok((decision.clone(), mlcc_cuda::replay(kernel, decision)?)),
+        None => mlcc_cuda::schedule(kernel),
     })
 }
 

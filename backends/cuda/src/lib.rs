@@ -15,4 +15,4 @@ mod schedule;
 pub use launch::Launch;
 pub use machine::config_for;
 pub use ptx::{Entry, PtxModule, compile_nests_to_ptx, compile_program_to_ptx, compile_to_ptx};
-pub use schedule::schedule;
+pub use schedule::{replay, schedule};

@@ -16,6 +16,7 @@
 mod build;
 mod flatten;
 mod matmul;
+mod numbers;
 mod plain;
 mod points;
 mod rows;
@@ -25,9 +26,10 @@ use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
     kernel::{AxisKind, Compute, Kernel, Role},
-    nest::LoopNest,
+    nest::{Buffer, LoopNest, Space},
 };
 use mlcc_passes::schedule::Decision;
+use numbers::Numbers;
 
 /// Reductions of fewer elements stay within a thread.
 const MIN_SHARED_REDUCTION: i64 = 64;
@@ -37,25 +39,19 @@ const MIN_SHARED_REDUCTION: i64 = 64;
 /// # Errors
 /// If no mapping fits, or a tensor has a layout that was not made explicit.
 pub fn schedule(kernel: &Kernel) -> Result<(Decision, LoopNest)> {
-    if let Some(compute) = kernel.computes.iter().find(|c| stages::needs_atomics(c)) {
-        let what = format!(
-            "compute '{}' of kernel '{}' combines values of several points",
-            compute.name, kernel.name
-        );
-        return Err(Diagnostic::unsupported(what).hint("compile the model for the CPU (--target cpu)"));
-    }
-    if let Some(found) = matmul::schedule(kernel)? {
+    refuse_atomics(kernel)?;
+    let chosen = &Numbers::default();
+    if let Some(found) = matmul::schedule(kernel, chosen)? {
         return Ok(found);
     }
     let kernel = &flatten::flatten(kernel);
     let along_rows = kernel.computes.iter().any(|c| reduces_contiguously(kernel, c));
-    type Mapping = fn(&Kernel) -> Result<Option<(Decision, LoopNest)>>;
     let mappings: &[Mapping] = match along_rows {
         true => &[rows::schedule, rest, points::schedule],
         false => &[points::schedule, rows::schedule, rest],
     };
     for mapping in mappings {
-        if let Some(found) = mapping(kernel)? {
+        if let Some(found) = mapping(kernel, chosen)? {
             return Ok(found);
         }
     }
@@ -65,17 +61,82 @@ pub fn schedule(kernel: &Kernel) -> Result<(Decision, LoopNest)> {
         .hint(format!("it computes {nodes}; compile the model for the CPU (--target cpu)")))
 }
 
+/// Takes a decision that somebody gives: another mapping, or other numbers.
+///
+/// # Errors
+/// With the reason, if the kernel cannot be mapped so.
+pub fn replay(kernel: &Kernel, given: &Decision) -> Result<LoopNest> {
+    refuse_atomics(kernel)?;
+    let refused = |why: String, hint: String| {
+        Err(Diagnostic::user(format!("'{given}' cannot be taken: {why}")).hint(hint))
+    };
+    if !given.schedule.steps.is_empty() {
+        let why = "nests of GPUs are built from a variant and its numbers, not from steps".to_owned();
+        return refused(why, "leave the steps out".to_owned());
+    }
+    let numbers = &Numbers::of(given)?;
+    let flat = &flatten::flatten(kernel);
+    let found = match &*given.variant {
+        "matmul" => matmul::schedule(kernel, numbers)?,
+        "points" => points::schedule(flat, numbers)?,
+        "plain" => plain::Plain::of(flat).map_or(Ok(None), |plain| plain.schedule(numbers))?,
+        "rows" => match rows::schedule(flat, numbers)? {
+            Some(found) => Some(found),
+            None => rows::schedule_whole(flat, numbers)?,
+        },
+        other => {
+            let why = format!("no variant of GPUs is called '{other}'");
+            return refused(why, "they are matmul, points, plain and rows".to_owned());
+        }
+    };
+    let Some((built, nest)) = found else {
+        let why = format!("kernel '{}' has no such mapping", kernel.name);
+        return refused(why, "--dump-decisions FILE shows the one that is taken".to_owned());
+    };
+    if given.numbers != built.numbers {
+        return refused(
+            "these numbers do not fit each other or the kernel".into(),
+            format!("give '{built}'"),
+        );
+    }
+    let shared = |b: &&Buffer| b.space == Space::Shared;
+    let bytes = nest.buffers.iter().filter(shared).map(|b| {
+        b.dims
+            .iter()
+            .try_fold(b.dtype.size() as i64, |n, dim| n.checked_mul(dim.as_const()?))
+            .unwrap_or(i64::MAX)
+    });
+    let bytes = bytes.fold(0, i64::saturating_add);
+    if bytes > MAX_SHARED_BYTES {
+        let why = format!("its blocks would share {bytes} bytes, and GPUs have {MAX_SHARED_BYTES}");
+        return refused(why, "give fewer threads".to_owned());
+    }
+    Ok(nest)
+}
+
+type Mapping = fn(&Kernel, &Numbers) -> Result<Option<(Decision, LoopNest)>>;
+
+/// Shared memory that a block of any GPU may have without being asked for more.
+const MAX_SHARED_BYTES: i64 = 48 << 10;
+
+fn refuse_atomics(kernel: &Kernel) -> Result<()> {
+    let Some(compute) = kernel.computes.iter().find(|c| stages::needs_atomics(c)) else { return Ok(()) };
+    let what =
+        format!("compute '{}' of kernel '{}' combines values of several points", compute.name, kernel.name);
+    Err(Diagnostic::unsupported(what).hint("compile the model for the CPU (--target cpu)"))
+}
+
 /// What has neither rows in common nor points that are independent throughout: the threads of one block, or of many
 /// where enough of the kernel is independent.
-fn rest(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
+fn rest(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     let plain = plain::Plain::of(kernel);
-    let whole = || rows::schedule_whole(kernel);
+    let whole = || rows::schedule_whole(kernel, numbers);
     match plain {
         Some(plain) if plain.is_small() => match whole()? {
             Some(found) => Ok(Some(found)),
-            None => plain.schedule(),
+            None => plain.schedule(numbers),
         },
-        Some(plain) => match plain.schedule()? {
+        Some(plain) => match plain.schedule(numbers)? {
             Some(found) => Ok(Some(found)),
             None => whole(),
         },

@@ -27,16 +27,20 @@ fn decisions_that_are_replayed_give_the_same_artifact() {
 }
 
 #[test]
-fn decisions_of_a_gpu_are_replayed_and_not_replaced() {
+fn decisions_of_a_gpu_are_replayed_and_replaced() {
     let project = Project::with(&models::mlp().model);
     let ptx = ["compile", "model.onnx", "--target", "cuda", "--emit", "ptx"];
     let text = project.succeed(&[&ptx[..], &["--dump-decisions", "decisions.txt"]].concat());
     let replay = [&ptx[..], &["--decisions", "decisions.txt"]].concat();
     assert_eq!(project.succeed(&replay), text);
     let decisions = project.read_text("decisions.txt");
-    assert!(decisions.contains("threads=256"), "{decisions}");
-    project.write("decisions.txt", decisions.replace("threads=256", "threads=128").as_bytes());
-    project.failure(2, &replay);
+    let (own, other) = ("points threads=256", "points threads=128");
+    assert!(decisions.contains(own), "{decisions}");
+    project.write("decisions.txt", decisions.replace(own, other).as_bytes());
+    let replaced = project.succeed(&replay);
+    assert!(replaced.contains(other) && !replaced.contains(own), "{replaced}");
+    project.write("decisions.txt", decisions.replace(own, "points threads=48").as_bytes());
+    project.failure(USER, &replay);
 }
 
 #[test]

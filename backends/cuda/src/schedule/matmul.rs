@@ -21,6 +21,7 @@
 
 use super::{
     build::{Coordinates, NestBuilder, Place, copy, fill, for_each, size, unflatten, unrolled, where_less},
+    numbers::Numbers,
     stages::{axes_of, inline_where},
 };
 use mlcc_ir::{
@@ -73,15 +74,10 @@ struct Product<'k> {
 }
 
 /// Maps a kernel; `None` if it is no matrix product.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
-    schedule_with_tile(kernel, None)
-}
-
-/// The same with that many rows and columns a block, 64 or 128.
-pub(super) fn schedule_with_tile(kernel: &Kernel, side: Option<i64>) -> Result<Option<(Decision, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     let kernel = &inline_where(kernel, &|_, _| true);
     let Some(product) = recognise(kernel) else { return Ok(None) };
-    let side = side.unwrap_or_else(|| product.tile());
+    let side = numbers.side.unwrap_or_else(|| product.tile());
     let Some(nest) = product.tiled(side)? else { return Ok(None) };
     let per_thread = side / 16;
     let (tile, thread) = (format!("{side}x{side}x{K_TILE}"), format!("{per_thread}x{per_thread}"));

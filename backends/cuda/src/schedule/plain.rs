@@ -12,6 +12,7 @@
 
 use super::{
     build::{Coordinates, NestBuilder, Place, for_each, loops_over, size, unflatten, where_less},
+    numbers::Numbers,
     points::reduce_in_thread,
     rows::Rows,
 };
@@ -45,20 +46,21 @@ impl Plain {
     }
 
     /// The nest; `None` if a compute has no form in a thread.
-    pub(super) fn schedule(&self) -> Result<Option<(Decision, LoopNest)>> {
+    pub(super) fn schedule(&self, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
         let rows = &self.0;
+        let threads = numbers.threads.unwrap_or(THREADS);
         let mut builder = NestBuilder::new(&rows.kernel)?;
-        let linear = Expr::axis("block") * Expr::from(THREADS) + Expr::axis("thread");
+        let linear = Expr::axis("block") * Expr::from(threads) + Expr::axis("thread");
         let points = size(&rows.axes);
         let mut nodes = Vec::new();
         for c in 0..rows.kernel.computes.len() {
             let Some(stage) = self.stage(&mut builder, c, &linear, &points) else { return Ok(None) };
             nodes.extend(stage);
         }
-        let body = for_each("thread", THREADS, Mapping::Thread(0), nodes);
-        let blocks = points.ceil_div(&Expr::from(THREADS));
+        let body = for_each("thread", threads, Mapping::Thread(0), nodes);
+        let blocks = points.ceil_div(&Expr::from(threads));
         let body = for_each("block", blocks, Mapping::Block(0), vec![body]);
-        Ok(Some((Decision::of_numbers("plain", &[("threads", &THREADS)]), builder.finish(vec![body]))))
+        Ok(Some((Decision::of_numbers("plain", &[("threads", &threads)]), builder.finish(vec![body]))))
     }
 
     /// A compute at the point of the thread.

@@ -16,6 +16,7 @@ use super::{
         Coordinates, NestBuilder, Place, copy, fill, for_each, loops_over, put_coordinates, size, unflatten,
         where_less,
     },
+    numbers::Numbers,
     stages::{axes_of, inline_where, write_apart},
 };
 use mlcc_ir::{
@@ -41,15 +42,15 @@ struct Group<'k> {
 }
 
 /// Maps a kernel; `None` if threads would need each other's values.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     let kernel = &inline_where(kernel, &|_, _| true);
     let Some(groups) = groups(kernel) else { return Ok(None) };
     let mut builder = NestBuilder::new(kernel)?;
+    let threads = numbers.threads.unwrap_or(THREADS);
     let elements = match &groups[..] {
-        [g] if g.stages.iter().all(|(c, _)| c.axes.iter().all(|a| a.kind == AxisKind::Parallel))
-            && size(&g.axes).as_const().is_some_and(|n| n >= MANY_POINTS) =>
-        {
-            ELEMENTS
+        [g] if g.stages.iter().all(|(c, _)| c.axes.iter().all(|a| a.kind == AxisKind::Parallel)) => {
+            let many = size(&g.axes).as_const().is_some_and(|n| n >= MANY_POINTS);
+            numbers.elements.unwrap_or(if many { ELEMENTS } else { 1 })
         }
         _ => 1,
     };
@@ -57,29 +58,29 @@ pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> 
     let mut blocks = Expr::from(0);
     for group in &groups {
         let points = size(&group.axes);
-        blocks = blocks.maximum(&points.ceil_div(&Expr::from(THREADS * elements)));
-        let Some(nodes) = emit(&mut builder, group, elements) else { return Ok(None) };
+        blocks = blocks.maximum(&points.ceil_div(&Expr::from(threads * elements)));
+        let Some(nodes) = emit(&mut builder, group, (threads, elements)) else { return Ok(None) };
         body.extend(nodes);
     }
     if elements > 1 {
         body = vec![for_each("element", elements, Mapping::Unrolled, body)];
     }
-    let body = for_each("thread", THREADS, Mapping::Thread(0), body);
+    let body = for_each("thread", threads, Mapping::Thread(0), body);
     let body = for_each("block", blocks, Mapping::Block(0), vec![body]);
-    let decision = Decision::of_numbers("points", &[("threads", &THREADS), ("elements", &elements)]);
+    let decision = Decision::of_numbers("points", &[("threads", &threads), ("elements", &elements)]);
     Ok(Some((decision, builder.finish(vec![body]))))
 }
 
 /// The point at which a thread is.
-fn linear(elements: i64) -> Expr {
-    let block = Expr::axis("block") * Expr::from(THREADS * elements);
-    let element = if elements > 1 { Expr::axis("element") * Expr::from(THREADS) } else { Expr::from(0) };
+fn linear((threads, elements): (i64, i64)) -> Expr {
+    let block = Expr::axis("block") * Expr::from(threads * elements);
+    let element = if elements > 1 { Expr::axis("element") * Expr::from(threads) } else { Expr::from(0) };
     block + element + Expr::axis("thread")
 }
 
-/// The stages of a group, one after the other.
-fn emit(builder: &mut NestBuilder<'_>, group: &Group<'_>, elements: i64) -> Option<Vec<Node>> {
-    let linear = linear(elements);
+/// The stages of a group, one after the other, in blocks of so many threads with so many elements each.
+fn emit(builder: &mut NestBuilder<'_>, group: &Group<'_>, block: (i64, i64)) -> Option<Vec<Node>> {
+    let linear = linear(block);
     let points = size(&group.axes);
     let mut at = Coordinates::new();
     unflatten(&group.axes, &linear, &mut at);

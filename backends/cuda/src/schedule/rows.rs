@@ -18,6 +18,7 @@
 
 use super::{
     build::{Coordinates, NestBuilder, Place, copy, fill, for_each, loops_over, size, unflatten, where_less},
+    numbers::Numbers,
     stages::{axes_of, inline, is_elementwise},
 };
 use mlcc_ir::{
@@ -39,14 +40,14 @@ const SHARED_BYTES: i64 = 40 << 10;
 
 /// Maps a kernel whose stages have rows in common; `None` if they have none, or if the values of a row do not fit
 /// shared memory.
-pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
+pub(super) fn schedule(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     let anchors = kernel.computes.iter().filter(|c| c.is_reduction());
     let mut candidates: Vec<&Compute> = anchors.collect();
     // The more rows, the more blocks.
     candidates.sort_by_key(|c| std::cmp::Reverse(axes_of(c, AxisKind::Parallel).len()));
     for anchor in candidates {
         if let Some(rows) = Rows::along(kernel, anchor)
-            && let Some(found) = rows.schedule()?
+            && let Some(found) = rows.schedule(numbers)?
         {
             return Ok(Some(found));
         }
@@ -55,9 +56,9 @@ pub(super) fn schedule(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> 
 }
 
 /// Maps a kernel as one row: the whole in one block. `None` if its values do not fit shared memory.
-pub(super) fn schedule_whole(kernel: &Kernel) -> Result<Option<(Decision, LoopNest)>> {
+pub(super) fn schedule_whole(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     match Rows::single(kernel).fit(SHARED_BYTES) {
-        Some(rows) => rows.schedule(),
+        Some(rows) => rows.schedule(numbers),
         None => Ok(None),
     }
 }
@@ -232,8 +233,8 @@ impl Rows {
         longest.cast_unsigned().next_power_of_two().cast_signed()
     }
 
-    fn schedule(&self) -> Result<Option<(Decision, LoopNest)>> {
-        let threads = self.threads();
+    fn schedule(&self, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
+        let threads = numbers.threads.unwrap_or_else(|| self.threads());
         let mut stages =
             Stages { rows: self, builder: NestBuilder::new(&self.kernel)?, threads, nodes: Vec::new() };
         for c in 0..self.kernel.computes.len() {

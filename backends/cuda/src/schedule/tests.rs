@@ -4,6 +4,7 @@ use super::schedule;
 use crate::samples::{self, Sample, exprs, read};
 use mlcc_interpreter::{Symbols, compare};
 use mlcc_ir::{
+    diagnostic::Fault,
     dtype::DType,
     kernel::{Combine, Kernel, Role},
     nest::LoopNest,
@@ -118,9 +119,58 @@ fn matmul_is_tiled_with_remainders() {
 fn large_products_get_large_tiles() {
     let (decision, _) = schedule(&samples::matmul(["1", "1024", "1024", "1024"])).unwrap();
     assert_eq!(decision.to_string(), "matmul tile=128x128x16 thread=8x8 threads=256");
-    let small = samples::matmul(["1", "131", "30", "17"]);
-    let large = super::matmul::schedule_with_tile(&small, Some(128)).unwrap().unwrap();
-    check_nest(&small, &[], large);
+    given(&samples::matmul(["1", "131", "30", "17"]), "matmul tile=128x128x16 thread=8x8 threads=256");
+}
+
+/// Takes a decision, runs the nest and compares.
+fn given(kernel: &Kernel, decision: &str) {
+    let decision: Decision = decision.parse().unwrap();
+    let nest = super::replay(kernel, &decision).unwrap();
+    check_nest(kernel, &[], (decision, nest));
+}
+
+#[test]
+fn other_mappings_and_numbers_are_taken() {
+    let points = samples::elementwise(["3", "5", "37"]);
+    for decision in [
+        "points threads=32 elements=3",
+        "points threads=1024 elements=1",
+        "plain threads=64",
+        "rows threads=128",
+    ] {
+        given(&points, decision);
+    }
+    let softmax = samples::softmax("5", "203");
+    for decision in ["rows threads=32", "rows threads=512"] {
+        given(&softmax, decision);
+    }
+    given(&samples::matmul(["2", "20", "33", "17"]), "points threads=128 elements=1");
+    // Every kernel takes its own decision again.
+    for kernel in [points, softmax, samples::matmul(["1", "65", "71", "33"])] {
+        let (decision, nest) = schedule(&kernel).unwrap();
+        assert_eq!(super::replay(&kernel, &decision).unwrap(), nest);
+    }
+}
+
+#[test]
+fn what_no_gpu_can_do_is_refused() {
+    let refused = |kernel: &Kernel, decision: &str, why: &str| {
+        let error = super::replay(kernel, &decision.parse().unwrap()).unwrap_err();
+        assert!(error.fault == Fault::User && error.to_string().contains(why), "{decision}: {error}");
+    };
+    let points = samples::elementwise(["3", "5", "37"]);
+    refused(&points, "points threads=48 elements=1", "threads=48 is not possible");
+    refused(&points, "points threads=2048 elements=1", "threads=2048 is not possible");
+    refused(&points, "points threads=64 elements=0", "elements=0 is not possible");
+    refused(&points, "points threads=64 rows=1", "rows=1 is not possible");
+    refused(&points, "points threads=64", "do not fit");
+    refused(&points, "matmul tile=64x64x16 thread=4x4 threads=256", "no such mapping");
+    refused(&points, "packed", "no variant of GPUs");
+    refused(&points, "points threads=64 elements=1: parallel(a)", "not from steps");
+    let product = samples::matmul(["1", "65", "71", "33"]);
+    refused(&product, "matmul tile=128x128x16 thread=4x4 threads=256", "do not fit");
+    refused(&product, "matmul tile=96x96x16 thread=6x6 threads=256", "tile=96x96x16 is not possible");
+    refused(&product, "matmul tile=64x64x16 thread=4x4 threads=128", "do not fit");
 }
 
 #[test]
