@@ -11,7 +11,7 @@
 //! are certain. Legal if the value outside is the identity of what combines: the least value of a maximum,
 //! or a 0 that the added value is a multiple of (as long as the other factor is finite).
 
-use super::{naive::identity, ranges::Ranges, tree::buffer_named, tree::rewrite_bodies};
+use super::{ranges::Ranges, tree::buffer_named, tree::rewrite_bodies};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::Expr,
@@ -81,7 +81,7 @@ fn vanishes(body: &Body, at: usize, combine: Option<Combine>, dtype: mlcc_ir::dt
     let Inst::Read { outside: Some(outside), .. } = &body.insts[at].0 else { return false };
     let Some(combine) = combine else { return false };
     if body.result as usize == at {
-        return *outside == identity(combine, dtype);
+        return *outside == combine.identity(dtype);
     }
     // Zeros stay zeros under these.
     let mut zero = vec![false; body.insts.len()];
