@@ -2,8 +2,9 @@
 
 use crate::{
     codegen::{Code, ScheduledKernel, UniqueKernels},
-    decisions, packing,
-    plan_expr::{plan_dtype, plan_expr},
+    decisions,
+    format_types::{plan_dtype, plan_expr},
+    packing,
 };
 use mlcc_format::{
     ArtifactWriter, Block, BufferDef, Call, Check, Condition, Counts, Dim, Instruction, KernelEntry,

@@ -1,6 +1,6 @@
 //! `--input`: an `.npy` or `.pb` file, or a literal such as `4xf32=1,2,3,4`, by position or `name=`.
 
-use crate::{npy, plan_expr::plan_dtype};
+use crate::{format_types::plan_dtype, npy};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result, count},
     dtype::DType,

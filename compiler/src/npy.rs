@@ -83,23 +83,11 @@ fn quoted<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 
 fn dtype_of(descr: &str) -> Option<DType> {
     let plain = descr.strip_prefix(['<', '|', '=']).unwrap_or(descr);
-    Some(match plain {
-        "f4" => DType::F32,
-        "f8" => DType::F64,
-        "f2" => DType::F16,
-        "i1" => DType::I8,
-        "i2" => DType::I16,
-        "i4" => DType::I32,
-        "i8" => DType::I64,
-        "u1" => DType::U8,
-        "u2" => DType::U16,
-        "u4" => DType::U32,
-        "u8" => DType::U64,
-        "b1" => DType::Bool,
-        _ => return None,
-    })
+    // What is written as the bits of another type is read as that one.
+    DType::ALL.into_iter().find(|d| *d != DType::BF16 && &descr_of(*d)[1..] == plain)
 }
 
+/// The order of bytes, which one byte has not, the kind and the number of bytes.
 fn descr_of(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 => "<f4",

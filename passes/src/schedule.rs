@@ -74,7 +74,7 @@ pub use decision::{Decision, Reason, Refusal};
 pub use fuse::fuse;
 pub use map_axis::{MAX_LANES, MAX_UNROLL, bind, parallel, unroll, vectorize};
 pub use merge::merge;
-pub use naive::{identity, naive};
+pub use naive::naive;
 pub use pack::pack;
 pub use partition::partition;
 pub use peel::{MAX_PEEL, peel};

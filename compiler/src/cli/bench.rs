@@ -4,7 +4,7 @@ mod profile;
 mod trace;
 
 use super::{Outcome, compiling::Compiling, kind::FileKind, load, one, output, runtime_error};
-use crate::{machine_profile::Profile, measure::Roofline};
+use crate::{format_types::ir_dtype, machine_profile::Profile, measure::Roofline};
 use mlcc_ir::{
     diagnostic::{Diagnostic, count},
     tensor::{Element, push_element},
@@ -128,7 +128,7 @@ fn given_or_random(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec<D
             let hint = "give it with --input; or, where a model is compiled here, its sizes with --shape";
             let dims = dims.ok_or_else(|| one(Diagnostic::user(message).hint(hint)))?;
             let mut tensor = Tensor::zeros(info.dtype, &dims).map_err(|e| runtime_error(&e))?;
-            let dtype = load::ir_dtype(info.dtype);
+            let dtype = ir_dtype(info.dtype);
             if dtype.is_float() {
                 let mut element = Vec::with_capacity(dtype.size());
                 for place in tensor.data_mut().chunks_exact_mut(dtype.size()) {

@@ -3,13 +3,13 @@
 
 use super::{compiling::Compiling, kind::FileKind, one, runtime_error};
 use crate::{
+    format_types::{ir_dtype, plan_dtype},
     inputs::{self, Source},
     session,
 };
 use mlcc_format::ValueInfo;
 use mlcc_ir::{
     diagnostic::{Diagnostic, count},
-    dtype::DType,
     tensor::Tensor,
 };
 use mlcc_runtime::{LoadOptions, Model, Pool, TensorRef};
@@ -120,7 +120,7 @@ pub(super) fn inputs(model: &Model, given: &[String]) -> Result<Vec<Tensor>, Vec
 
 /// An input of another type is refused here, where it is known how it was given.
 fn check_type(given: &inputs::Given, info: &ValueInfo) -> Result<(), Vec<Diagnostic>> {
-    let got = runtime_dtype(given.value.dtype);
+    let got = plan_dtype(given.value.dtype);
     if got == info.dtype {
         return Ok(());
     }
@@ -146,15 +146,8 @@ fn check_type(given: &inputs::Given, info: &ValueInfo) -> Result<(), Vec<Diagnos
 }
 
 /// NumPy's name of a type; it has no `bfloat16`.
-fn numpy_name(dtype: mlcc_runtime::DType) -> Option<String> {
-    let name = dtype.name();
-    match name.split_at(1) {
-        ("f", bits) => Some(format!("float{bits}")),
-        ("i", bits) => Some(format!("int{bits}")),
-        ("u", bits) => Some(format!("uint{bits}")),
-        _ if name == "bool" => Some(name.to_owned()),
-        _ => None,
-    }
+fn numpy_name(dtype: mlcc_runtime::DType) -> Option<&'static str> {
+    (dtype != mlcc_runtime::DType::BF16).then(|| dtype.numpy_name())
 }
 
 /// What an input is where it is not given.
@@ -178,8 +171,8 @@ pub(super) fn to_runtime(tensors: &[Tensor]) -> Result<Vec<mlcc_runtime::Tensor>
     tensors
         .iter()
         .map(|t| {
-            let mut copy = mlcc_runtime::Tensor::zeros(runtime_dtype(t.dtype), &t.dims)
-                .map_err(|e| runtime_error(&e))?;
+            let mut copy =
+                mlcc_runtime::Tensor::zeros(plan_dtype(t.dtype), &t.dims).map_err(|e| runtime_error(&e))?;
             copy.data_mut().copy_from_slice(&t.data);
             Ok(copy)
         })
@@ -189,14 +182,4 @@ pub(super) fn to_runtime(tensors: &[Tensor]) -> Result<Vec<mlcc_runtime::Tensor>
 /// References to tensors.
 pub(super) fn refs(tensors: &[mlcc_runtime::Tensor]) -> Vec<TensorRef<'_>> {
     tensors.iter().map(mlcc_runtime::Tensor::as_ref).collect()
-}
-
-pub(super) fn runtime_dtype(dtype: DType) -> mlcc_runtime::DType {
-    crate::plan_expr::plan_dtype(dtype)
-}
-
-/// The compiler's name of a runtime's element type.
-pub(super) fn ir_dtype(dtype: mlcc_runtime::DType) -> DType {
-    let same = |d: &DType| runtime_dtype(*d) == dtype;
-    DType::ALL.into_iter().find(same).unwrap_or(DType::U8)
 }

@@ -1,7 +1,7 @@
 //! `mlcc run FILE`: runs an artifact or a model on inputs.
 
 use super::{Outcome, compiling::Compiling, load, one, output, runtime_error, write_error};
-use crate::npy;
+use crate::{format_types::ir_dtype, npy};
 use mlcc_ir::{
     dtype::DType,
     tensor::{Element, push_element, read_element},
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         std::fs::create_dir_all(folder).map_err(|e| write_error(folder, &e))?;
     }
     for (i, (output, info)) in outputs.iter().zip(&model.signature().outputs).enumerate() {
-        let dtype = load::ir_dtype(output.dtype());
+        let dtype = ir_dtype(output.dtype());
         match &args.output_dir {
             Some(folder) => {
                 let path = folder.join(format!("output_{i}.npy"));

@@ -5,7 +5,7 @@
 //! is unsupported is said so; nothing is interpreted.
 
 use super::{Outcome, load, one, output, run::shown};
-use crate::{options::Options, session};
+use crate::{format_types::ir_dtype, options::Options, session};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Fault, count},
     tensor::Tensor,
@@ -176,7 +176,7 @@ fn run_data_set(model: &Model, data: &Path, args: &Args) -> Result<(), Vec<Diagn
         return Err(one(Diagnostic::user(message)));
     }
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {
-        let dtype = load::ir_dtype(got.dtype());
+        let dtype = ir_dtype(got.dtype());
         let fail = |what: String| Err(one(Diagnostic::user(format!("output {i}: {what}"))));
         if dtype != want.dtype || got.dims() != want.dims {
             let (got_dims, want_dims) = (got.dims(), &want.dims);

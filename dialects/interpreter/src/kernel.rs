@@ -6,7 +6,7 @@ use crate::{
     evaluate_expr,
     index::Index,
     memory::Memory,
-    scalar::{binary, cast, combine_op, identity},
+    scalar::{binary, cast},
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -123,10 +123,10 @@ fn run_compute(compute: &Compute, symbols: &Symbols, memories: &mut [Memory]) ->
                 compute.combine.ok_or_else(|| Diagnostic::internal("reduces without a combination"))?;
             // Any order is right, so the reference takes the most accurate way.
             let wide = if dtype.is_float() { DType::F64 } else { dtype };
-            let mut sum = identity(combine, wide);
+            let mut sum = combine.identity(wide).element();
             for_each_point(&extents, &inner, axes, &mut |axes| {
                 let value = body.run(axes, &mut held, &mut view)?;
-                sum = binary(combine_op(combine), wide, sum, value)
+                sum = binary(combine.function(), wide, sum, value)
                     .ok_or_else(|| Diagnostic::internal(format!("{combine:?} is not defined on {dtype}")))?;
                 Ok(())
             })?;
@@ -144,7 +144,7 @@ fn run_compute(compute: &Compute, symbols: &Symbols, memories: &mut [Memory]) ->
         };
         match compute.combine {
             Some(combine) if !reduces => {
-                value = binary(combine_op(combine), dtype, target.load(offset)?, value)
+                value = binary(combine.function(), dtype, target.load(offset)?, value)
                     .ok_or_else(|| Diagnostic::internal(format!("{combine:?} is not defined on {dtype}")))?;
             }
             _ if view.writers[offset] != 0 && view.writers[offset] != view.point => {

@@ -6,7 +6,6 @@
 
 use mlcc_ir::{
     dtype::DType,
-    kernel::Combine,
     scalar::{BinaryOp, Predicate, UnaryOp},
     tensor::Element,
 };
@@ -38,17 +37,6 @@ pub fn wrap(dtype: DType, value: i64) -> Element {
     }
 }
 
-/// Least and greatest value of an integer type, and 0 and 1 of `Bool`.
-#[must_use]
-pub fn limits(dtype: DType) -> (i128, i128) {
-    let bits = 8 * dtype.size() as u32;
-    match dtype {
-        DType::Bool => (0, 1),
-        d if d.is_signed_int() => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
-        _ => (0, (1i128 << bits) - 1),
-    }
-}
-
 /// The element nearest to a float, truncated and saturated for an integer type; NaN becomes 0 there.
 #[must_use]
 pub fn from_f64(dtype: DType, value: f64) -> Element {
@@ -58,7 +46,7 @@ pub fn from_f64(dtype: DType, value: f64) -> Element {
     if dtype == DType::Bool {
         return Element::Int(i64::from(value != 0.0));
     }
-    let (low, high) = limits(dtype);
+    let (low, high) = dtype.limits();
     wrap(dtype, (value as i128).clamp(low, high) as i64)
 }
 
@@ -316,40 +304,10 @@ pub fn compare(predicate: Predicate, a: Element, b: Element) -> bool {
     }
 }
 
-/// The operation by which `combine` combines.
-#[must_use]
-pub fn combine_op(combine: Combine) -> BinaryOp {
-    match combine {
-        Combine::Add => BinaryOp::Add,
-        Combine::Mul => BinaryOp::Mul,
-        Combine::Max => BinaryOp::Max,
-        Combine::Min => BinaryOp::Min,
-        Combine::And => BinaryOp::And,
-        Combine::Or => BinaryOp::Or,
-    }
-}
-
-/// The element that changes nothing when it is combined with another.
-#[must_use]
-pub fn identity(combine: Combine, dtype: DType) -> Element {
-    let integer = |value: i128| wrap(dtype, value as i64);
-    match combine {
-        Combine::Add | Combine::Or if !dtype.is_float() => integer(0),
-        Combine::Mul if !dtype.is_float() => integer(1),
-        Combine::And if dtype == DType::Bool => integer(1),
-        Combine::And if !dtype.is_float() => integer(-1),
-        Combine::Max if !dtype.is_float() => integer(limits(dtype).0),
-        Combine::Min if !dtype.is_float() => integer(limits(dtype).1),
-        Combine::Add | Combine::Or => Element::Float(0.0),
-        Combine::Mul | Combine::And => Element::Float(1.0),
-        Combine::Max => Element::Float(f64::NEG_INFINITY),
-        Combine::Min => Element::Float(f64::INFINITY),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mlcc_ir::kernel::Combine;
 
     fn int(op: BinaryOp, dtype: DType, a: i64, b: i64) -> i64 {
         binary(op, dtype, wrap(dtype, a), wrap(dtype, b)).unwrap().to_i64()
@@ -444,7 +402,8 @@ mod tests {
             for op in [Combine::Add, Combine::Mul, Combine::Max, Combine::Min, Combine::And, Combine::Or] {
                 for value in [0.0, 1.0, 100.0] {
                     let value = from_f64(dtype, value);
-                    if let Some(combined) = binary(combine_op(op), dtype, identity(op, dtype), value) {
+                    if let Some(combined) = binary(op.function(), dtype, op.identity(dtype).element(), value)
+                    {
                         assert_eq!(combined, value, "{op:?} on {dtype}");
                     }
                 }

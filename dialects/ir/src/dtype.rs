@@ -74,6 +74,18 @@ impl DType {
         self.is_int() && !self.is_signed_int()
     }
 
+    /// The least and the greatest value of an integer type; 0 and 1 of `Bool`. Of a float, which has infinities, the
+    /// integers of as many bits.
+    #[must_use]
+    pub fn limits(self) -> (i128, i128) {
+        let bits = 8 * self.size() as u32;
+        match self {
+            DType::Bool => (0, 1),
+            d if d.is_unsigned_int() => (0, (1i128 << bits) - 1),
+            _ => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
+        }
+    }
+
     /// MLIR's spelling: `f32`, `i64`, `ui8`, `i1` for `Bool`.
     #[must_use]
     pub fn mlir_name(self) -> &'static str {

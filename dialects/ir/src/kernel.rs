@@ -6,8 +6,9 @@
 
 use crate::{
     Name,
+    dtype::DType,
     expr::{Expr, Interval},
-    scalar::{Body, Inst},
+    scalar::{BinaryOp, Body, Constant, Inst},
     types::TensorType,
 };
 
@@ -69,6 +70,36 @@ pub enum Combine {
     And,
     /// Logical or bitwise.
     Or,
+}
+
+impl Combine {
+    /// The function that combines two values.
+    #[must_use]
+    pub fn function(self) -> BinaryOp {
+        match self {
+            Combine::Add => BinaryOp::Add,
+            Combine::Mul => BinaryOp::Mul,
+            Combine::Max => BinaryOp::Max,
+            Combine::Min => BinaryOp::Min,
+            Combine::And => BinaryOp::And,
+            Combine::Or => BinaryOp::Or,
+        }
+    }
+
+    /// The value that combining leaves unchanged.
+    #[must_use]
+    pub fn identity(self, dtype: DType) -> Constant {
+        let (float, integer) = match self {
+            Combine::Add | Combine::Or => (0.0, 0),
+            Combine::Mul => (1.0, 1),
+            // All bits; of a `Bool`, which has one, and of a float, which has no logic, 1.
+            Combine::And if dtype.is_int() => (1.0, -1),
+            Combine::And => (1.0, 1),
+            Combine::Max => (f64::NEG_INFINITY, dtype.limits().0),
+            Combine::Min => (f64::INFINITY, dtype.limits().1),
+        };
+        if dtype.is_float() { Constant::float(dtype, float) } else { Constant::int(dtype, integer as i64) }
+    }
 }
 
 /// One perfect nest: for every point of the axes, `target[write] = body`, or with reduction axes

@@ -24,7 +24,7 @@ mod rotary;
 mod sizes;
 
 pub use contraction::Einsum;
-pub use definition::{Arity, AttrDef, AttrKind, OpDef, OperandDef};
+pub use definition::{Arity, AttrDef, AttrKind, OpDef, OpTrait, OperandDef};
 pub use sizes::{broadcast, broadcast_dim};
 
 use crate::{
@@ -97,6 +97,12 @@ pub fn definitions() -> &'static [OpDef] {
 pub fn definition(name: &str) -> Option<&'static OpDef> {
     let all = definitions();
     all.binary_search_by_key(&name, |d| d.name).ok().map(|at| &all[at])
+}
+
+/// Whether the operator `name` has a trait; what is no operator of the dialect has none.
+#[must_use]
+pub fn is(name: &str, what: OpTrait) -> bool {
+    definition(name).is_some_and(|def| def.is(what))
 }
 
 /// Types (and known values) of an operator's results, optional ones included: a node that has fewer

@@ -3,6 +3,10 @@
 //! A [`Body`] is a list of instructions in SSA form. Later instructions, and index expressions through
 //! [`Expr::value`], refer to earlier ones by position.
 
+mod function;
+
+pub use function::{BinaryKind, BinaryOp, Predicate, UnaryKind, UnaryOp};
+
 use crate::{
     dtype::DType,
     expr::{Atom, Expr},
@@ -48,81 +52,6 @@ impl Constant {
     pub fn element(self) -> Element {
         read_element(self.dtype, &self.bits.to_le_bytes(), 0)
     }
-}
-
-/// Functions of one operand; operand and result have one type, except where noted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum UnaryOp {
-    Neg,
-    Abs,
-    Exp,
-    Log,
-    Sqrt,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Tanh,
-    Asinh,
-    Acosh,
-    Atanh,
-    Erf,
-    Floor,
-    Ceil,
-    /// To the nearest integer, halves to even.
-    Round,
-    /// Towards zero.
-    Trunc,
-    /// -1, 0 or 1; NaN stays.
-    Sign,
-    /// Logical on `Bool`, bitwise on integers.
-    Not,
-    /// `Bool` result.
-    IsNan,
-}
-
-/// Functions of two operands of one type, which is the result's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    /// Integers truncate; a divisor of 0 gives 0.
-    Div,
-    /// Remainder with the sign of the divisor (Python's `%`); a divisor of 0 gives 0 for integers.
-    Mod,
-    /// Remainder with the sign of the dividend (C's `fmod`); a divisor of 0 gives 0 for integers.
-    Rem,
-    Pow,
-    /// A NaN operand gives NaN.
-    Min,
-    /// A NaN operand gives NaN.
-    Max,
-    And,
-    Or,
-    Xor,
-    /// Shifts by the width or more give 0.
-    Shl,
-    /// Logical for unsigned, arithmetic for signed; shifts by the width or more give 0 (-1 when negative).
-    Shr,
-}
-
-/// Comparisons; `Bool` result. With NaN only `Ne` is true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Predicate {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
 }
 
 /// One instruction of a [`Body`].

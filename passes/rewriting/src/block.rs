@@ -5,7 +5,10 @@
 //! results, random numbers) lies between blocks.
 
 use super::facts::{Leaf, uniform};
-use mlcc_ir::graph::{Def, Graph, Node, ValueId};
+use mlcc_ir::{
+    graph::{Def, Graph, Node, ValueId},
+    ops::{self, OpTrait},
+};
 use std::{collections::BTreeMap, fmt::Write, ops::Range};
 
 /// Blocks have at least this many nodes if the graph has: smaller ones would cut through what rules match.
@@ -72,7 +75,7 @@ fn cut(alive: &Alive, start: usize, run: usize) -> usize {
 
 /// Whether a rule cannot look into a node.
 fn is_opaque(node: &Node) -> bool {
-    node.results.len() != 1 || !node.regions.is_empty() || node.op.starts_with("random")
+    node.results.len() != 1 || !node.regions.is_empty()
 }
 
 /// What is alive behind each node.
@@ -111,7 +114,7 @@ impl Alive {
                 count += 1;
                 alive.spans.push((at, last));
             }
-            products += usize::from(matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum"));
+            products += usize::from(ops::is(&node.op, OpTrait::Product));
             alive.count.push(count);
             alive.until.push(ends.first_key_value().map_or(graph.nodes.len(), |(end, _)| *end));
             alive.products.push(products);

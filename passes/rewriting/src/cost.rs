@@ -9,7 +9,12 @@ use super::{
     facts::Classes,
     term::{Term, special},
 };
-use mlcc_ir::{expr::Expr, graph::Graph, types::TensorType};
+use mlcc_ir::{
+    expr::Expr,
+    graph::Graph,
+    ops::{self, OpTrait},
+    types::TensorType,
+};
 
 /// What prices know about a machine: one core of it, in seconds, bytes and operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,7 +77,8 @@ pub(super) fn of_term(
     let (flops, kernel) = (rates.flops, rates.kernel);
     let product = |operations: f64| kernel + (operations / (PRODUCT_SHARE * flops)).max(moved);
     match &*term.head.op {
-        special::LEAF | special::CONSTANT | "reshape" | "identity" => 0.0,
+        special::LEAF | special::CONSTANT => 0.0,
+        op if ops::is(op, OpTrait::View) => 0.0,
         "matmul" => {
             let a = ty(0).map_or(1.0, |a| {
                 let place = if term.head.attrs.bool("transpose_a", false) { 2 } else { 1 };

@@ -5,6 +5,7 @@ use egg::Id;
 use mlcc_ir::{
     Name,
     graph::{Graph, Location},
+    ops::{self, OpTrait},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,7 @@ impl Origins {
             let operands = imported.operands[at].iter().map(|o| classes.find(*o)).collect();
             origins.operands.entry(own).or_insert(operands);
             let node = &graph.nodes[block.nodes.start + at];
-            if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") {
+            if ops::is(&node.op, OpTrait::Product) {
                 origins.products.insert(own);
                 let term = classes[own].nodes.iter().find(|t| t.head.op == node.op);
                 if let Some(first) = term.and_then(|t| t.operands.first()) {

@@ -14,6 +14,7 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     expr::Expr,
     graph::{Def, Graph, Node, ValueId},
+    ops::{self, OpTrait},
     tensor::Tensor,
     types::TensorType,
 };
@@ -245,7 +246,7 @@ impl Made<'_> {
 impl Template {
     /// Operators that run with the model, those that move nothing left out.
     pub(super) fn operators(&self) -> usize {
-        self.nodes.iter().filter(|n| !n.weight && &*n.op != "reshape").count()
+        self.nodes.iter().filter(|n| !n.weight && !ops::is(&n.op, OpTrait::View)).count()
     }
 
     /// Operations of the products that are computed when the model is compiled.

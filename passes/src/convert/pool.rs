@@ -8,7 +8,6 @@ use super::{
 };
 use mlcc_ir::{
     diagnostic::Result,
-    dtype::DType,
     expr::Expr,
     graph::ValueId,
     kernel::{Axis, AxisKind, Combine},
@@ -25,18 +24,6 @@ pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
         _ => return None,
     };
     Some(Pool::of(op).and_then(|pool| lower(op, &pool)))
-}
-
-/// The least value of a type.
-pub(super) fn lowest(dtype: DType) -> Element {
-    match dtype {
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Element::Float(f64::NEG_INFINITY),
-        DType::I8 => Element::Int(i64::from(i8::MIN)),
-        DType::I16 => Element::Int(i64::from(i16::MIN)),
-        DType::I32 => Element::Int(i64::from(i32::MIN)),
-        DType::I64 => Element::Int(i64::MIN),
-        _ => Element::Int(0),
-    }
 }
 
 /// What all kinds share.
@@ -106,7 +93,7 @@ fn lower_max_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
         k.temporary("max", computed, op.dims(result).to_vec())
     };
     let mut s = Scalars::default();
-    let v = pool.read(&k, &mut s, input, lowest(dtype));
+    let v = pool.read(&k, &mut s, input, Combine::Max.identity(dtype).element());
     k.reduce("max", pool.axes.clone(), max, s.yields(v).combined(Combine::Max));
     if !direct {
         let target = k.output(op, result, "y");
@@ -117,7 +104,7 @@ fn lower_max_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
     if let Some(result) = op.used_result(1) {
         let target = k.output(op, result, "indices");
         let mut s = Scalars::default();
-        let v = pool.read(&k, &mut s, input, lowest(dtype));
+        let v = pool.read(&k, &mut s, input, Combine::Max.identity(dtype).element());
         let best = s.read_raw(&k, max, indices(&kept));
         let mut found = s.compare(Predicate::Eq, v, best);
         if computed.is_float() {

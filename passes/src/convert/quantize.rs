@@ -5,7 +5,7 @@ use super::{
     lowering::Lowering,
     scalars::{Scalars, compute_type},
 };
-use mlcc_ir::{diagnostic::Result, dtype::DType, expr::Expr, graph::ValueId, scalar::UnaryOp};
+use mlcc_ir::{diagnostic::Result, expr::Expr, graph::ValueId, scalar::UnaryOp};
 
 /// Lowers an operator of this family; `None` if it is none.
 pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
@@ -34,20 +34,6 @@ fn parameter_index(op: &Lowering<'_, '_>, x: ValueId, scale: ValueId, at: &[Expr
     }
 }
 
-/// The least and the greatest value of an integer type.
-fn range(dtype: DType) -> (f64, f64) {
-    match dtype {
-        DType::I8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
-        DType::U8 => (0.0, f64::from(u8::MAX)),
-        DType::I16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
-        DType::U16 => (0.0, f64::from(u16::MAX)),
-        DType::U32 => (0.0, f64::from(u32::MAX)),
-        DType::I64 => (i64::MIN as f64, i64::MAX as f64),
-        DType::U64 => (0.0, u64::MAX as f64),
-        _ => (f64::from(i32::MIN), f64::from(i32::MAX)),
-    }
-}
-
 /// `round(x / scale) + zero_point`, limited to the type's range.
 fn lower_quantize(op: &mut Lowering<'_, '_>) -> Result<()> {
     let (x, scale, result) = (op.operand(0)?, op.operand(1)?, op.result(0)?);
@@ -67,8 +53,8 @@ fn lower_quantize(op: &mut Lowering<'_, '_>) -> Result<()> {
         let zero = s.cast(zero, computed);
         v = s.add(v, zero);
     }
-    let (low, high) = range(op.dtype(result));
-    let v = s.clamp_float(v, low, high);
+    let (low, high) = op.dtype(result).limits();
+    let v = s.clamp_float(v, low as f64, high as f64);
     let target = k.output(op, result, "y");
     k.map("quantize", axes, target, s.yields(v));
     op.emit(k)

@@ -18,7 +18,7 @@ use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
     kernel::Compute,
     program::Program,
-    scalar::{BinaryOp, Inst, UnaryOp},
+    scalar::{BinaryKind, Inst, UnaryKind},
 };
 
 /// The pass.
@@ -58,8 +58,8 @@ const CHEAP: usize = 4;
 
 fn is_cheap(compute: &Compute) -> bool {
     let simple = |inst: &Inst| match inst {
-        Inst::Unary(op, _) => matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not),
-        Inst::Binary(op, ..) => !matches!(op, BinaryOp::Pow | BinaryOp::Div | BinaryOp::Mod | BinaryOp::Rem),
+        Inst::Unary(op, _) => op.kind() == UnaryKind::Bits,
+        Inst::Binary(op, ..) => op.kind() == BinaryKind::Simple,
         _ => true,
     };
     compute.body.insts.len() <= CHEAP && compute.body.insts.iter().all(|(inst, _)| simple(inst))

@@ -16,7 +16,7 @@ use mlcc_ir::{
     dtype::DType,
     kernel::Kernel,
     program::{Program, Step},
-    scalar::{BinaryOp, Body, Constant, Inst, UnaryOp, ValueId},
+    scalar::{BinaryOp, Body, Constant, Inst, ValueId},
 };
 use std::sync::Arc;
 
@@ -108,11 +108,8 @@ enum Care {
 /// Whether a last bit of an operand may decide about more than a last bit of the result.
 fn shows_last_bits(inst: &Inst) -> bool {
     match inst {
-        Inst::Unary(op, _) => matches!(
-            op,
-            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sign | UnaryOp::Not
-        ),
-        Inst::Binary(op, ..) => matches!(op, BinaryOp::Mod | BinaryOp::Rem),
+        Inst::Unary(op, _) => op.jumps(),
+        Inst::Binary(op, ..) => op.jumps(),
         Inst::Compare(..) | Inst::Select(..) | Inst::Cast(_) | Inst::Index(_) => true,
         Inst::Const(_) | Inst::Read { .. } => false,
     }

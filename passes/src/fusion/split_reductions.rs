@@ -227,7 +227,7 @@ fn apart(program: &mut Program, whole: &Bound, parts: &Parts) -> [Step; 2] {
         let mut body = Body::default();
         let a = body.read(sum, first.write.clone(), target.ty.dtype);
         let b = body.read(left, first.write.clone(), target.ty.dtype);
-        body.binary(operation(first.combine), a, b);
+        body.binary(first.combine.map_or(BinaryOp::Add, Combine::function), a, b);
         let name = format!("{}_all", first.name).into();
         computes.push(Compute { name, axes: free, body, combine: None, ..first.clone() });
     }
@@ -286,16 +286,4 @@ fn unused(compute: &Compute, name: &str) -> Name {
         name.push('_');
     }
     name.into()
-}
-
-/// What combines two values.
-fn operation(combine: Option<Combine>) -> BinaryOp {
-    match combine {
-        Some(Combine::Mul) => BinaryOp::Mul,
-        Some(Combine::Max) => BinaryOp::Max,
-        Some(Combine::Min) => BinaryOp::Min,
-        Some(Combine::And) => BinaryOp::And,
-        Some(Combine::Or) => BinaryOp::Or,
-        Some(Combine::Add) | None => BinaryOp::Add,
-    }
 }

@@ -17,6 +17,7 @@ use crate::{
 use mlcc_ir::{
     attributes::{Attr, Attrs},
     graph::{Graph, Node, ValueId},
+    ops::{self, OpTrait},
     tensor::Tensor,
 };
 
@@ -69,12 +70,10 @@ fn does_nothing(graph: &Graph, node: &Node) -> Option<ValueId> {
         return None;
     }
     let nothing = match &*node.op {
-        // All that is joined to the first operand is empty.
-        "reshape" | "expand" | "cast" | "concat" => true,
         "transpose" => node.attrs.ints("perm")?.iter().enumerate().all(|(i, &p)| i as i64 == p),
         "slice" => node.attrs.ints("steps")?.iter().all(|&s| s == 1),
         "pad" => node.attrs.exprs("pads")?.iter().all(|p| p.is(0)),
-        _ => false,
+        op => ops::is(op, OpTrait::IdentityByType),
     };
     nothing.then_some(*operand)
 }

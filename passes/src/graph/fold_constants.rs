@@ -7,7 +7,7 @@ use mlcc_ir::{
     diagnostic::Result,
     dtype::DType,
     graph::{Def, Graph, Node, ValueId},
-    ops::{Operand, infer},
+    ops::{self, OpTrait, Operand, infer},
     tensor::{Element, Tensor, element_count, push_element},
 };
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
             continue;
         }
         let symbolic = node.attrs.0.values().any(is_symbolic);
-        if !node.regions.is_empty() || node.results.is_empty() || symbolic || node.op.starts_with("random") {
+        if !node.regions.is_empty() || node.results.is_empty() || symbolic {
             continue;
         }
         let operands: Option<Vec<Option<Tensor>>> = node
@@ -81,7 +81,7 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
         }
         // Other products of large constants would take the interpreter minutes: they are left to the
         // compiled program.
-        if matches!(&*node.op, "matmul" | "conv" | "conv_transpose" | "einsum") && read > MAX_BYTES {
+        if ops::is(&node.op, OpTrait::Product) && read > MAX_BYTES {
             continue;
         }
         let results = mlcc_interpreter::graph::evaluate(&node.op, &node.attrs, &operands, &types)

@@ -1,7 +1,10 @@
 //! What a graph needs when its nodes run one by one in their order: the measure for the plan of the
 //! program that it becomes.
 
-use mlcc_ir::graph::{Def, Graph, ValueId};
+use mlcc_ir::{
+    graph::{Def, Graph, ValueId},
+    ops::{self, OpTrait},
+};
 
 /// Greatest sum of the sizes of results alive at the same time, in bytes, if each is made by its node and
 /// lives until its last use. Inputs, outputs and constants lie elsewhere; a reshaped value is the same
@@ -19,7 +22,9 @@ pub fn graph_peak(graph: &Graph) -> Option<i64> {
         for &ValueId(id) in &node.results {
             let source = node.operands.first().copied().flatten();
             match source {
-                Some(ValueId(source)) if &*node.op == "reshape" => same[id as usize] = same[source as usize],
+                Some(ValueId(source)) if ops::is(&node.op, OpTrait::View) => {
+                    same[id as usize] = same[source as usize]
+                }
                 _ => life[id as usize] = Some((at, at)),
             }
         }

@@ -7,16 +7,14 @@
 use super::ranges::Ranges;
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
-    dtype::DType,
     expr::{Atom, Expr},
-    kernel::{AxisKind, Combine, Compute, Kernel, Role},
+    kernel::{AxisKind, Compute, Kernel, Role},
     nest::{
         Buffer, Loop, LoopNest, Mapping, Node, Space, Store,
         names::{AxisName, Purpose, StageName},
     },
-    scalar::{Body, Constant, Inst},
+    scalar::{Body, Inst},
     size_range::SizeRanges,
-    tensor::Element,
     types::Layout,
 };
 
@@ -75,7 +73,7 @@ fn stages(compute: &Compute, nest: &LoopNest, position: &[usize]) -> std::result
         let combine = compute.combine.ok_or("reduces without a combination")?;
         let dtype = nest.buffers[target].dtype;
         let mut body = Body::default();
-        body.constant(identity(combine, dtype));
+        body.constant(combine.identity(dtype));
         let store = Store {
             buffer: target,
             index: compute.write.clone(),
@@ -144,39 +142,5 @@ fn drop_needless_checks(body: &mut Body, nest: &LoopNest, ranges: &Ranges) {
         {
             *outside = None;
         }
-    }
-}
-
-/// The value that combining leaves unchanged.
-#[must_use]
-pub fn identity(combine: Combine, dtype: DType) -> Constant {
-    let ones = |value: i64| {
-        if dtype.is_float() { Constant::float(dtype, value as f64) } else { Constant::int(dtype, value) }
-    };
-    match combine {
-        Combine::Add => ones(0),
-        Combine::Or => ones(0),
-        Combine::Mul => ones(1),
-        Combine::And if dtype == DType::Bool => ones(1),
-        Combine::And => Constant::int(dtype, -1),
-        Combine::Max => least(dtype),
-        Combine::Min => greatest(dtype),
-    }
-}
-
-fn least(dtype: DType) -> Constant {
-    match dtype {
-        d if d.is_float() => Constant::float(d, f64::NEG_INFINITY),
-        d if d.is_signed_int() => Constant::int(d, i64::MIN >> (64 - 8 * d.size())),
-        d => Constant::int(d, 0),
-    }
-}
-
-fn greatest(dtype: DType) -> Constant {
-    match dtype {
-        DType::Bool => Constant::int(dtype, 1),
-        d if d.is_float() => Constant::float(d, f64::INFINITY),
-        d if d.is_signed_int() => Constant::int(d, i64::MAX >> (64 - 8 * d.size())),
-        d => Constant::new(d, Element::UInt(u64::MAX >> (64 - 8 * d.size()))),
     }
 }

@@ -12,7 +12,6 @@
 //! or a 0 that the added value is a multiple of (as long as the other factor is finite).
 
 use super::{
-    naive::identity,
     ranges::Ranges,
     tree::{buffer_named, rewrite_bodies, with_body},
 };
@@ -85,7 +84,7 @@ fn vanishes(body: &Body, at: usize, combine: Option<Combine>, dtype: mlcc_ir::dt
     let Inst::Read { outside: Some(outside), .. } = &body.insts[at].0 else { return false };
     let Some(combine) = combine else { return false };
     if body.result as usize == at {
-        return *outside == identity(combine, dtype);
+        return *outside == combine.identity(dtype);
     }
     // Zeros stay zeros under these.
     let mut zero = vec![false; body.insts.len()];

@@ -5,7 +5,7 @@ use mlcc_ir::{
     dtype::DType,
     expr::{Atom, Expr},
     nest::{Buffer, LoopNest, Mapping, names::AxisName},
-    scalar::{Inst, UnaryOp},
+    scalar::{Inst, UnaryKind},
 };
 
 /// Axes of a stage by estimated cost of spreading them over vector lanes, the best first.
@@ -55,8 +55,11 @@ fn is_window(buffer: &Buffer, index: &[Expr], axis: &str, lanes: i64) -> bool {
 /// Estimated work of one point of a stage, in quarters of a simple vector operation.
 pub(super) fn work(stage: &Stage) -> i64 {
     let of = |inst: &Inst| match inst {
-        Inst::Unary(UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Sqrt, _) => 2,
-        inst if is_function(inst) => 16,
+        Inst::Unary(op, _) => match op.kind() {
+            UnaryKind::Bits | UnaryKind::Comparison => 1,
+            UnaryKind::Rounding | UnaryKind::Root => 2,
+            UnaryKind::Series => 16,
+        },
         Inst::Const(_) => 0,
         _ => 1,
     };
@@ -65,22 +68,7 @@ pub(super) fn work(stage: &Stage) -> i64 {
 
 /// Whether an instruction is a function of many operations.
 pub(super) fn is_function(inst: &Inst) -> bool {
-    match inst {
-        Inst::Unary(op, _) => !matches!(
-            op,
-            UnaryOp::Neg
-                | UnaryOp::Abs
-                | UnaryOp::Not
-                | UnaryOp::Sign
-                | UnaryOp::IsNan
-                | UnaryOp::Floor
-                | UnaryOp::Ceil
-                | UnaryOp::Round
-                | UnaryOp::Trunc
-                | UnaryOp::Sqrt
-        ),
-        _ => false,
-    }
+    matches!(inst, Inst::Unary(op, _) if op.kind() == UnaryKind::Series)
 }
 
 /// Bytes of the widest type with which a stage computes along the vector axis.

@@ -26,7 +26,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
 };
-use mlcc_passes::schedule::{Decision, identity};
+use mlcc_passes::schedule::Decision;
 
 const THREADS: i64 = 256;
 /// Elements of a thread where one element each would be more blocks than a GPU runs at once.
@@ -119,7 +119,7 @@ pub(super) fn reduce_in_thread(
 ) -> Option<Vec<Node>> {
     let combine = compute.combine?;
     let acc = builder.buffer(&format!("{}.acc", compute.name), dtype, &[], Space::Register);
-    let start = fill(acc, Vec::new(), identity(combine, dtype));
+    let start = fill(acc, Vec::new(), combine.identity(dtype));
     let mut inside = at.clone();
     let sum = loops_over(&compute.name, reduced, Mapping::Reduction, &mut inside, |inside| {
         let body = builder.body(&compute.body, inside)?;

@@ -28,7 +28,7 @@ use mlcc_ir::{
     kernel::{Axis, AxisKind, Compute, Kernel, Role},
     nest::{LoopNest, Mapping, Node, Space, Store},
 };
-use mlcc_passes::schedule::{Decision, identity};
+use mlcc_passes::schedule::Decision;
 use std::collections::BTreeMap;
 
 const MAX_THREADS: i64 = 256;
@@ -377,7 +377,7 @@ impl Stages<'_> {
         let points = size(reduced);
         unflatten(reduced, &linear, at);
         let body = builder.body(&compute.body, at)?;
-        let start = fill(acc, Vec::new(), identity(combine, dtype));
+        let start = fill(acc, Vec::new(), combine.identity(dtype));
         let sum = where_less(Store { body, combine: Some(combine), ..start.clone() }, &linear, &points);
         let steps = points.ceil_div(&Expr::from(self.threads));
         let mut nodes = vec![

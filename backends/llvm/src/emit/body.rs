@@ -10,7 +10,7 @@ use mlcc_ir::{
     diagnostic::Result,
     expr::Expr,
     nest::{Space, Store},
-    scalar::{Body, Inst},
+    scalar::{Body, Constant, Inst},
     tensor::Element,
 };
 
@@ -73,19 +73,22 @@ impl<'c> Emitter<'_, 'c> {
         })
     }
 
+    /// A constant, as held in a register, in so many lanes.
+    pub(super) fn constant(&self, constant: Constant, lanes: u32) -> Val<'c> {
+        let kind = register_kind(constant.dtype);
+        match constant.element() {
+            Element::Float(value) => self.b.float(kind, lanes, value),
+            Element::Int(value) => self.b.int(kind, lanes, value),
+            Element::UInt(value) => self.b.int(kind, lanes, value as i64),
+        }
+    }
+
     /// Evaluates a scalar program in the lanes of `mask`.
     pub(super) fn body(&mut self, body: &Body, mask: Option<Val<'c>>) -> Result<Val<'c>> {
         for (inst, dtype) in &body.insts {
             let (b, dtype) = (self.b, *dtype);
             let value = match inst {
-                Inst::Const(constant) => {
-                    let kind = register_kind(dtype);
-                    match constant.element() {
-                        Element::Float(value) => b.float(kind, 1, value),
-                        Element::Int(value) => b.int(kind, 1, value),
-                        Element::UInt(value) => b.int(kind, 1, value as i64),
-                    }
-                }
+                Inst::Const(constant) => self.constant(*constant, 1),
                 Inst::Index(expr) => {
                     let expr = self.resolve(expr);
                     if self.varies(&expr) { self.lanes_of(&expr, Kind::I64)? } else { self.scalar(&expr)? }

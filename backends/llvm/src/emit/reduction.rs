@@ -18,7 +18,7 @@ use mlcc_ir::{
     expr::{Atom, Expr},
     kernel::Combine,
     nest::{Loop, LoopNest, Mapping, Node, Space},
-    scalar::{BinaryOp, Inst},
+    scalar::Inst,
 };
 use std::collections::BTreeMap;
 
@@ -135,7 +135,7 @@ impl<'c> Emitter<'_, 'c> {
         {
             let mut value = self.b.broadcast(value, step.lanes);
             if let Some(mask) = mask {
-                let identity = self.identity(combine, dtype, step.lanes);
+                let identity = self.constant(combine.identity(dtype), step.lanes);
                 value = self.b.select(mask, value, identity);
             }
             let Some(part) = self.accumulator((buffer, offset), combine, &step) else {
@@ -211,17 +211,9 @@ impl<'c> Emitter<'_, 'c> {
     }
 
     fn apply(&self, combine: Combine, a: Val<'c>, b: Val<'c>, dtype: DType) -> Val<'c> {
-        let op = match combine {
-            Combine::Add => BinaryOp::Add,
-            Combine::Mul => BinaryOp::Mul,
-            Combine::Max => BinaryOp::Max,
-            Combine::Min => BinaryOp::Min,
-            Combine::And => BinaryOp::And,
-            Combine::Or => BinaryOp::Or,
-        };
         // Accumulators of 16-bit floats stay wide; they are rounded where they are stored.
         let dtype = if dtype.is_float() && dtype != DType::F64 { DType::F32 } else { dtype };
-        self.binary(op, (a, b), dtype, None)
+        self.binary(combine.function(), (a, b), dtype, None)
     }
 
     /// The frame's vector into which the current step accumulates; `None` if no loop allows it.
@@ -270,7 +262,7 @@ impl<'c> Emitter<'_, 'c> {
     /// Sets the accumulators of a loop to the identity; goes in front of it.
     pub(super) fn begin_reductions(&self, scope: Option<&Scope<'c>>) {
         for a in scope.into_iter().flat_map(|s| &s.accumulators) {
-            let identity = self.identity(a.combine, self.storage[a.buffer].dtype, a.lanes);
+            let identity = self.constant(a.combine.identity(self.storage[a.buffer].dtype), a.lanes);
             for part in &a.parts {
                 self.b.store(identity, part.values);
                 part.unordered.iter().for_each(|unordered| unordered.begin(self.b));
@@ -327,30 +319,5 @@ impl<'c> Emitter<'_, 'c> {
             Combine::Or => "or",
         };
         self.b.reduce(kind, value)
-    }
-
-    fn identity(&self, combine: Combine, dtype: DType, lanes: u32) -> Val<'c> {
-        let kind = register_kind(dtype);
-        let bits = kind.bits();
-        if dtype.is_float() {
-            let value = match combine {
-                Combine::Mul => 1.0,
-                Combine::Max => f64::NEG_INFINITY,
-                Combine::Min => f64::INFINITY,
-                Combine::Add | Combine::And | Combine::Or => 0.0,
-            };
-            return self.b.float(kind, lanes, value);
-        }
-        let signed = dtype.is_signed_int();
-        let value = match combine {
-            Combine::Add | Combine::Or => 0,
-            Combine::Mul => 1,
-            Combine::And => -1,
-            Combine::Max if signed => -1 << (bits - 1),
-            Combine::Min if signed => i64::MAX >> (64 - bits),
-            Combine::Max => 0,
-            Combine::Min => -1,
-        };
-        self.b.int(kind, lanes, value)
     }
 }

@@ -96,10 +96,7 @@ fn rows_are_reduced_in_every_way() {
                     buffer("y", dtype, &["3"], Role::Output),
                 ];
                 let mut start = Body::default();
-                start.push(
-                    Inst::Const(Constant::new(dtype, mlcc_interpreter::scalar::identity(how, dtype))),
-                    dtype,
-                );
+                start.push(Inst::Const(how.identity(dtype)), dtype);
                 let body = vec![
                     put(1, &["%r"], start),
                     axis("i", &n, VECTOR, vec![combine(1, &["%r"], how, read(0, &["%r", "%i"], dtype))]),

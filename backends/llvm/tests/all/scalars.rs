@@ -76,7 +76,7 @@ fn samples(dtype: DType, shift: usize) -> Vec<Element> {
     } else if dtype == DType::Bool {
         (0..24).map(|i| Element::Int(i / 2 % 2)).collect()
     } else {
-        let (low, high) = scalar::limits(dtype);
+        let (low, high) = dtype.limits();
         let edge = [low, low + 1, high, high - 1, 0, 1, 2, 3, 7, 31, 32, 63, 64, 100, -1, -2, -3, -7, -64];
         let more = [high / 2, low / 2, high / 3, 5, 8];
         edge.iter().chain(&more).map(|v| scalar::wrap(dtype, *v as i64)).collect()

@@ -3,7 +3,7 @@
 use super::{Call, convolution::lift};
 use crate::{
     array::{collect, count, from_f64},
-    scalar::{identity, wrap},
+    scalar::wrap,
 };
 use mlcc_ir::{
     diagnostic::Result,
@@ -75,7 +75,7 @@ pub(super) fn max_pool(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let (area_in, area_out) = (count(&x.dims[2..]), count(&call.dims()[2..]));
     let column_major = call.attrs.int("storage_order", 0) == 1;
     let spots: Vec<Vec<usize>> = (0..area_out).map(|o| windows.window(o).0).collect();
-    let least = identity(Combine::Max, x.dtype);
+    let least = Combine::Max.identity(x.dtype).element();
     let (mut values, mut indices) = (Vec::new(), Vec::new());
     for plane in 0..count(&x.dims[..2]) {
         for window in &spots {

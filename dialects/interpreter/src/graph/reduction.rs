@@ -3,7 +3,7 @@
 use super::Call;
 use crate::{
     array::{around, collect, count, from_f64, offsets, strides},
-    scalar::{binary, cast, combine_op, compare, identity},
+    scalar::{binary, cast, compare},
 };
 use mlcc_ir::{
     diagnostic::Result,
@@ -37,10 +37,10 @@ pub(super) fn reduce(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let mut steps = strides(&kept);
     axes.iter().for_each(|&a| steps[a] = 0);
     let wide = accumulator(x.dtype);
-    let mut out = vec![identity(combine, wide); count(&kept)];
+    let mut out = vec![combine.identity(wide).element(); count(&kept)];
     for (i, [to]) in offsets(&x.dims, [&steps]).enumerate() {
         let sum = &mut out[to as usize];
-        *sum = binary(combine_op(combine), wide, *sum, x.get(i)).ok_or_else(|| call.no_function())?;
+        *sum = binary(combine.function(), wide, *sum, x.get(i)).ok_or_else(|| call.no_function())?;
     }
     if call.op == "reduce_mean" {
         let n = axes.iter().map(|&a| x.dims[a]).product::<i64>();
@@ -128,15 +128,15 @@ pub(super) fn cumulative(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let combine = if call.op == "cumsum" { Combine::Add } else { Combine::Mul };
     let wide = accumulator(x.dtype);
     let (exclusive, reverse) = (call.attrs.bool("exclusive", false), call.attrs.bool("reverse", false));
-    let mut out = vec![identity(combine, wide); x.elements()];
+    let mut out = vec![combine.identity(wide).element(); x.elements()];
     lines(&x.dims, call.axis("axis"), &mut |line| {
         let mut line: Vec<usize> = line.collect();
         if reverse {
             line.reverse();
         }
-        let mut sum = identity(combine, wide);
+        let mut sum = combine.identity(wide).element();
         for i in line {
-            let next = binary(combine_op(combine), wide, sum, x.get(i)).ok_or_else(|| call.no_function())?;
+            let next = binary(combine.function(), wide, sum, x.get(i)).ok_or_else(|| call.no_function())?;
             out[i] = if exclusive { sum } else { next };
             sum = next;
         }

@@ -8,7 +8,7 @@ use crate::{
     body::{Reader, out_of_bounds},
     index::Index,
     memory::Memory,
-    scalar::{binary, cast, combine_op},
+    scalar::{binary, cast},
 };
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
@@ -329,7 +329,7 @@ impl Access<'_, '_, '_> {
                 }
                 _ => memory.load(offset)?,
             };
-            value = binary(combine_op(combine), dtype, old, value)
+            value = binary(combine.function(), dtype, old, value)
                 .ok_or_else(|| Diagnostic::internal(format!("{combine:?} is not defined on {dtype}")))?;
         }
         self.write(store.buffer, offset, value, store.combine)

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrKind, OpDef, Y, attr, one, opt, variadic},
+    definition::{AttrKind, OpDef, OpTrait, Y, attr, one, opt, variadic},
 };
 use crate::{
     diagnostic::{Diagnostic, Result},
@@ -18,6 +18,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[one("a"), one("b")] },
         results: Y,
         attributes: const { &[opt("transpose_a", AttrKind::Bool), opt("transpose_b", AttrKind::Bool)] },
+        traits: const { &[OpTrait::Product] },
         infer: matmul,
     });
     into.push(OpDef {
@@ -26,6 +27,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[variadic("xs")] },
         results: Y,
         attributes: const { &[attr("equation", AttrKind::Str)] },
+        traits: const { &[OpTrait::Product] },
         infer: einsum,
     });
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, OperandDef, Y, attr, one, opt, optional},
+    definition::{AttrDef, AttrKind, OpDef, OpTrait, OperandDef, Y, attr, one, opt, optional},
     pooling::window_count,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr};
@@ -21,6 +21,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: OPERANDS,
         results: Y,
         attributes: const { &[STRIDES, PADS, DILATIONS, GROUP] },
+        traits: const { &[OpTrait::Product] },
         infer: conv,
     });
     into.push(OpDef {
@@ -29,6 +30,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: OPERANDS,
         results: Y,
         attributes: const { &[STRIDES, PADS, DILATIONS, GROUP, opt("output_padding", AttrKind::Ints)] },
+        traits: const { &[OpTrait::Product] },
         infer: conv_transpose,
     });
 }

@@ -52,9 +52,20 @@ pub struct AttrDef {
     pub required: bool,
 }
 
+/// What is true of an operator, whatever its operands and attributes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpTrait {
+    /// It sums products of elements: of matrices, of windows.
+    Product,
+    /// The elements of the first operand in their order: nothing is computed, and nothing need be moved.
+    View,
+    /// Where the result has the type of the first operand, it is that operand.
+    IdentityByType,
+}
+
 pub(super) type InferFn = fn(&Call<'_>) -> Result<Vec<Inferred>>;
 
-/// An operator of the graph dialect.
+/// An operator of the graph dialect: a function of its operands and attributes alone.
 #[derive(Clone, Copy, Debug)]
 pub struct OpDef {
     /// Mnemonic: `graph.<name>`.
@@ -67,6 +78,8 @@ pub struct OpDef {
     pub results: &'static [OperandDef],
     /// Attributes.
     pub attributes: &'static [AttrDef],
+    /// Traits.
+    pub traits: &'static [OpTrait],
     pub(super) infer: InferFn,
 }
 
@@ -88,6 +101,12 @@ impl AttrKind {
 }
 
 impl OpDef {
+    /// Whether the operator has a trait.
+    #[must_use]
+    pub fn is(&self, what: OpTrait) -> bool {
+        self.traits.contains(&what)
+    }
+
     /// The attribute `name`.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&AttrDef> {
@@ -143,3 +162,5 @@ pub(super) const Y: &[OperandDef] = &[one("y")];
 pub(super) const X: &[OperandDef] = &[one("x")];
 /// No attributes.
 pub(super) const NONE: &[AttrDef] = &[];
+/// No traits.
+pub(super) const PLAIN: &[OpTrait] = &[];

@@ -3,7 +3,9 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, NONE, OpDef, OperandDef, X, Y, attr, one, opt, optional},
+    definition::{
+        AttrDef, AttrKind, NONE, OpDef, OpTrait, OperandDef, PLAIN, X, Y, attr, one, opt, optional,
+    },
     known,
 };
 use crate::{
@@ -92,7 +94,7 @@ const COMPARISONS: &[(&str, &str)] = &[
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     let mut unary = |name, summary, attributes, infer| {
-        into.push(OpDef { name, summary, operands: X, results: Y, attributes, infer });
+        into.push(OpDef { name, summary, operands: X, results: Y, attributes, traits: PLAIN, infer });
     };
     for (name, summary) in FLOAT_UNARY {
         unary(name, summary, NONE, float_unary);
@@ -110,15 +112,21 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     const IS_INF: &[AttrDef] =
         &[opt("detect_negative", AttrKind::Bool), opt("detect_positive", AttrKind::Bool)];
     unary("is_inf", "whether x is an infinity of a wanted sign", IS_INF, classify);
-    unary("cast", "conversion to another element type", const { &[attr("to", AttrKind::DType)] }, cast);
-    unary(
-        "bit_cast",
-        "the same bits as another element type of the same size",
-        const { &[attr("to", AttrKind::DType)] },
-        cast,
-    );
+    let conversions = [
+        ("cast", "conversion to another element type"),
+        ("bit_cast", "the same bits as another element type of the same size"),
+    ];
+    into.extend(conversions.map(|(name, summary)| OpDef {
+        name,
+        summary,
+        operands: X,
+        results: Y,
+        attributes: const { &[attr("to", AttrKind::DType)] },
+        traits: const { &[OpTrait::IdentityByType] },
+        infer: cast,
+    }));
     let mut binary = |name, summary, attributes, infer| {
-        into.push(OpDef { name, summary, operands: AB, results: Y, attributes, infer });
+        into.push(OpDef { name, summary, operands: AB, results: Y, attributes, traits: PLAIN, infer });
     };
     for (name, summary) in ARITHMETIC {
         binary(name, summary, NONE, arithmetic);
@@ -142,6 +150,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[one("condition"), one("x"), one("y")] },
         results: Y,
         attributes: NONE,
+        traits: PLAIN,
         infer: select,
     });
     into.push(OpDef {
@@ -150,6 +159,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[one("x"), optional("min"), optional("max")] },
         results: Y,
         attributes: NONE,
+        traits: PLAIN,
         infer: clip,
     });
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrKind, OpDef, Y, attr, one, opt},
+    definition::{AttrKind, OpDef, PLAIN, Y, attr, one, opt},
     known,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, types::TensorType};
@@ -15,6 +15,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[one("start"), one("delta")] },
         results: Y,
         attributes: const { &[attr("length", AttrKind::Exprs)] },
+        traits: PLAIN,
         infer: range,
     });
     into.push(OpDef {
@@ -23,6 +24,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: &[],
         results: Y,
         attributes: const { &[attr("values", AttrKind::Exprs), opt("scalar", AttrKind::Bool)] },
+        traits: PLAIN,
         infer: dims,
     });
     into.push(OpDef {
@@ -38,6 +40,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
                 attr("dtype", AttrKind::DType),
             ]
         },
+        traits: PLAIN,
         infer: eye,
     });
 }

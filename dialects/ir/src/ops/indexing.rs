@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, opt},
+    definition::{AttrDef, AttrKind, OpDef, OperandDef, PLAIN, X, Y, attr, one, opt},
     known,
 };
 use crate::{
@@ -21,7 +21,7 @@ const REDUCTIONS: &[&str] = &["none", "add", "mul", "max", "min"];
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     let mut op = |name, summary, operands, results, attributes: &'static [AttrDef], infer| {
-        into.push(OpDef { name, summary, operands, results, attributes, infer });
+        into.push(OpDef { name, summary, operands, results, attributes, traits: PLAIN, infer });
     };
     let axis = const { &[attr("axis", AttrKind::Int)] };
     op(

@@ -120,14 +120,11 @@ fn pick(a: &Expr, b: &Expr, smaller: bool) -> Expr {
 
 /// Whether `value` is a value of `dtype`; the extremes of `i64` also stand for saturated arithmetic.
 pub(super) fn fits(dtype: DType, value: i64) -> bool {
-    let bits = 8 * dtype.size() as u32;
+    let (low, high) = dtype.limits();
     match dtype {
-        DType::Bool => (0..=1).contains(&value),
         DType::I64 => value > i64::MIN && value < i64::MAX,
         DType::U64 => (0..i64::MAX).contains(&value),
-        d if d.is_signed_int() => (-(1i64 << (bits - 1))..1i64 << (bits - 1)).contains(&value),
-        d if d.is_unsigned_int() => (0..1i64 << bits).contains(&value),
-        _ => false,
+        _ => !dtype.is_float() && (low..=high).contains(&i128::from(value)),
     }
 }
 

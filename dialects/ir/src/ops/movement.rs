@@ -3,21 +3,27 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, NONE, OpDef, OperandDef, X, Y, attr, one, opt, optional, variadic},
+    definition::{
+        AttrDef, AttrKind, NONE, OpDef, OpTrait, OperandDef, PLAIN, X, Y, attr, one, opt, optional, variadic,
+    },
     known,
 };
 use crate::{diagnostic::Result, expr::Expr, requirement::Condition, types::TensorType};
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
-    let mut op = |name, summary, operands: &'static [OperandDef], attributes: &'static [AttrDef], infer| {
-        into.push(OpDef { name, summary, operands, results: Y, attributes, infer });
-    };
-    op("identity", "x", X, NONE, identity);
+    let mut op =
+        |name, summary, operands: &'static [OperandDef], attributes: &'static [AttrDef], traits, infer| {
+            into.push(OpDef { name, summary, operands, results: Y, attributes, traits, infer });
+        };
+    const VIEW: &[OpTrait] = &[OpTrait::View, OpTrait::IdentityByType];
+    const BY_TYPE: &[OpTrait] = &[OpTrait::IdentityByType];
+    op("identity", "x", X, NONE, VIEW, identity);
     op(
         "reshape",
         "the same elements with other dimensions",
         X,
         const { &[attr("shape", AttrKind::Exprs)] },
+        VIEW,
         reshape,
     );
     op(
@@ -25,6 +31,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         "dimension d of the result is dimension perm[d] of x",
         X,
         const { &[attr("perm", AttrKind::Ints)] },
+        PLAIN,
         transpose,
     );
     op(
@@ -32,25 +39,42 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         "operands one after the other along an axis",
         const { &[variadic("xs")] },
         const { &[attr("axis", AttrKind::Int)] },
+        BY_TYPE,
         concat,
     );
     const SLICE: &[AttrDef] =
         &[attr("starts", AttrKind::Exprs), attr("sizes", AttrKind::Exprs), attr("steps", AttrKind::Ints)];
-    op("slice", "element i of each dimension is element starts + i * steps of x", X, SLICE, slice);
+    op("slice", "element i of each dimension is element starts + i * steps of x", X, SLICE, PLAIN, slice);
     op(
         "pad",
         "elements added before and behind each dimension; negative pads remove",
         const { &[one("x"), optional("value")] },
         const { &[attr("pads", AttrKind::Exprs), opt("mode", AttrKind::Str)] },
+        PLAIN,
         pad,
     );
-    op("expand", "x broadcast against a shape", X, const { &[attr("shape", AttrKind::Exprs)] }, expand);
-    op("tile", "x repeated along each dimension", X, const { &[attr("repeats", AttrKind::Exprs)] }, tile);
+    op(
+        "expand",
+        "x broadcast against a shape",
+        X,
+        const { &[attr("shape", AttrKind::Exprs)] },
+        BY_TYPE,
+        expand,
+    );
+    op(
+        "tile",
+        "x repeated along each dimension",
+        X,
+        const { &[attr("repeats", AttrKind::Exprs)] },
+        BY_TYPE,
+        tile,
+    );
     op(
         "trilu",
         "the upper or lower triangle of the last two dimensions, from diagonal k on",
         X,
         const { &[attr("upper", AttrKind::Bool), opt("k", AttrKind::Int)] },
+        PLAIN,
         trilu,
     );
     op(
@@ -58,6 +82,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         "the first lens[b] elements of each sequence in reverse",
         const { &[one("x"), one("lens")] },
         const { &[attr("batch_axis", AttrKind::Int), attr("time_axis", AttrKind::Int)] },
+        PLAIN,
         reverse_sequence,
     );
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, OperandDef, X, Y, attr, one, optional},
+    definition::{AttrDef, AttrKind, OpDef, OperandDef, PLAIN, X, Y, attr, one, optional},
     sizes::broadcasts_to,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, types::TensorType};
@@ -13,7 +13,7 @@ const X_SCALE_BIAS: &[OperandDef] = &[one("x"), one("scale"), one("bias")];
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     let mut op = |name, summary, operands, results, attributes, infer| {
-        into.push(OpDef { name, summary, operands, results, attributes, infer });
+        into.push(OpDef { name, summary, operands, results, attributes, traits: PLAIN, infer });
     };
     op(
         "layer_norm",

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, X, Y, attr, one, opt, optional},
+    definition::{AttrDef, AttrKind, OpDef, PLAIN, X, Y, attr, one, opt, optional},
 };
 use crate::{
     diagnostic::{Diagnostic, Result},
@@ -26,6 +26,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: X,
         results: const { &[one("y"), optional("indices")] },
         attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, opt("storage_order", AttrKind::Int)] },
+        traits: PLAIN,
         infer: pool,
     });
     into.push(OpDef {
@@ -34,6 +35,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: X,
         results: Y,
         attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, opt("count_include_pad", AttrKind::Bool)] },
+        traits: PLAIN,
         infer: pool,
     });
     into.push(OpDef {
@@ -42,6 +44,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: X,
         results: Y,
         attributes: const { &[KERNEL, STRIDES, PADS, DILATIONS, CEIL, attr("p", AttrKind::Int)] },
+        traits: PLAIN,
         infer: pool,
     });
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, OperandDef, Y, attr, one, opt, optional},
+    definition::{AttrDef, AttrKind, OpDef, OperandDef, PLAIN, Y, attr, one, opt, optional},
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr};
 
@@ -18,6 +18,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: OPERANDS,
         results: Y,
         attributes: const { &[AXIS, attr("to", AttrKind::DType), BLOCK, opt("saturate", AttrKind::Bool)] },
+        traits: PLAIN,
         infer: quantize,
     });
     into.push(OpDef {
@@ -26,6 +27,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: OPERANDS,
         results: Y,
         attributes: const { &[AXIS, BLOCK] },
+        traits: PLAIN,
         infer: dequantize,
     });
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, X, Y, attr, opt},
+    definition::{AttrDef, AttrKind, OpDef, PLAIN, X, Y, attr, opt},
     known,
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, requirement::Condition};
@@ -17,7 +17,7 @@ const CUMULATIVE: &[AttrDef] =
 
 pub(super) fn define(into: &mut Vec<OpDef>) {
     let mut unary = |name, summary, attributes, infer| {
-        into.push(OpDef { name, summary, operands: X, results: Y, attributes, infer });
+        into.push(OpDef { name, summary, operands: X, results: Y, attributes, traits: PLAIN, infer });
     };
     unary("reduce_sum", "sum over axes", REDUCE, reduce);
     unary("reduce_mean", "mean over axes; integers truncate", REDUCE, reduce);

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrDef, AttrKind, OpDef, X, Y, attr, one, opt},
+    definition::{AttrDef, AttrKind, OpDef, PLAIN, X, Y, attr, one, opt},
 };
 use crate::{diagnostic::Result, dtype::DType, expr::Expr, requirement::Condition};
 
@@ -28,6 +28,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: X,
         results: Y,
         attributes: RESIZE,
+        traits: PLAIN,
         infer: resize,
     });
     into.push(OpDef {
@@ -42,6 +43,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
                 opt("align_corners", AttrKind::Bool),
             ]
         },
+        traits: PLAIN,
         infer: grid_sample,
     });
 }

@@ -3,7 +3,7 @@
 use super::{
     Inferred,
     call::{Call, result},
-    definition::{AttrKind, OpDef, Y, attr, one, opt},
+    definition::{AttrKind, OpDef, PLAIN, Y, attr, one, opt},
     sizes::broadcasts_to,
 };
 use crate::{diagnostic::Result, expr::Expr};
@@ -15,6 +15,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
         operands: const { &[one("x"), one("cos"), one("sin")] },
         results: Y,
         attributes: const { &[attr("rotary_dim", AttrKind::Int), opt("interleaved", AttrKind::Bool)] },
+        traits: PLAIN,
         infer,
     });
 }

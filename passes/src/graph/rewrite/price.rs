@@ -16,7 +16,7 @@ use mlcc_ir::{
     graph::Graph,
     kernel::{Compute, Kernel},
     program::{Program, Step, Storage, TensorId},
-    scalar::{BinaryOp, Inst, UnaryOp},
+    scalar::{BinaryKind, BinaryOp, Inst, UnaryKind, UnaryOp},
 };
 
 use mlcc_rewriting::cost::{self, PRODUCT_SHARE, Rates};
@@ -174,21 +174,22 @@ fn of_compute(compute: &Compute) -> f64 {
 
 /// Prices in multiply-adds' halves, as vectors do them.
 fn unary(op: UnaryOp) -> f64 {
-    match op {
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc => 1.0,
-        UnaryOp::Round | UnaryOp::IsNan | UnaryOp::Sign => 2.0,
-        UnaryOp::Sqrt => 10.0,
-        UnaryOp::Exp => 16.0,
-        _ => 24.0,
+    match op.kind() {
+        UnaryKind::Comparison => 2.0,
+        UnaryKind::Rounding if op == UnaryOp::Round => 2.0,
+        UnaryKind::Bits | UnaryKind::Rounding => 1.0,
+        UnaryKind::Root => 10.0,
+        UnaryKind::Series if op == UnaryOp::Exp => 16.0,
+        UnaryKind::Series => 24.0,
     }
 }
 
 fn binary(op: BinaryOp) -> f64 {
-    match op {
-        BinaryOp::Div => 10.0,
-        BinaryOp::Mod | BinaryOp::Rem => 16.0,
-        BinaryOp::Pow => 40.0,
-        _ => 1.0,
+    match op.kind() {
+        BinaryKind::Simple => 1.0,
+        BinaryKind::Quotient => 10.0,
+        BinaryKind::Remainder => 16.0,
+        BinaryKind::Power => 40.0,
     }
 }
 

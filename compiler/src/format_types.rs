@@ -1,9 +1,11 @@
-//! Integer expressions of the compiler as those of the plan.
+//! The compiler's integer expressions and element types, and the format's: the one place that converts them. Neither side
+//! may import the other, since an artifact must be read without the compiler.
 
 use mlcc_format as format;
 use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
+    dtype::DType,
     expr::{Atom, Expr},
 };
 
@@ -58,29 +60,44 @@ fn plan_atom(atom: &Atom, symbols: &[Name]) -> Result<format::Expr> {
     }
 }
 
-/// The plan's element type.
-pub(crate) fn plan_dtype(dtype: mlcc_ir::dtype::DType) -> format::DType {
-    use mlcc_ir::dtype::DType as D;
+/// The format's element type.
+pub(crate) fn plan_dtype(dtype: DType) -> format::DType {
     match dtype {
-        D::F32 => format::DType::F32,
-        D::F64 => format::DType::F64,
-        D::F16 => format::DType::F16,
-        D::BF16 => format::DType::BF16,
-        D::I8 => format::DType::I8,
-        D::I16 => format::DType::I16,
-        D::I32 => format::DType::I32,
-        D::I64 => format::DType::I64,
-        D::U8 => format::DType::U8,
-        D::U16 => format::DType::U16,
-        D::U32 => format::DType::U32,
-        D::U64 => format::DType::U64,
-        D::Bool => format::DType::Bool,
+        DType::F32 => format::DType::F32,
+        DType::F64 => format::DType::F64,
+        DType::F16 => format::DType::F16,
+        DType::BF16 => format::DType::BF16,
+        DType::I8 => format::DType::I8,
+        DType::I16 => format::DType::I16,
+        DType::I32 => format::DType::I32,
+        DType::I64 => format::DType::I64,
+        DType::U8 => format::DType::U8,
+        DType::U16 => format::DType::U16,
+        DType::U32 => format::DType::U32,
+        DType::U64 => format::DType::U64,
+        DType::Bool => format::DType::Bool,
     }
+}
+
+/// The compiler's element type.
+///
+/// # Panics
+/// Never: each of the format's element types is one of the compiler's, which a test makes sure of.
+pub(crate) fn ir_dtype(dtype: format::DType) -> DType {
+    DType::ALL.into_iter().find(|d| plan_dtype(*d) == dtype).expect("an element type of the compiler")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn element_types_convert_both_ways() {
+        for dtype in format::DType::ALL {
+            let ours = ir_dtype(dtype);
+            assert_eq!((plan_dtype(ours), ours.size()), (dtype, dtype.size()));
+        }
+    }
 
     #[test]
     fn values_agree() {
