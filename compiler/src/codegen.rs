@@ -2,7 +2,6 @@
 //! cores.
 
 use crate::decisions::{self, Decisions};
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     contract::Verified,
     diagnostic::{Diagnostic, Result},
@@ -12,6 +11,7 @@ use mlcc_ir::{
     program::{Program, Step, Storage, TensorId},
     size_range::SizeRanges,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Decision;
 use std::{collections::HashMap, sync::Arc};
 

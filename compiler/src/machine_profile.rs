@@ -5,8 +5,8 @@
 //! the same artifact, wherever it is compiled.
 
 use crate::measure::{Rates, Roofline};
-use mlcc_cpu::Machine;
 use mlcc_ir::diagnostic::{Diagnostic, Result};
+use mlcc_machine::Machine;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Debug, ops::RangeInclusive, path::Path};
 

@@ -1,9 +1,9 @@
 //! What code is generated for, with what decisions know of it.
 
 use crate::options::{Device, Options};
-use mlcc_cpu::Machine;
 use mlcc_ir::diagnostic::Result;
-use mlcc_passes::config::{Config, Variants};
+use mlcc_machine::Machine;
+use mlcc_passes::config::Config;
 
 /// A device of a kind.
 #[derive(Clone, Debug)]
@@ -42,15 +42,8 @@ impl Target {
     #[must_use]
     pub fn config(&self, options: &Options) -> Config {
         let device = match self {
-            Target::Cpu { machine, .. } => Config {
-                variants: Variants::All,
-                winograd: machine.winograd_rates(),
-                strassen: machine.strassen_rates(),
-                rates: machine.price_rates(),
-                threads: machine.threads(),
-                ..Config::default()
-            },
-            Target::Cuda { arch } => mlcc_cuda::config_for(arch),
+            Target::Cpu { machine, .. } => Config::for_cpu(machine),
+            Target::Cuda { arch } => Config::for_gpu(arch),
         };
         Config {
             optimise: options.optimisation > 0,
@@ -66,7 +59,7 @@ impl Target {
 /// # Errors
 /// If the profile is of a machine that is too different.
 pub fn machine_for(code: &mlcc_llvm::Target, options: &Options) -> Result<Machine> {
-    let known = Machine::for_target(code);
+    let known = mlcc_cpu::machine_of(code);
     match &options.machine {
         None => Ok(known),
         Some(profile) => profile.machine_for(&known),

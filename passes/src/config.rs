@@ -2,11 +2,10 @@
 //! graphs that are only considered.
 
 use crate::{
-    fusion::split_reductions::Threads,
     graph::rewrite,
     registry::{PassSpec, Trait},
-    strassen, winograd,
 };
+use mlcc_machine::{KernelRates, Machine, StrassenRates, Threads, WinogradRates};
 
 /// The passes that are [`Trait::Variant`] and run for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,32 +28,46 @@ pub struct Config {
     /// Which algebraic rules may be applied, how much weights may grow, and so whether bits may change.
     pub rewrites: rewrite::Settings,
     /// What prices of kernels know about the machine, by which algebraic rewrites are chosen.
-    pub rates: rewrite::Rates,
+    pub rates: KernelRates,
     /// What the choice of Winograd's algorithm knows about it.
-    pub winograd: winograd::cost::Rates,
+    pub winograd: WinogradRates,
     /// What the choice of Strassen's algorithm knows about it.
-    pub strassen: strassen::cost::Rates,
+    pub strassen: StrassenRates,
     /// What taking reductions apart knows about it.
     pub threads: Threads,
 }
 
 impl Default for Config {
-    /// What the CPU backend takes, with the numbers of a usual machine.
+    /// What the CPU backend takes, on a usual machine.
     fn default() -> Config {
+        Config::for_cpu(&Machine::usual())
+    }
+}
+
+impl Config {
+    /// What passes are told of a CPU.
+    #[must_use]
+    pub fn for_cpu(machine: &Machine) -> Config {
         Config {
             optimise: true,
             disabled_passes: Vec::new(),
             variants: Variants::All,
             rewrites: rewrite::Settings::default(),
-            rates: rewrite::Rates::default(),
-            winograd: winograd::cost::Rates::default(),
-            strassen: strassen::cost::Rates::default(),
-            threads: Threads::default(),
+            rates: KernelRates::of(machine),
+            winograd: WinogradRates::of(machine),
+            strassen: StrassenRates::of(machine),
+            threads: Threads::of(machine),
         }
     }
-}
 
-impl Config {
+    /// What passes are told of a GPU of that architecture. It takes no variants: their forms (transforms of a few
+    /// elements a thread, parts of a reduction, stages in front of a product) are made for caches and few threads, and
+    /// no mapping to a GPU expects them.
+    #[must_use]
+    pub fn for_gpu(arch: &str) -> Config {
+        Config { variants: Variants::None, rates: KernelRates::of_gpu(arch), ..Config::default() }
+    }
+
     /// Whether a pass runs: the target takes it, and the user wants it and what it does to bits.
     #[must_use]
     pub fn runs(&self, pass: &PassSpec) -> bool {
@@ -67,5 +80,20 @@ impl Config {
         self.optimise
             && pass.traits.iter().all(wanted)
             && !self.disabled_passes.iter().any(|name| name == pass.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::PASSES;
+
+    #[test]
+    fn what_is_made_for_a_cpu_is_left_out_for_a_gpu() {
+        let (gpu, cpu) = (Config::for_gpu("sm_80"), Config::default());
+        let left_out: Vec<&str> = PASSES.iter().filter(|p| !gpu.runs(p)).map(|p| p.name).collect();
+        let variants = PASSES.iter().filter(|p| p.is(Trait::Variant)).map(|p| p.name);
+        assert_eq!(left_out, variants.collect::<Vec<_>>());
+        assert!(!left_out.is_empty() && PASSES.iter().all(|p| cpu.runs(p)));
     }
 }

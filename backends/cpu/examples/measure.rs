@@ -10,9 +10,10 @@ mod kernels;
 mod run;
 
 use kernels::{Conv, conv, matmul, softmax};
-use mlcc_cpu::{Machine, schedule};
+use mlcc_cpu::schedule;
 use mlcc_ir::{contract::Verified, expr::Expr, kernel::Kernel, size_range::SizeRanges};
 use mlcc_llvm::{Options, Target, compile};
+use mlcc_machine::Machine;
 use std::time::Instant;
 
 fn main() {
@@ -51,7 +52,7 @@ fn main() {
     for (name, kernel, constants) in cases.into_iter().filter(|c| c.0.contains(&wanted)) {
         let start = Instant::now();
         let (decision, nest) =
-            schedule(&kernel, &constants, &SizeRanges::default(), &Machine::for_target(&target)).unwrap();
+            schedule(&kernel, &constants, &SizeRanges::default(), &mlcc_cpu::machine_of(&target)).unwrap();
         let decided = start.elapsed();
         let start = Instant::now();
         let nest = Verified::new(nest, "schedule").unwrap();

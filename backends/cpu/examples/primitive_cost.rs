@@ -10,8 +10,9 @@
 #[path = "../tests/all/kernels.rs"]
 mod kernels;
 
-use mlcc_cpu::{Machine, decide};
+use mlcc_cpu::decide;
 use mlcc_ir::{nest::Node, size_range::SizeRanges};
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::{Step, naive};
 use std::{collections::BTreeMap, time::Instant};
 

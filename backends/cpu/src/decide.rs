@@ -27,7 +27,6 @@ mod transform;
 mod transposition;
 mod windows;
 
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     diagnostic::{Diagnostic, Result},
@@ -35,6 +34,7 @@ use mlcc_ir::{
     nest::{Buffer, LoopNest, Space},
     size_range::SizeRanges,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::{self, Decision, Refusal, Schedule, Step};
 use plan::Plan;
 use refusal::Planned;

@@ -1,11 +1,16 @@
 //! Schedules and code for CPUs.
 //!
-//! [`decide`] chooses a variant and a schedule for a kernel on a [`Machine`], [`schedule`] applies it, [`replay`] one
+//! [`decide`] chooses a variant and a schedule for a kernel on a [`mlcc_machine::Machine`], [`schedule`] applies it, [`replay`] one
 //! that is given.
 //! Decisions are data: the same kernel, machine and constants give the same decision.
 
 pub mod decide;
-pub mod machine;
 
 pub use decide::{decide, replay, schedule};
-pub use machine::Machine;
+
+/// The machine for what code is made for.
+#[must_use]
+pub fn machine_of(target: &mlcc_llvm::Target) -> mlcc_machine::Machine {
+    let features: Vec<&str> = target.features.iter().map(String::as_str).collect();
+    mlcc_machine::Machine::for_cpu(&target.cpu, &features)
+}

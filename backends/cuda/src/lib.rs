@@ -6,13 +6,11 @@
 
 mod emit;
 pub mod launch;
-mod machine;
 pub mod ptx;
 #[cfg(test)]
 mod samples;
 mod schedule;
 
 pub use launch::Launch;
-pub use machine::config_for;
 pub use ptx::{Entry, PtxModule, compile_nests_to_ptx, compile_program_to_ptx, compile_to_ptx};
 pub use schedule::{replay, schedule};

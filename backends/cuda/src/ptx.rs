@@ -38,7 +38,7 @@ const ARCHITECTURES: &[(&str, &str)] = &[
 
 /// Names of the architectures that code is generated for.
 #[cfg(test)]
-pub(crate) fn architectures() -> impl Iterator<Item = &'static str> {
+fn architectures() -> impl Iterator<Item = &'static str> {
     ARCHITECTURES.iter().map(|(name, _)| *name)
 }
 

@@ -15,39 +15,12 @@ use mlcc_ir::{
     ops::{self, OpTrait},
     types::TensorType,
 };
-
-/// What prices know about a machine: one core of it, in seconds, bytes and operations.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Operations a second at the peak; multiply-adds count two.
-    pub flops: f64,
-    /// Bytes a second from memory.
-    pub memory_bytes: f64,
-    /// Bytes a second through the second and the last cache, as kernels reach them.
-    pub cached_bytes: [f64; 2],
-    /// Sizes of those caches in bytes.
-    pub caches: [f64; 2],
-    /// Seconds for a further kernel.
-    pub kernel: f64,
-}
-
-impl Default for Rates {
-    /// Those of a Zen 4 core, on which decisions were measured.
-    fn default() -> Rates {
-        Rates {
-            flops: 118.4e9,
-            memory_bytes: 29.6e9,
-            cached_bytes: [47.4e9, 35.5e9],
-            caches: [(1 << 20) as f64, (32 << 20) as f64],
-            kernel: 0.28e-6,
-        }
-    }
-}
+use mlcc_machine::KernelRates;
 
 /// What graphs cost on a target, as whoever lowers them can tell.
 pub trait Prices {
     /// The machine's rates, which steer the search for graphs that are worth a price.
-    fn rates(&self) -> &Rates;
+    fn rates(&self) -> &KernelRates;
 
     /// Seconds of a graph, of whose inputs some are weights; `None` if it cannot be lowered.
     fn of_graph(&self, graph: &Graph, is_weight: &dyn Fn(usize) -> bool) -> Option<f64>;
@@ -62,7 +35,7 @@ const NOMINAL: i64 = 64;
 
 /// Seconds for one term, its operands not counted.
 pub(super) fn of_term(
-    rates: &Rates,
+    rates: &KernelRates,
     classes: &Classes,
     term: &Term,
     result: &TensorType,

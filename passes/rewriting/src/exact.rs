@@ -7,7 +7,7 @@
 //! counts.
 
 use super::{
-    cost::{self, Rates},
+    cost,
     extract::{self, Choice, Extraction},
     facts::Classes,
     term::Term,
@@ -16,6 +16,7 @@ use egg::Id;
 use microlp::{
     ComparisonOp, LinearExpr, OptimizationDirection, Problem, SolveOptions, SolveOutcome, Variable,
 };
+use mlcc_machine::KernelRates;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Terms beyond which the greedy choice stays.
@@ -29,7 +30,7 @@ const UNIT: f64 = 1e6;
 
 /// A choice that is cheaper than the greedy one; `None` if there is none or it was not found.
 pub(super) fn improve(
-    rates: &Rates,
+    rates: &KernelRates,
     classes: &Classes,
     outputs: &[Id],
     allowed: &dyn Fn(&Term) -> bool,
@@ -65,7 +66,7 @@ fn operands(classes: &Classes, term: &Term) -> BTreeSet<Id> {
 
 /// The terms that a choice cheaper than `most` may have, by class; `None` if they are too many.
 fn candidates(
-    rates: &Rates,
+    rates: &KernelRates,
     classes: &Classes,
     roots: &BTreeSet<Id>,
     allowed: &dyn Fn(&Term) -> bool,
@@ -235,7 +236,7 @@ impl<'a> IntegerProgram<'a> {
 
 /// The choice with what it needs of weights; `None` if it is no cheaper than the greedy one.
 fn complete(
-    rates: &Rates,
+    rates: &KernelRates,
     classes: &Classes,
     outputs: &[Id],
     mut choice: Choice,
@@ -273,6 +274,7 @@ mod tests {
         dtype::DType,
         types::TensorType,
     };
+    use mlcc_machine::Machine;
 
     fn leaf(classes: &mut Classes, dims: &[i64], weight: bool) -> Id {
         let index = classes.analysis.leaves.len() as i64;
@@ -322,9 +324,11 @@ mod tests {
     #[test]
     fn what_several_classes_share_is_found_and_cycles_are_cut() {
         let (classes, outputs) = merged();
-        let greedy = extract::extract(&Rates::default(), &classes, &outputs, &|_| true).expect("extracts");
+        let greedy = extract::extract(&KernelRates::of(&Machine::usual()), &classes, &outputs, &|_| true)
+            .expect("extracts");
         assert_eq!(count(&greedy.choice, "matmul"), 3);
-        let choice = improve(&Rates::default(), &classes, &outputs, &|_| true, &greedy).expect("is cheaper");
+        let choice = improve(&KernelRates::of(&Machine::usual()), &classes, &outputs, &|_| true, &greedy)
+            .expect("is cheaper");
         assert_eq!((count(&choice, "matmul"), count(&choice, "slice"), count(&choice, "exp")), (1, 3, 1));
         assert!(extract::cycle(&classes, &choice, &outputs).is_none());
     }
@@ -333,15 +337,19 @@ mod tests {
     fn what_is_not_allowed_is_not_chosen() {
         let (classes, outputs) = merged();
         let allowed = |term: &Term| &*term.head.op != "slice";
-        let greedy = extract::extract(&Rates::default(), &classes, &outputs, &allowed).expect("extracts");
-        assert!(improve(&Rates::default(), &classes, &outputs, &allowed, &greedy).is_none());
+        let greedy = extract::extract(&KernelRates::of(&Machine::usual()), &classes, &outputs, &allowed)
+            .expect("extracts");
+        assert!(
+            improve(&KernelRates::of(&Machine::usual()), &classes, &outputs, &allowed, &greedy).is_none()
+        );
     }
 
     #[test]
     fn cycles_are_found() {
         let (classes, outputs) = merged();
-        let mut choice =
-            extract::extract(&Rates::default(), &classes, &outputs, &|_| true).expect("extracts").choice;
+        let mut choice = extract::extract(&KernelRates::of(&Machine::usual()), &classes, &outputs, &|_| true)
+            .expect("extracts")
+            .choice;
         assert_eq!(extract::cycle(&classes, &choice, &outputs), None);
         let first = classes.find(outputs[3]);
         let back = classes[first].nodes.iter().find(|t| &*t.head.op == "neg").expect("is a negation too");

@@ -5,11 +5,12 @@
 //! sets. Choices improve until none does, in the order of ids.
 
 use super::{
-    cost::{self, Rates},
+    cost,
     facts::{Classes, Facts},
     term::Term,
 };
 use egg::Id;
+use mlcc_machine::KernelRates;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A term for each class that an output needs.
@@ -41,7 +42,7 @@ pub(super) type Price<'a> = dyn Fn(&Term, &Facts) -> f64 + 'a;
 /// The terms found for these outputs that take the least time; `None` if a class has no finite one. `allowed` leaves
 /// terms out.
 pub(super) fn extract(
-    rates: &Rates,
+    rates: &KernelRates,
     classes: &Classes,
     outputs: &[Id],
     allowed: &dyn Fn(&Term) -> bool,

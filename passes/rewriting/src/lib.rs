@@ -40,7 +40,7 @@ pub mod term;
 mod transformations;
 pub mod weight_growth;
 
-pub use cost::{Prices, Rates};
+pub use cost::Prices;
 pub use functions::FUNCTIONS;
 pub use recognise::recognise;
 pub use report::{Applied, BlockReport, Declined, Dropped, Report};

@@ -3,7 +3,7 @@
 use super::{
     block::Block,
     check,
-    cost::{Prices, Rates},
+    cost::Prices,
     exact, extract,
     facts::Classes,
     history::History,
@@ -23,6 +23,7 @@ use mlcc_ir::{
     Name,
     graph::{Graph, Location},
 };
+use mlcc_machine::KernelRates;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A block's result: what takes its place.
@@ -213,7 +214,7 @@ impl Search<'_> {
         template.folding() - self.original.folding() <= MAX_FOLDING && growth <= most.max(0.0)
     }
 
-    fn rates(&self) -> &Rates {
+    fn rates(&self) -> &KernelRates {
         self.means.prices.rates()
     }
 

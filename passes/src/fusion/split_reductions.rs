@@ -25,6 +25,7 @@ use mlcc_ir::{
     size_range::SizeRanges,
     types::{Layout, TensorType},
 };
+use mlcc_machine::Threads;
 
 /// The pass.
 pub const SPEC: PassSpec = PassSpec {
@@ -34,24 +35,6 @@ pub const SPEC: PassSpec = PassSpec {
     traits: &[Trait::Variant, Trait::Unpriced],
     run: Run::Tensor(|program, context| Ok(run(program, &context.config.threads))),
 };
-
-/// What is known about threads and their work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threads {
-    /// Cores among which work should be divisible.
-    pub cores: i64,
-    /// Elements that a core reads and combines in the time that a further kernel takes.
-    pub kernel_work: i64,
-    /// Elements of a vector.
-    pub lanes: i64,
-}
-
-impl Default for Threads {
-    /// Those of a machine of eight Zen 4 cores.
-    fn default() -> Threads {
-        Threads { cores: 8, kernel_work: 1 << 14, lanes: 16 }
-    }
-}
 
 /// Runs the pass; returns the number of reductions taken apart.
 pub fn run(program: &mut Program, threads: &Threads) -> usize {

@@ -7,7 +7,7 @@
 mod price;
 
 pub use mlcc_rewriting::{
-    Applied, BlockReport, Declined, Dropped, Limits, Mode, Rates, Report, Settings, TRANSFORMATIONS, is_known,
+    Applied, BlockReport, Declined, Dropped, Limits, Mode, Report, Settings, TRANSFORMATIONS, is_known,
 };
 pub use price::Measured;
 

@@ -14,40 +14,6 @@ pub struct Sizes {
     pub terms: [i64; 2],
 }
 
-/// What is known about a machine.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Elements of a vector; what is left of columns is paid in full.
-    pub lanes: i64,
-    /// Cores among which work is divided.
-    pub cores: i64,
-    /// Bytes that a core moves through its second and the last cache in the time of a multiply-add of a vector.
-    pub cached_bytes: [f64; 2],
-    /// Sizes of those caches.
-    pub caches: [f64; 2],
-    /// Bytes from memory in that time for one core.
-    pub memory_bytes: f64,
-    /// How many cores' reading is all that memory gives.
-    pub memory_cores: f64,
-    /// Multiply-adds of vectors in the time of a further kernel.
-    pub kernel: f64,
-}
-
-impl Default for Rates {
-    /// Those of Zen 4 cores, on which the estimate was made.
-    fn default() -> Rates {
-        Rates {
-            lanes: 16,
-            cores: 8,
-            cached_bytes: [24.0, 12.0],
-            caches: [(1 << 20) as f64, (32 << 20) as f64],
-            memory_bytes: 8.0,
-            memory_cores: 2.0,
-            kernel: 2048.0,
-        }
-    }
-}
-
 /// Rows below which a quarter's products are bound by the way of the weights.
 const MIN_ROWS: i64 = 24;
 /// What must be gained at least, of the plain product's time: the estimate is one or two hundredths too good
@@ -59,7 +25,7 @@ const SHARE: f64 = 0.96;
 /// The estimated gain in multiply-adds of vectors on one core; `None` where it does not pay, on one core or on
 /// all.
 #[must_use]
-pub fn gain(sizes: &Sizes, rates: &Rates) -> Option<f64> {
+pub fn gain(sizes: &Sizes, rates: &StrassenRates) -> Option<f64> {
     let [one, all] = [1.0, rates.cores.max(1) as f64].map(|cores| {
         let plain = plain(sizes, rates, cores);
         (plain - seven(sizes, rates, cores), plain)
@@ -68,13 +34,13 @@ pub fn gain(sizes: &Sizes, rates: &Rates) -> Option<f64> {
     (sizes.rows[1] >= MIN_ROWS && pays(&one) && pays(&all)).then_some(one.0)
 }
 
-fn product(rows: i64, columns: i64, terms: i64, rates: &Rates) -> f64 {
+fn product(rows: i64, columns: i64, terms: i64, rates: &StrassenRates) -> f64 {
     let vectors = (columns + rates.lanes - 1) / rates.lanes;
     rows as f64 * vectors as f64 * terms as f64 / SHARE
 }
 
 /// Time to move bytes that a working set of `set` bytes keeps in a cache, or not.
-fn moved(bytes: f64, set: f64, rates: &Rates, cores: f64) -> f64 {
+fn moved(bytes: f64, set: f64, rates: &StrassenRates, cores: f64) -> f64 {
     if set <= rates.caches[0] {
         bytes / (rates.cached_bytes[0] * cores)
     } else if set <= rates.caches[1] {
@@ -85,7 +51,7 @@ fn moved(bytes: f64, set: f64, rates: &Rates, cores: f64) -> f64 {
 }
 
 /// The products' time, or that of their weights from memory.
-fn bound(compute: f64, weights: f64, rates: &Rates, cores: f64) -> f64 {
+fn bound(compute: f64, weights: f64, rates: &StrassenRates, cores: f64) -> f64 {
     (compute / cores).max(weights / (rates.memory_bytes * cores.min(rates.memory_cores)))
 }
 
@@ -93,12 +59,12 @@ fn bytes(a: i64, b: i64) -> f64 {
     4.0 * a as f64 * b as f64
 }
 
-fn plain(s: &Sizes, rates: &Rates, cores: f64) -> f64 {
+fn plain(s: &Sizes, rates: &StrassenRates, cores: f64) -> f64 {
     let (rows, columns, terms) = (s.rows[0], s.columns[0], s.terms[0]);
     bound(product(rows, columns, terms, rates), bytes(columns, terms), rates, cores)
 }
 
-fn seven(s: &Sizes, rates: &Rates, cores: f64) -> f64 {
+fn seven(s: &Sizes, rates: &StrassenRates, cores: f64) -> f64 {
     let (rows, columns, terms) = (s.rows[1], s.columns[1], s.terms[1]);
     let products =
         bound(7.0 * product(rows, columns, terms, rates), 7.0 * bytes(columns, terms), rates, cores);
@@ -113,11 +79,12 @@ fn seven(s: &Sizes, rates: &Rates, cores: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mlcc_machine::Machine;
 
     fn gains(rows: i64, columns: i64, terms: i64) -> bool {
         let both = |n: i64| [n, (n + 1) / 2];
         let sizes = Sizes { rows: both(rows), columns: both(columns), terms: both(terms) };
-        gain(&sizes, &Rates::default()).is_some()
+        gain(&sizes, &StrassenRates::of(&Machine::usual())).is_some()
     }
 
     #[test]

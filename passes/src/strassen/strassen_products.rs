@@ -20,7 +20,7 @@ use super::{
     algorithm,
     budget::{self, Candidate},
     computes::Parts,
-    cost::{self, Rates, Sizes},
+    cost::{self, Sizes},
     recognise::Product,
 };
 use crate::registry::{PassSpec, Run, Trait};
@@ -32,6 +32,7 @@ use mlcc_ir::{
     tensor::Tensor,
     types::TensorType,
 };
+use mlcc_machine::StrassenRates;
 use mlcc_rewriting::{STRASSEN_PRODUCTS, weight_growth};
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ pub struct Changed {
 
 /// Runs the pass; returns the products changed. `max_weight_growth` is how many times their bytes all constants may
 /// have, those that rewrites before this pass have added included.
-pub fn run(program: &mut Program, rates: &Rates, max_weight_growth: f64) -> Vec<Changed> {
+pub fn run(program: &mut Program, rates: &StrassenRates, max_weight_growth: f64) -> Vec<Changed> {
     let grown = program.origin.weight_growth as f64;
     let before = constant_bytes(program) as f64 - grown;
     let left = weight_growth::allowance(before, max_weight_growth) - grown;

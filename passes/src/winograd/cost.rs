@@ -6,6 +6,7 @@
 //! products reach (measured on a Zen 4 core).
 
 use super::algorithm::{Algorithm, WINDOW};
+use mlcc_machine::WinogradRates;
 
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,31 +25,13 @@ pub struct Sizes {
     pub copied: i64,
 }
 
-/// What is known about a machine.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Elements of a vector; what is left of channels or filters is paid in full.
-    pub lanes: i64,
-    /// Weights of so many bytes stay near the core from run to run, about half of its own caches.
-    pub near_bytes: f64,
-    /// Bytes from memory in the time of a multiply-add of a vector.
-    pub bytes_per_operation: f64,
-}
-
-impl Default for Rates {
-    /// Those of a Zen 4 core, on which the estimate was made.
-    fn default() -> Rates {
-        Rates { lanes: 16, near_bytes: 512.0 * 1024.0, bytes_per_operation: 8.0 }
-    }
-}
-
 /// Channels and filters below which the transforms cannot be in whole vectors.
 const MIN_CHANNELS: i64 = 16;
 
 /// The algorithm with the least estimated time; `None` is the direct sum. Of several sizes that a convolution may have,
 /// each choice counts by the one at which it loses most: its time there over the fastest choice's.
 #[must_use]
-pub fn choose(sizes: &[Sizes], rates: &Rates) -> Option<Algorithm> {
+pub fn choose(sizes: &[Sizes], rates: &WinogradRates) -> Option<Algorithm> {
     let choices = [None, Some(Algorithm::F2), Some(Algorithm::F4)];
     let mut worst = choices.map(|_| 1.0f64);
     for sizes in sizes {
@@ -67,12 +50,12 @@ pub fn choose(sizes: &[Sizes], rates: &Rates) -> Option<Algorithm> {
 
 /// The estimated time of Winograd's algorithm, in multiply-adds of a vector, where it is less than the direct sum's.
 #[must_use]
-pub fn time(sizes: &Sizes, rates: &Rates) -> Option<f64> {
+pub fn time(sizes: &Sizes, rates: &WinogradRates) -> Option<f64> {
     let algorithm = choose(&[*sizes], rates)?;
     Some(time_with(Some(algorithm), sizes, rates))
 }
 
-fn time_with(algorithm: Option<Algorithm>, sizes: &Sizes, rates: &Rates) -> f64 {
+fn time_with(algorithm: Option<Algorithm>, sizes: &Sizes, rates: &WinogradRates) -> f64 {
     match algorithm {
         None => direct(sizes, rates),
         Some(_) if sizes.channels < MIN_CHANNELS || sizes.filters < MIN_CHANNELS => f64::INFINITY,
@@ -85,7 +68,7 @@ fn up(a: i64, b: i64) -> f64 {
 }
 
 /// The direct sum: 90% of the peak.
-fn direct(s: &Sizes, rates: &Rates) -> f64 {
+fn direct(s: &Sizes, rates: &WinogradRates) -> f64 {
     let window = (WINDOW * WINDOW) as f64;
     let pixels = (s.batch * s.rows * s.columns) as f64;
     let compute = window * pixels * s.channels as f64 * up(s.filters, rates.lanes) / 0.9;
@@ -93,7 +76,7 @@ fn direct(s: &Sizes, rates: &Rates) -> f64 {
 }
 
 /// Transforms, products, inverse transforms.
-fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &Rates) -> f64 {
+fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &WinogradRates) -> f64 {
     let (m, n) = (algorithm.outputs() as i64, algorithm.points() as f64);
     let tiles = s.batch as f64 * up(s.rows, m) * up(s.columns, m);
     let products = n * n;
@@ -110,7 +93,7 @@ fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &Rates) -> f64 {
 }
 
 /// Time to read the weights once, from memory if they are large.
-fn weights(products: f64, s: &Sizes, rates: &Rates) -> f64 {
+fn weights(products: f64, s: &Sizes, rates: &WinogradRates) -> f64 {
     let bytes = products * (s.channels * s.filters * 4) as f64;
     if bytes <= rates.near_bytes { 0.0 } else { bytes / rates.bytes_per_operation }
 }
@@ -118,10 +101,11 @@ fn weights(products: f64, s: &Sizes, rates: &Rates) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mlcc_machine::Machine;
 
     fn chosen(batch: i64, side: i64, channels: i64, filters: i64) -> Option<usize> {
         let sizes = Sizes { batch, rows: side, columns: side, channels, filters, copied: 0 };
-        choose(&[sizes], &Rates::default()).map(|a| a.outputs())
+        choose(&[sizes], &WinogradRates::of(&Machine::usual())).map(|a| a.outputs())
     }
 
     #[test]
@@ -154,7 +138,7 @@ mod tests {
         };
         let chosen = |batches: &[i64], side, channels| {
             let all: Vec<Sizes> = batches.iter().map(|batch| sizes(*batch, side, channels)).collect();
-            choose(&all, &Rates::default()).map(|a| a.outputs())
+            choose(&all, &WinogradRates::of(&Machine::usual())).map(|a| a.outputs())
         };
         assert_eq!(chosen(&[1, 2, 4, 8], 56, 64), Some(4));
         // One image of a few pixels waits for its weights; many do not, and gain more than one loses.

@@ -18,7 +18,7 @@ use super::{
     algorithm::Algorithm,
     channels_last::ChannelsLast,
     computes::Tiles,
-    cost::{self, Rates, Sizes},
+    cost::{self, Sizes},
     recognise::Convolution,
 };
 use crate::registry::{PassSpec, Run, Trait};
@@ -32,6 +32,7 @@ use mlcc_ir::{
     tensor::Tensor,
     types::TensorType,
 };
+use mlcc_machine::WinogradRates;
 use std::sync::Arc;
 
 /// The pass.
@@ -44,7 +45,7 @@ pub const SPEC: PassSpec = PassSpec {
 };
 
 /// Runs the pass; returns the number of convolutions changed.
-pub fn run(program: &mut Program, rates: &Rates) -> usize {
+pub fn run(program: &mut Program, rates: &WinogradRates) -> usize {
     run_with(program, &|sizes| cost::choose(sizes, rates))
 }
 
@@ -52,7 +53,7 @@ pub fn run(program: &mut Program, rates: &Rates) -> usize {
 /// filters are and as if channels were last: layouts are chosen before. `size` gives symbolic sizes. `None` if it is
 /// no such convolution, or the direct sum is faster.
 #[must_use]
-pub fn time_of(kernel: &Kernel, rates: &Rates, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<f64> {
+pub fn time_of(kernel: &Kernel, rates: &WinogradRates, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<f64> {
     let conv = Convolution::of(kernel).or_else(|| Convolution::of(&ChannelsLast::of(kernel)?.kernel))?;
     cost::time(&conv.sizes(&Expr::from(0), size)?, rates)
 }

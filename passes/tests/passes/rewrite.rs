@@ -258,7 +258,7 @@ fn projections() -> Graph {
 #[test]
 fn prices_are_of_the_target() {
     // One product instead of two of a quarter of its work: where a kernel takes long to start, or arithmetic is free.
-    let products = |change: &dyn Fn(&mut rewrite::Rates)| {
+    let products = |change: &dyn Fn(&mut mlcc_machine::KernelRates)| {
         let mut b = Builder::new();
         let x = b.input(&[128, 64]);
         let (down, up) = (b.weight(&[64, 8]), b.weight(&[8, 64]));

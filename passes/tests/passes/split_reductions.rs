@@ -6,9 +6,10 @@ use mlcc_ir::{
     kernel::AxisKind,
     program::Program,
 };
+use mlcc_machine::Threads;
 use mlcc_passes::fusion::{
     fuse_epilogue,
-    split_reductions::{Threads, decide, run},
+    split_reductions::{decide, run},
 };
 
 /// Threads for which small tensors are large.

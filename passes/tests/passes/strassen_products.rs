@@ -7,11 +7,12 @@ use mlcc_ir::{
     kernel::Role,
     program::{Program, Storage},
 };
+use mlcc_machine::{Machine, StrassenRates};
 use mlcc_passes::{
     fusion::{fuse_epilogue, inline_elementwise, inline_movement},
     layout::assign_layouts,
     strassen::{
-        cost::{Rates, Sizes},
+        cost::Sizes,
         strassen_products::{run, run_with},
     },
 };
@@ -72,7 +73,7 @@ fn always(program: &mut Program) -> usize {
 }
 
 fn by_estimate(program: &mut Program) -> usize {
-    run(program, &Rates::default(), 2.0).len()
+    run(program, &StrassenRates::of(&Machine::usual()), 2.0).len()
 }
 
 #[test]
@@ -263,7 +264,7 @@ fn what_rewrites_before_have_added_counts() {
         let y = b.op("matmul", &[x, w]);
         let mut program = fused(b, &[y]);
         program.origin.weight_growth = grown;
-        let changed = run(&mut program, &Rates::default(), 1.5);
+        let changed = run(&mut program, &StrassenRates::of(&Machine::usual()), 1.5);
         assert_eq!(changed.len(), count, "{grown}");
         if let Some(changed) = changed.first() {
             let sizes = changed.sizes.clone().map(|size| size.as_const());

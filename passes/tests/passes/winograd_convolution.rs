@@ -5,12 +5,12 @@ use mlcc_ir::{
     attributes::{Attr, Attrs},
     program::Program,
 };
+use mlcc_machine::{Machine, WinogradRates};
 use mlcc_passes::{
     fusion::{fuse_epilogue, inline_elementwise, inline_movement},
     layout::assign_layouts,
     winograd::{
         algorithm::Algorithm,
-        cost::Rates,
         cost::Sizes,
         winograd_convolution::{run, run_with},
     },
@@ -187,7 +187,7 @@ fn symbolic_batches_are_taken_for_one_to_eight_or_what_is_known_of_them() {
     let mut ranged = program();
     ranged.ranges.insert("batch".into(), "16..54".parse().unwrap());
     look(&mut ranged, &[16, 24, 36, 54]);
-    assert_eq!(run(&mut program(), &Rates::default()), 1);
+    assert_eq!(run(&mut program(), &WinogradRates::of(&Machine::usual())), 1);
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn copies_count() {
         None
     };
     assert_eq!(run_with(&mut program, &count), 0);
-    assert_eq!(run(&mut program, &Rates::default()), 1);
-    let slow = Rates { bytes_per_operation: 0.1, ..Rates::default() };
+    assert_eq!(run(&mut program, &WinogradRates::of(&Machine::usual())), 1);
+    let slow = WinogradRates { bytes_per_operation: 0.1, ..WinogradRates::of(&Machine::usual()) };
     let mut program = Conv { alone: true, ..conv([2, 28, 27, 16, 24], [1; 4]) }.program();
     assert_eq!(run(&mut program, &slow), 0);
 }
@@ -214,5 +214,5 @@ fn only_windows_of_stride_one_change() {
 #[test]
 fn few_channels_are_summed_directly() {
     let mut program = conv([1, 7, 5, 3, 16], [1; 4]).program();
-    assert_eq!(program::run_and_compare(&mut program, |p| run(p, &Rates::default())), 0);
+    assert_eq!(program::run_and_compare(&mut program, |p| run(p, &WinogradRates::of(&Machine::usual()))), 0);
 }

@@ -36,10 +36,15 @@ const LAYERS: &[Layer] = &[
     Layer { name: "mlcc-interpreter", imports: &["mlcc-ir"], test_imports: &[] },
     Layer { name: "mlcc-mlir", imports: &["mlcc-ir"], test_imports: &[] },
     Layer { name: "mlcc-onnx", imports: &["mlcc-ir"], test_imports: &["mlcc-interpreter"] },
-    Layer { name: "mlcc-rewriting", imports: &["mlcc-ir", "mlcc-interpreter"], test_imports: &[] },
+    Layer { name: "mlcc-machine", imports: &[], test_imports: &[] },
+    Layer {
+        name: "mlcc-rewriting",
+        imports: &["mlcc-ir", "mlcc-interpreter", "mlcc-machine"],
+        test_imports: &[],
+    },
     Layer {
         name: "mlcc-passes",
-        imports: &["mlcc-ir", "mlcc-interpreter", "mlcc-rewriting"],
+        imports: &["mlcc-ir", "mlcc-interpreter", "mlcc-machine", "mlcc-rewriting"],
         test_imports: &[],
     },
     // Nothing imports it: rules are found and checked outside every compilation.
@@ -51,13 +56,13 @@ const LAYERS: &[Layer] = &[
     Layer { name: "mlcc-llvm", imports: &["mlcc-ir", "mlcc-mlir"], test_imports: RUNNING },
     Layer {
         name: "mlcc-cpu",
-        imports: &["mlcc-llvm", "mlcc-passes", "mlcc-ir", "mlcc-mlir"],
+        imports: &["mlcc-llvm", "mlcc-passes", "mlcc-ir", "mlcc-mlir", "mlcc-machine"],
         test_imports: RUNNING,
     },
     Layer {
         name: "mlcc-cuda",
         imports: &["mlcc-llvm", "mlcc-passes", "mlcc-ir", "mlcc-mlir"],
-        test_imports: &["mlcc-interpreter"],
+        test_imports: &["mlcc-interpreter", "mlcc-machine"],
     },
     Layer { name: "mlcc-format", imports: &[], test_imports: &[] },
     Layer { name: "mlcc-runtime", imports: &["mlcc-format"], test_imports: &[] },

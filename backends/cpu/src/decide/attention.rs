@@ -24,7 +24,6 @@ use super::{
     register_tile::{choose, rows_for},
     stages::{Stage, shared_axes, stride},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
@@ -35,6 +34,7 @@ use mlcc_ir::{
     product::{Element, Product, Side},
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
 /// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.

@@ -29,7 +29,6 @@ use super::{
     register_tile::UNKNOWN,
     stages::{Stage, estimate, offset, reduction_behind, shared_axes, stays_affine, stride},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     dtype::DType,
@@ -42,6 +41,7 @@ use mlcc_ir::{
     product::{Element, Side},
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
 /// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.

@@ -10,7 +10,6 @@ use super::{
     plan::Plan,
     stages::{Stage, shared_axes, stays_affine},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::{Kernel, Role},
@@ -20,6 +19,7 @@ use mlcc_ir::{
     },
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::{MAX_UNROLL, Step};
 
 /// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak: about 16 K simple

@@ -4,13 +4,13 @@
 //! simple operations are over before memory has answered, and what hardware prefetches is all that they can use.
 
 use super::{operand::is_function, plan::Plan};
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     kernel::Role,
     nest::{Buffer, LoopNest, Mapping, Node, Store},
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
 /// Passes over a row that leave memory idle, so that fetching pays.

@@ -1,6 +1,6 @@
 //! The size of a contraction's register tile.
 
-use crate::machine::Machine;
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::MAX_ROWS;
 
 /// Rows and vectors of columns of a micro-kernel.

@@ -11,7 +11,6 @@ use super::{
     refusal::{OrRefuse, Planned, refuse},
     stages::{Stage, StageAxis, shared_axes, stride},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     expr::Interval,
@@ -19,6 +18,7 @@ use mlcc_ir::{
     nest::{LoopNest, Mapping, Node, Space, names::AxisName},
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
 /// Longest axis of a stage's own.

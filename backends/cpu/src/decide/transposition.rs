@@ -14,12 +14,12 @@ use super::{
     refusal::{OrRefuse, Planned, refuse},
     stages::{Stage, StageAxis, stays_affine, stride},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     kernel::Kernel,
     nest::{LoopNest, names::AxisName},
     scalar::{Body, Inst},
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
 /// Bytes of the elements whose squares the emitter transposes.

@@ -25,7 +25,6 @@ use super::{
     refusal::{OrRefuse, Planned, Reason, leave, refuse},
     stages::{Stage, estimate, reduction_with_epilogue, shared_axes},
 };
-use crate::machine::Machine;
 use mlcc_ir::{
     Name,
     expr::Expr,
@@ -36,6 +35,7 @@ use mlcc_ir::{
     },
     scalar::Inst,
 };
+use mlcc_machine::Machine;
 use mlcc_passes::schedule::{MAX_PEEL, MAX_UNROLL, Step};
 use shape::{Pair, contiguous, pairs};
 

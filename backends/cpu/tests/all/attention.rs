@@ -4,7 +4,6 @@ use crate::{
     check::{check, check_on},
     kernels::{binary, kernel, read, unary},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
@@ -12,6 +11,7 @@ use mlcc_ir::{
     nest::{LoopNest, Mapping, Node, Space},
     scalar::{BinaryOp, Body, Constant, Inst, Predicate, UnaryOp},
 };
+use mlcc_machine::Machine;
 
 /// What is done with the scores.
 #[derive(Clone, Copy, PartialEq)]

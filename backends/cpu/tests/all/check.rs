@@ -1,7 +1,7 @@
 //! One kernel through decision, interpreters and machine code.
 
 use crate::run;
-use mlcc_cpu::{Machine, schedule};
+use mlcc_cpu::schedule;
 use mlcc_interpreter::{Symbols, compare, kernel, nest};
 use mlcc_ir::{
     contract::Contract,
@@ -13,6 +13,7 @@ use mlcc_ir::{
     tensor::{Element, Tensor, element_count, push_element},
 };
 use mlcc_llvm::Target;
+use mlcc_machine::Machine;
 use mlcc_passes::schedule as primitives;
 use mlcc_passes::schedule::Decision;
 
@@ -125,7 +126,7 @@ pub fn check_on(
 
 /// The machine that code is run on.
 pub fn host() -> Machine {
-    Machine::for_target(&Target::host().unwrap())
+    mlcc_cpu::machine_of(&Target::host().unwrap())
 }
 
 /// [`check_on`] the host.

@@ -4,13 +4,13 @@ use crate::{
     check::{check, check_on, host},
     kernels::{Conv, binary, conv, kernel, matmul, read, read_or},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     expr::Expr,
     kernel::{Combine, Kernel},
     nest::{LoopNest, Mapping, Node, Space},
     scalar::BinaryOp,
 };
+use mlcc_machine::Machine;
 
 fn count(nest: &LoopNest, wanted: &dyn Fn(&Node) -> bool) -> usize {
     let mut found = 0;

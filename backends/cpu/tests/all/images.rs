@@ -5,7 +5,6 @@ use crate::{
     check::{check, check_on},
     kernels::{binary, kernel, read, read_or},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
@@ -13,6 +12,7 @@ use mlcc_ir::{
     nest::{ContractionTile, LoopNest, Node},
     scalar::{BinaryOp, Body, Constant},
 };
+use mlcc_machine::Machine;
 
 /// A convolution of images `[n, h, w, c]`, or with channels first, with bias and an image that is added.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@ use crate::{
     check::check,
     kernels::{binary, kernel, read, read_or, softmax, unary},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
@@ -13,6 +12,7 @@ use mlcc_ir::{
     scalar::{BinaryOp, Body, Inst, UnaryOp},
     size_range::SizeRanges,
 };
+use mlcc_machine::Machine;
 
 fn mappings(nest: &LoopNest) -> Vec<Mapping> {
     let mut all = Vec::new();

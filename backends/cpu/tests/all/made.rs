@@ -5,13 +5,13 @@ use crate::{
     check::{check, check_on, host},
     kernels::{binary, kernel, read, unary},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     kernel::{Combine, Kernel, Role},
     nest::{LoopNest, Node},
     scalar::{BinaryOp, Body, Inst, UnaryOp},
 };
+use mlcc_machine::Machine;
 
 /// A product of `m` by `n` results and depth `k`, of which one side is computed.
 #[derive(Clone, Copy)]

@@ -5,13 +5,13 @@ use crate::{
     kernels::{binary, kernel, read, unary},
     rewritten::after,
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     kernel::{Combine, Kernel, Role},
     nest::Space,
     program::Program,
     scalar::{BinaryOp, UnaryOp},
 };
+use mlcc_machine::Machine;
 use mlcc_passes::strassen::strassen_products::run_with;
 
 /// `tanh(x w + b) + r` over batches of rows.

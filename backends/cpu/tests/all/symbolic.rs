@@ -4,13 +4,14 @@ use crate::{
     check::check,
     kernels::{Conv, conv, matmul, softmax},
 };
-use mlcc_cpu::{Machine, schedule};
+use mlcc_cpu::schedule;
 use mlcc_ir::{
     expr::Atom,
     kernel::Kernel,
     nest::{LoopNest, Node},
     size_range::SizeRanges,
 };
+use mlcc_machine::Machine;
 
 /// Kernels in which `n` counts images or rows, and which operands are constants.
 fn kernels() -> Vec<(Kernel, Vec<usize>)> {

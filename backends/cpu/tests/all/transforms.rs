@@ -5,13 +5,13 @@ use crate::{
     kernels::{Build, binary, kernel, read, read_or, unary},
     rewritten::after,
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     kernel::{Combine, Kernel, Role},
     nest::{LoopNest, Space},
     program::Program,
     scalar::{BinaryOp, UnaryOp},
 };
+use mlcc_machine::Machine;
 use mlcc_passes::winograd::{algorithm::Algorithm, winograd_convolution::run_with};
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use crate::{
     check::{check, check_on, host},
     kernels::{kernel, read},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::kernel::Kernel;
+use mlcc_machine::Machine;
 
 /// `y[index] = x[..]` with the axes' extents in the order of `y`; `x` lies in the order `order` of them.
 fn transpose(extents: &[&str], order: &[usize]) -> Kernel {

@@ -4,13 +4,13 @@ use crate::{
     check::{check, check_on},
     kernels::{Build, binary, kernel, read, read_or, unary},
 };
-use mlcc_cpu::Machine;
 use mlcc_ir::{
     dtype::DType,
     expr::Expr,
     kernel::{Combine, Kernel},
     scalar::{BinaryOp, Body, Constant, Inst, UnaryOp},
 };
+use mlcc_machine::Machine;
 
 /// A window along one dimension.
 #[derive(Clone, Copy)]

@@ -100,3 +100,10 @@ fn an_unknown_architecture_is_the_users_error() {
     assert_eq!(error.message, "the GPU architecture 'sm_1' is not known");
     assert!(error.hint.unwrap().contains("sm_80"));
 }
+
+#[test]
+fn machines_of_every_architecture_are_known() {
+    for name in super::architectures() {
+        assert!(mlcc_machine::KernelRates::knows_gpu(name), "{name}");
+    }
+}

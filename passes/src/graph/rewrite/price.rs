@@ -19,7 +19,8 @@ use mlcc_ir::{
     scalar::{BinaryKind, BinaryOp, Inst, UnaryKind, UnaryOp},
 };
 
-use mlcc_rewriting::cost::{self, PRODUCT_SHARE, Rates};
+use mlcc_machine::KernelRates;
+use mlcc_rewriting::cost::{self, PRODUCT_SHARE};
 
 /// Measured seconds of a kernel, where there are any.
 pub type Measured<'a> = dyn Fn(&Kernel) -> Option<f64> + 'a;
@@ -114,7 +115,7 @@ impl<'a> Prices<'a> {
 }
 
 impl cost::Prices for Prices<'_> {
-    fn rates(&self) -> &Rates {
+    fn rates(&self) -> &KernelRates {
         &self.config.rates
     }
 

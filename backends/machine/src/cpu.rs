@@ -1,8 +1,7 @@
-//! What decisions know about a CPU.
+//! CPUs.
 
 mod table;
 
-use mlcc_passes::{fusion::split_reductions::Threads, graph::rewrite, strassen, winograd::cost::Rates};
 use std::fmt;
 use table::{Row, TABLE};
 
@@ -84,11 +83,10 @@ impl Machine {
         Machine { name: name.into(), ..Machine::of(known) }
     }
 
-    /// The machine for what code is made for.
+    /// The machine on which most decisions were measured, for what is estimated without a target.
     #[must_use]
-    pub fn for_target(target: &mlcc_llvm::Target) -> Machine {
-        let features: Vec<&str> = target.features.iter().map(String::as_str).collect();
-        Machine::for_cpu(&target.cpu, &features)
+    pub fn usual() -> Machine {
+        Machine::for_cpu("znver4", &[])
     }
 
     /// Vector registers that a multiply-add's broadcast operand takes. On x86 one, since it is read from
@@ -142,75 +140,6 @@ impl Machine {
         let exponent = (work.max(1) * 1414 / 1000).max(1).ilog2();
         1 << exponent.min(40)
     }
-
-    /// What the choice of Winograd's algorithm wants to know.
-    #[must_use]
-    pub fn winograd_rates(&self) -> Rates {
-        let lanes = u64::from(self.lanes(4));
-        let vectors_per_second = self.flops_per_second as f64 / (2 * lanes) as f64;
-        Rates {
-            lanes: lanes as i64,
-            near_bytes: (self.l2_bytes / 2) as f64,
-            bytes_per_operation: self.memory_bytes_per_second as f64 / vectors_per_second.max(1.0),
-        }
-    }
-}
-
-impl Machine {
-    /// What the choice of Strassen's algorithm wants to know.
-    #[must_use]
-    pub fn strassen_rates(&self) -> strassen::cost::Rates {
-        /// Nanoseconds of a further kernel.
-        const KERNEL: u64 = 550;
-        /// Bytes that all cores together read from memory in a second: what two Zen 4 cores do. Where a core alone
-        /// waits longer, as on servers, more of them get as much.
-        const ALL_MEMORY: f64 = 59.2e9;
-        /// Share of a vector that comes from the second cache in the time of a multiply-add.
-        const CACHED: f64 = 0.375;
-        let lanes = i64::from(self.lanes(4));
-        let vectors_per_second = (self.flops_per_second as f64 / (2 * lanes) as f64).max(1.0);
-        let vector = f64::from(self.vector_bits / 8);
-        strassen::cost::Rates {
-            lanes,
-            cores: i64::from(self.cores),
-            cached_bytes: [CACHED * vector, CACHED * vector / 2.0],
-            caches: [self.l2_bytes as f64, self.last_cache_bytes as f64],
-            memory_bytes: self.memory_bytes_per_second as f64 / vectors_per_second,
-            memory_cores: (ALL_MEMORY / self.memory_bytes_per_second.max(1) as f64).max(1.0),
-            kernel: (self.work_in(KERNEL) / lanes) as f64,
-        }
-    }
-
-    /// What prices of kernels want to know.
-    #[must_use]
-    pub fn price_rates(&self) -> rewrite::Rates {
-        /// Nanoseconds of a further kernel: a launch, and what its loops take to get going.
-        const KERNEL: u64 = 300;
-        /// Shares of a vector that kernels which wait for the second and for the last cache move in the time of a
-        /// multiply-add: elementwise kernels, norms and copies of 0.3 to 3.6 MB run at 30 to 50 GB/s on a core of 118
-        /// GFLOP/s.
-        const CACHED: [f64; 2] = [0.2, 0.15];
-        let flops = (self.flops_per_second as f64).max(1.0);
-        // A vector of single precision is as many operations as half its bytes.
-        let vector_bytes_per_second = 2.0 * flops;
-        rewrite::Rates {
-            flops,
-            memory_bytes: (self.memory_bytes_per_second as f64).max(1.0),
-            cached_bytes: CACHED.map(|share| share * vector_bytes_per_second),
-            caches: [self.l2_bytes as f64, self.last_cache_bytes as f64],
-            kernel: 2.0 * self.work_in(KERNEL) as f64 / flops,
-        }
-    }
-
-    /// What taking reductions apart for the threads wants to know.
-    #[must_use]
-    pub fn threads(&self) -> Threads {
-        /// Nanoseconds of a further kernel: a launch, and waiting for the slowest thread.
-        const KERNEL: u64 = 550;
-        // Of elements that come from the caches a core takes about one in the time of two multiply-adds.
-        let kernel_work = (self.work_in(KERNEL) / 2).max(1);
-        Threads { cores: i64::from(self.cores), kernel_work, lanes: i64::from(self.lanes(4)) }
-    }
 }
 
 impl fmt::Display for Machine {
@@ -263,22 +192,6 @@ mod tests {
         assert_eq!(m.work_in(36_000), 1 << 20);
         m.flops_per_second = 0;
         assert_eq!(m.work_in(36_000), 1);
-    }
-
-    #[test]
-    fn prices_are_of_the_machine() {
-        let of = |name: &str| Machine::named(name).unwrap().price_rates();
-        let (here, default) = (of("znver4"), rewrite::Rates::default());
-        for (a, b) in [
-            (here.flops, default.flops),
-            (here.memory_bytes, default.memory_bytes),
-            (here.cached_bytes[0], default.cached_bytes[0]),
-            (here.cached_bytes[1], default.cached_bytes[1]),
-            (here.kernel, default.kernel),
-        ] {
-            assert!((a / b - 1.0).abs() < 0.05, "{a} {b}");
-        }
-        assert!(of("cortex-a53").flops < 0.2 * here.flops && of("cortex-a53").caches[1] < here.caches[1]);
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! Descriptions of machines, and what estimates of time ask of them: the one place with a machine's numbers.
+//!
+//! | Value | Asked by |
+//! |---|---|
+//! | [`Machine`] | decisions for CPUs: vectors, registers, caches, rates of a core |
+//! | [`KernelRates`] | prices of kernels and of terms, by which algebraic rewrites are chosen, for CPUs and GPUs |
+//! | [`WinogradRates`], [`StrassenRates`], [`Threads`] | the choice of an algorithm for CPUs |
+
+mod cpu;
+mod gpu;
+mod rates;
+
+pub use cpu::Machine;
+pub use rates::{KernelRates, StrassenRates, Threads, WinogradRates};
