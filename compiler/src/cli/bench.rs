@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Take an artifact's weights as they are, without comparing them with their checksum, which reads all of the file.
+    /// Do not compare an artifact's weights with their checksum, for which the whole file is read.
     #[arg(long)]
     trust_weights: bool,
     /// How long to measure, in seconds.
@@ -40,8 +40,8 @@ pub(super) struct Args {
     /// Print one JSON object with `median_ms` and more.
     #[arg(long)]
     json: bool,
-    /// Show each kernel's time, and its rates beside what the machine is measured to do, or is said to do by the profile
-    /// that `--machine` names.
+    /// Show each kernel's time, and its rates beside the machine's: measured ones, or those of the profile that `--machine`
+    /// names.
     #[arg(long)]
     profile: bool,
     /// Write what each thread did in one run as a Chrome trace, for Perfetto.

@@ -44,18 +44,17 @@ pub(super) struct Args {
     /// Write the IR after each pass that changed something to this folder.
     #[arg(long, value_name = "DIR")]
     dump_ir: Option<PathBuf>,
-    /// With `--dump-ir`: show the schedule of this kernel, or of the kernel of this ONNX node, primitive
-    /// by primitive.
+    /// With `--dump-ir`: show the schedule of this kernel, or of the kernel of this ONNX node, step by step.
     #[arg(long, value_name = "KERNEL", requires = "dump_ir")]
     dump_schedule: Option<String>,
-    /// Write what was decided for each kernel to this file: variant and schedule, with what was tried before.
+    /// Write the decisions for all kernels to this file: variant and schedule, and why others were refused.
     #[arg(long, value_name = "FILE")]
     dump_decisions: Option<PathBuf>,
-    /// Take the decisions in this file, which --dump-decisions wrote and a person or a program may have changed, instead
-    /// of deciding; a kernel that it does not have is decided as usual.
+    /// Take the decisions from this file. `--dump-decisions` writes such a file, and a person or a program may change it.
+    /// Kernels that are not in it are decided as usual.
     #[arg(long, value_name = "FILE")]
     decisions: Option<PathBuf>,
-    /// Tell which rules were applied, where, and what that saves by estimate.
+    /// Tell which algebraic rules were applied, where, and how much that saves by estimate.
     #[arg(long)]
     explain_rewrites: bool,
     /// The ONNX model whose weights a dump refers to, with `--from`.

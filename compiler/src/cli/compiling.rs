@@ -14,38 +14,38 @@ pub(super) struct Compiling {
     /// CPU to generate code for: `host`, or a name that LLVM knows, such as x86-64-v3 or neoverse-n1.
     #[arg(long, default_value = "host")]
     pub(super) target_cpu: String,
-    /// Dimensions of an input, fixed or a range (`1..8`, `64..`, `64..512:16` for multiples of 16): `x=1..8x3x224x224`. Or one dimension by its name, wherever the model
-    /// has it: `batch=4`, `batch=1..8`. Repeatable.
+    /// Dimensions of an input, each fixed or a range: `x=1..8x3x224x224`. Ranges are `1..8`, `64..` and, for multiples of
+    /// 16, `64..512:16`. Or one dimension by its name, wherever the model has it: `batch=4`, `batch=1..8`. Repeatable.
     #[arg(long, value_name = "NAME=DIMS")]
     shape: Vec<String>,
-    /// A machine's profile, which `mlcc machine measure` writes: decisions are taken from it instead of
-    /// from what is known of the CPU by its name.
+    /// The profile of a machine, as `mlcc machine measure` writes it. Decisions are taken from it instead of from the table
+    /// of known CPUs.
     #[arg(long, value_name = "FILE")]
     pub(super) machine: Option<PathBuf>,
-    /// How much is done: 0 one plain kernel an operator (to look for a wrong pass), 1 graph passes and
-    /// fusion with plain loops, 2 and 3 everything.
+    /// How much is optimised. 0: one plain kernel for each operator, to find a wrong pass. 1: graph passes and fusion, with
+    /// plain loops. 2 and 3: everything.
     #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2,
           value_parser = clap::value_parser!(u8).range(0..=3))]
     optimisation: u8,
     /// Leave a pass out. Repeatable; `mlcc opt --list-passes` lists them.
     #[arg(long, value_name = "PASS")]
     disable_pass: Vec<String>,
-    /// Compute convolutions as sums of products only, without Winograd's algorithm, which takes fewer
-    /// multiplications and rounds differently (about 1e-6 of the result's norm).
+    /// Compute convolutions as sums of products only. Winograd's algorithm needs fewer multiplications and rounds
+    /// differently, by about 1e-6 of the result's norm.
     #[arg(long)]
     exact_conv: bool,
     /// Compute with denormal numbers (f32 below 1.2e-38) as IEEE 754 says. Otherwise kernels take them for zeros,
     /// since Intel's processors are slow with them.
     #[arg(long)]
     keep_denormals: bool,
-    /// Which algebraic rewrites are made.
+    /// Which algebraic rewrites are applied.
     #[arg(long, value_enum, default_value_t = Rewrites::All)]
     rewrites: Rewrites,
     /// Leave a rewrite rule out. Repeatable; docs/rewrites.md lists the rules.
     #[arg(long, value_name = "RULE")]
     disable_rewrite: Vec<String>,
-    /// How many times their bytes all weights may have (and a megabyte), where more of them save work: algebraic
-    /// rules and Strassen's algorithm, which takes 1.75 for each matrix, share it. 1 lets none grow.
+    /// By what factor the weights may grow in all, beyond a megabyte, where that saves work. Algebraic rules and Strassen's
+    /// algorithm share it; the latter needs 1.75 for each matrix. 1 allows no growth at all.
     #[arg(long, value_name = "FACTOR", default_value_t = Options::default().rewrites.max_weight_growth, value_parser = weight_growth)]
     max_weight_growth: f64,
     /// Threads that compile; 0 means one for each CPU. The result does not depend on it.
@@ -58,9 +58,9 @@ pub(super) struct Compiling {
 enum Rewrites {
     /// All that make the model faster by estimate
     All,
-    /// Those that leave every bit of every value as it is
+    /// Only those that leave every bit of every value as it is
     Exact,
-    /// None; operators that compute the same are computed twice, and only constants are folded
+    /// None: equal operators are computed twice, and only constants are folded
     Off,
 }
 

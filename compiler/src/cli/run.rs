@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Threads; 0 means one for each CPU.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Take an artifact's weights as they are, without comparing them with their checksum, which reads all of the file.
+    /// Do not compare an artifact's weights with their checksum, for which the whole file is read.
     #[arg(long)]
     trust_weights: bool,
     #[command(flatten)]
