@@ -13,7 +13,6 @@ use kernels::{Conv, conv, matmul, softmax};
 use mlcc_cpu::schedule;
 use mlcc_ir::{contract::Verified, expr::Expr, kernel::Kernel, size_range::SizeRanges};
 use mlcc_llvm::{Options, Target, compile};
-use mlcc_machine::Machine;
 use std::time::Instant;
 
 fn main() {

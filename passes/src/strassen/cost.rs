@@ -3,6 +3,8 @@
 //! Costs are in multiply-adds of a vector. The seven products save an eighth of those; the sums around them
 //! are as fast as the caches and memory that they pass through.
 
+use mlcc_machine::StrassenRates;
+
 /// Sizes of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {

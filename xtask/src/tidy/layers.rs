@@ -21,6 +21,7 @@ const ANYTHING: &[&str] = &[
     "mlcc-onnx",
     "mlcc-passes",
     "mlcc-llvm",
+    "mlcc-machine",
     "mlcc-cpu",
     "mlcc-cuda",
     "mlcc-format",
