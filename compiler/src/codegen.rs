@@ -97,7 +97,7 @@ pub fn schedule(
 /// As [`schedule`].
 pub fn schedule_for_gpu(unique: &UniqueKernels, given: &Decisions) -> Result<Vec<ScheduledKernel>> {
     schedule_with(unique, given, &|kernel, _, given| match given {
-        Some(decision) => Ok((decision.clone(), mlcc_cuda::replay(kernel, decision)?)),
+        Some(decision) => mlcc_cuda::replay(kernel, decision),
         None => mlcc_cuda::schedule(kernel),
     })
 }

@@ -11,7 +11,7 @@ use std::fmt;
 /// Threads that a block may have.
 const MAX_THREADS: i64 = 1024;
 /// Shared memory that every block may have without asking, in bytes.
-const MAX_SHARED: i64 = 48 << 10;
+pub(crate) const MAX_SHARED: i64 = 48 << 10;
 
 /// The launch of a kernel. A grid in which some extent is 0 is not launched.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,21 +62,26 @@ impl Launch {
         if block.iter().map(|&n| i64::from(n)).product::<i64>() > MAX_THREADS {
             return fail(format!("{block:?} threads in a block"));
         }
-        let mut shared = 0i64;
-        for buffer in nest.buffers.iter().filter(|b| b.space == Space::Shared) {
-            let size =
-                buffer.dims.iter().try_fold(buffer.dtype.size() as i64, |n, d| n.checked_mul(d.as_const()?));
-            let Some(size) = size.filter(|s| *s <= MAX_SHARED) else {
-                return fail(format!("shared buffer '{}' has no small constant size", buffer.name));
-            };
-            // Each buffer begins at a multiple of 16 bytes.
-            shared += (size + 15) / 16 * 16;
-        }
+        let Some(shared) = shared_bytes(nest) else {
+            return fail("a buffer that threads share has no constant size".to_owned());
+        };
         if shared > MAX_SHARED {
             return fail(format!("{shared} bytes of shared memory in a block"));
         }
         Ok(Launch { grid, block, shared_bytes: shared as u32, symbols: nest.symbols.clone() })
     }
+}
+
+/// Bytes that the threads of a block share; `None` if a buffer has no constant size.
+pub(crate) fn shared_bytes(nest: &LoopNest) -> Option<i64> {
+    let shared = nest.buffers.iter().filter(|b| b.space == Space::Shared);
+    shared
+        .map(|b| {
+            let size = b.dims.iter().try_fold(b.dtype.size() as i64, |n, d| n.checked_mul(d.as_const()?))?;
+            // Each buffer begins at a multiple of 16 bytes.
+            size.checked_add(15).map(|size| size / 16 * 16)
+        })
+        .try_fold(0i64, |sum, size| sum.checked_add(size?))
 }
 
 impl fmt::Display for Launch {

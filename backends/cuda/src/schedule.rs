@@ -22,11 +22,12 @@ mod points;
 mod rows;
 mod stages;
 
+use crate::launch::{self, MAX_SHARED};
 use mlcc_ir::{
     diagnostic::{Diagnostic, Result},
     expr::{Atom, Expr},
     kernel::{AxisKind, Compute, Kernel, Role},
-    nest::{Buffer, LoopNest, Space},
+    nest::LoopNest,
 };
 use mlcc_passes::schedule::Decision;
 use numbers::Numbers;
@@ -61,11 +62,12 @@ pub fn schedule(kernel: &Kernel) -> Result<(Decision, LoopNest)> {
         .hint(format!("it computes {nodes}; compile the model for the CPU (--target cpu)")))
 }
 
-/// Takes a decision that somebody gives: another mapping, or other numbers.
+/// Takes a decision that somebody gives: another mapping, or other numbers. The mapping chooses the numbers that are
+/// left out; the decision that is returned has all of them.
 ///
 /// # Errors
 /// With the reason, if the kernel cannot be mapped so.
-pub fn replay(kernel: &Kernel, given: &Decision) -> Result<LoopNest> {
+pub fn replay(kernel: &Kernel, given: &Decision) -> Result<(Decision, LoopNest)> {
     refuse_atomics(kernel)?;
     let refused = |why: String, hint: String| {
         Err(Diagnostic::user(format!("'{given}' cannot be taken: {why}")).hint(hint))
@@ -93,31 +95,20 @@ pub fn replay(kernel: &Kernel, given: &Decision) -> Result<LoopNest> {
         let why = format!("kernel '{}' has no such mapping", kernel.name);
         return refused(why, "--dump-decisions FILE shows the one that is taken".to_owned());
     };
-    if given.numbers != built.numbers {
+    if !given.numbers.iter().all(|number| built.numbers.contains(number)) {
         return refused(
             "these numbers do not fit each other or the kernel".into(),
             format!("give '{built}'"),
         );
     }
-    let shared = |b: &&Buffer| b.space == Space::Shared;
-    let bytes = nest.buffers.iter().filter(shared).map(|b| {
-        b.dims
-            .iter()
-            .try_fold(b.dtype.size() as i64, |n, dim| n.checked_mul(dim.as_const()?))
-            .unwrap_or(i64::MAX)
-    });
-    let bytes = bytes.fold(0, i64::saturating_add);
-    if bytes > MAX_SHARED_BYTES {
-        let why = format!("its blocks would share {bytes} bytes, and GPUs have {MAX_SHARED_BYTES}");
+    if launch::shared_bytes(&nest).is_none_or(|bytes| bytes > MAX_SHARED) {
+        let why = format!("its blocks would share more than the {MAX_SHARED} bytes that GPUs have");
         return refused(why, "give fewer threads".to_owned());
     }
-    Ok(nest)
+    Ok((Decision { numbers: built.numbers, ..given.clone() }, nest))
 }
 
 type Mapping = fn(&Kernel, &Numbers) -> Result<Option<(Decision, LoopNest)>>;
-
-/// Shared memory that a block of any GPU may have without being asked for more.
-const MAX_SHARED_BYTES: i64 = 48 << 10;
 
 fn refuse_atomics(kernel: &Kernel) -> Result<()> {
     let Some(compute) = kernel.computes.iter().find(|c| stages::needs_atomics(c)) else { return Ok(()) };

@@ -12,6 +12,7 @@ use mlcc_ir::{
 use mlcc_mlir::lowering;
 use std::{
     cmp::Reverse,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -37,7 +38,8 @@ pub fn compile_all(
     std::thread::scope(|scope| {
         let work = || {
             while let Some(&i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let compiled = compile(nests[i], target, options);
+                let compiled = catch_unwind(AssertUnwindSafe(|| compile(nests[i], target, options)))
+                    .unwrap_or_else(|_| Err(Diagnostic::internal("code generation panicked")));
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results[i] = Some(compiled);
                 done(results.iter().flatten().count());
@@ -51,9 +53,9 @@ pub fn compile_all(
         }
         work();
     });
-    let died = || Err(Diagnostic::internal("a code generation thread died"));
+    let left = || Err(Diagnostic::internal("no thread has compiled the kernel"));
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.into_iter().map(|result| result.unwrap_or_else(died)).collect()
+    results.into_iter().map(|result| result.unwrap_or_else(left)).collect()
 }
 
 fn size(nest: &LoopNest) -> usize {

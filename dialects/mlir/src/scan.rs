@@ -97,7 +97,11 @@ impl<'a> Scan<'a> {
     fn run(&mut self) -> std::result::Result<(), (usize, Problem<'a>)> {
         while let Some((at, token)) = self.tokens.next() {
             match token {
-                Token::Word("affine_map" | "affine_set") => return Err((at, Problem::Affine)),
+                Token::Word("affine_map" | "affine_set")
+                    if self.tokens.peek() == Some(Token::Other(b'<')) =>
+                {
+                    return Err((at, Problem::Affine));
+                }
                 Token::Value(name) => self.values(at, name)?,
                 Token::Block if self.tokens.accept(Token::Other(b'(')) => self.block(),
                 Token::Word(word)

@@ -58,22 +58,17 @@ struct Part {
 /// A kernel that concatenates.
 struct Concatenation {
     whole: TensorId,
-    /// Whether other kernels write further parts.
-    is_partial: bool,
     dim: usize,
     parts: Vec<Part>,
 }
 
 impl Concatenation {
-    /// `kernel` as a concatenation, or as some parts of one: every compute copies one whole input to a place of the one
-    /// output.
+    /// `kernel` as a concatenation: every compute copies one whole input to a place of the one output.
     fn recognise(kernel: &Kernel, operands: &[TensorId]) -> Option<Concatenation> {
         let bound: Vec<(usize, TensorId)> = kernel.operands().zip(operands.iter().copied()).collect();
         let id_of = |t: usize| bound.iter().find(|(b, _)| *b == t).map(|(_, id)| *id);
         let target = kernel.computes.first()?.target;
-        let is_partial = kernel.tensors[target].role == Role::InOut;
-        ((is_partial || kernel.tensors[target].role == Role::Output) && kernel.computes.len() > 1)
-            .then_some(())?;
+        (kernel.tensors[target].role == Role::Output && kernel.computes.len() > 1).then_some(())?;
         let (mut dim, mut parts) = (None, Vec::new());
         for compute in &kernel.computes {
             let (tensor, along, offset) = copied(kernel, compute).filter(|_| compute.target == target)?;
@@ -83,7 +78,7 @@ impl Concatenation {
             dim = dim.or(along);
             parts.push(Part { tensor: id_of(tensor)?, offset });
         }
-        Some(Concatenation { whole: id_of(target)?, is_partial, dim: dim?, parts })
+        Some(Concatenation { whole: id_of(target)?, dim: dim?, parts })
     }
 }
 
@@ -150,7 +145,7 @@ fn decide(program: &Program) -> BTreeMap<TensorId, Place> {
 
 /// Where all of a concatenation lies already, if its parts lie one after the other in some whole.
 fn existing(concat: &Concatenation, places: &BTreeMap<TensorId, Place>) -> Option<Place> {
-    let first = places.get(&concat.parts.first()?.tensor).filter(|_| !concat.is_partial)?;
+    let first = places.get(&concat.parts.first()?.tensor)?;
     let start = first.offset.clone() - concat.parts[0].offset.clone();
     let fits = concat.parts.iter().all(|part| {
         places.get(&part.tensor).is_some_and(|p| {

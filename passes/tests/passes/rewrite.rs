@@ -129,7 +129,8 @@ fn a_chain_of_matrices_ends_in_vectors() {
     let y = b.op("matmul", Attrs::new(), &[x, v]);
     let (after, rules) = rewritten(b.output(y));
     let products: Vec<_> = after.nodes.iter().filter(|n| &*n.op == "matmul").collect();
-    assert_eq!(products.len(), 4, "{rules:?}");
+    // The product of the weights is a weight.
+    assert_eq!(products.len(), 2, "{rules:?}");
     for node in products {
         assert!(after.value(node.results[0]).ty.dims[1].is(1), "{rules:?}");
     }

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(
             messages(list),
             ["mlcc-cpu/Cargo.toml: mlcc-cpu may not import mlcc-cuda: \
-              it imports only mlcc-llvm, mlcc-passes, mlcc-ir, mlcc-mlir"]
+              it imports only mlcc-llvm, mlcc-passes, mlcc-ir, mlcc-mlir, mlcc-machine"]
         );
         let list: &[(&str, &[&str])] = &[("mlcc-onnx", &["mlcc-interpreter"]), ("mlcc-interpreter", &[])];
         assert_eq!(messages(list).len(), 1, "a test's import is no import of the crate");

@@ -39,7 +39,10 @@ impl Numbers {
                 "tile" => return refused("64x64x16 or 128x128x16"),
                 // It follows from the tile, and is compared with that afterwards.
                 "thread" => {}
-                _ => return refused("called threads, elements, tile or thread"),
+                _ => {
+                    let what = format!("'{decision}' cannot be taken: GPUs have no number '{name}'");
+                    return Err(Diagnostic::user(what).hint("they have threads, elements, tile and thread"));
+                }
             }
         }
         Ok(numbers)

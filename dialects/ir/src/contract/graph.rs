@@ -8,7 +8,7 @@ use crate::{
     types::TensorType,
 };
 
-/// Import and graph level: every operand is defined before its use, every operator is known.
+/// Import and graph level: every operand is defined before its use, and once; defaults fit their inputs.
 impl Contract for Graph {
     fn check(&self, after: &str) -> Result<()> {
         check(self, after)

@@ -8,7 +8,7 @@ use crate::{
     nest::{LoopNest, Mapping, Node, Space},
 };
 
-/// Loop level: every axis mapped legally for the target, every buffer placed.
+/// Loop level: axes are known where they are used, their mappings are possible, buffers are placed.
 impl Contract for LoopNest {
     fn check(&self, after: &str) -> Result<()> {
         let fail = |what: String| Err(broken(after, format!("nest '{}': {what}", self.name)));
@@ -77,6 +77,9 @@ fn check_nodes<'a>(
                 }
                 if t.a_gather.is_some() && !t.a.stride.is(0) {
                     return Err("a contraction tile gathers rows that have a stride".into());
+                }
+                if [&t.a, &t.b].iter().any(|o| o.buffer >= nest.buffers.len()) {
+                    return Err("a contraction tile reads an unknown buffer".into());
                 }
                 if nest.buffers.get(t.acc).is_none_or(|b| b.space != Space::Register) {
                     return Err("a contraction tile accumulates outside registers".into());

@@ -8,7 +8,8 @@
 //! | `conv.h_w` | the loop that `conv.h` and `conv.w` were fused into |
 //! | `w.panel:conv.k` | the axis along which the panel `w.panel` is filled for `conv.k` |
 //!
-//! Text is how names print and what a nest holds; no other file puts it together or takes it apart.
+//! Text is how names print and what a nest holds. For nests that schedule steps make, no other file puts it together or
+//! takes it apart.
 
 use crate::Name;
 use std::fmt;
@@ -88,7 +89,7 @@ impl StageName {
         stages.iter().filter(|s| s.own(axis).is_some()).max_by_key(length)
     }
 
-    /// Stage and axis of what the nest calls so. A compute's name has no dots; the axis may have some.
+    /// Stage and axis of what the nest calls so, where no stages are known: the stage ends at the first dot.
     #[must_use]
     pub fn of_axis(axis: &str) -> Option<(StageName, AxisName)> {
         let (of, rest) = axis.split_once('.')?;

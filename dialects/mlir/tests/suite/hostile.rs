@@ -147,6 +147,10 @@ fn affine_expressions_are_refused() {
         let error = MlirContext::new().parse_graph(&text, &WeightStore::new()).unwrap_err();
         assert_eq!(error.message, "graph:1:24: no level of the IR has affine maps or sets");
     }
+    // A dimension may be called so.
+    let text = "module attributes {a = #graph.dims<affine_map, 3>} {}";
+    let error = MlirContext::new().parse_graph(text, &WeightStore::new()).unwrap_err();
+    assert!(!error.message.contains("affine"), "{error}");
 }
 
 #[test]
