@@ -89,7 +89,7 @@ impl StageName {
         stages.iter().filter(|s| s.own(axis).is_some()).max_by_key(length)
     }
 
-    /// Stage and axis of an axis with this name in the nest. A compute's name has no dots; the axis may have some.
+    /// Stage and axis of what the nest calls so, where no stages are known: the stage ends at the first dot.
     #[must_use]
     pub fn of_axis(axis: &str) -> Option<(StageName, AxisName)> {
         let (of, rest) = axis.split_once('.')?;
