@@ -1,4 +1,4 @@
-//! Replaces masked accesses for which LLVM 22 selects wrong code on x86 by other instructions.
+//! Replaces masked accesses by other instructions, because LLVM 22 selects wrong code for them on x86.
 //!
 //! **Loads without AVX-512.** LLVM tests only the lanes' sign bits of a mask in vector registers. So it may turn a
 //! mask that it finds to hold nowhere into a splat of 1. Another of its steps treats these lanes as true, because
@@ -7,7 +7,7 @@
 //! That load also keeps a masked access's unknown size, and a later step aborts the process because of it.
 //!
 //! **Stores with AVX-512.** LLVM narrows elements as it stores them. If it knows the mask and one lane holds, it
-//! stores that element alone, but before the element is narrowed. The store then overwrites its neighbours.
+//! stores that element alone, but before the element is narrowed. The store then overwrites the element's neighbours.
 
 use inkwell::{
     builder::Builder,

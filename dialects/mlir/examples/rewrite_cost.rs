@@ -2,10 +2,10 @@
 //!
 //! The counterpart for `LoopNest` is the example `primitive_cost` of `mlcc-cpu`; `docs/decisions` compares them.
 //! Loops are `scf.for` and carry the name of their axis in an attribute. The primitives are written as well as the
-//! C API allows: they change the loops in place, and a candidate of a search starts from a clone. They leave out
-//! some work that the primitives on `LoopNest` do: the analysis of dependences (the C API has none), the
-//! simplification of index expressions, and the flattening of buffers when loops are fused. The cost of the
-//! simplification is shown apart, as upstream's passes on the result.
+//! C API allows: they change the loops in place, and a candidate of a search starts from a clone. They do less than
+//! the primitives on `LoopNest`: the analysis of dependences (the C API has none), the simplification of index
+//! expressions, and the flattening of buffers when loops are fused are left out. The cost of the simplification is
+//! shown apart, as upstream's passes on the result.
 //!
 //!     cargo run --release -p mlcc-mlir --example rewrite_cost
 

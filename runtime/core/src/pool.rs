@@ -4,9 +4,10 @@
 //! next much less. So threads wait for work by spinning for a bounded time and only then sleep. A
 //! fork publishes a *job* of many *steps*, and the threads go through the steps together. A step
 //! waits for all steps before it, or, if it is independent of the steps since the last waiting one,
-//! for none of those. Threads that find no tile left go on to it while the others finish theirs.
-//! Consecutive steps that are not worth sharing are executed by one thread without a break. [`share`]
-//! decides how tiles are shared out, [`gate`] how threads come to a job and sleep between jobs.
+//! for none of those. Threads that find no tile left go on to such a step while the others finish
+//! theirs. Consecutive steps that are not worth sharing are executed by one thread without a break.
+//! [`share`] decides how tiles are shared out, [`gate`] how threads come to a job and sleep between
+//! jobs.
 //!
 //! The barrier counts finished tiles, not threads: a thread that comes late, or was asleep, delays no
 //! other thread, because the others take its tiles.
