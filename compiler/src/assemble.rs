@@ -27,25 +27,25 @@ use mlcc_passes::{
 };
 use std::{collections::BTreeMap, path::Path};
 
-/// What an artifact is made of.
+/// The parts of an artifact.
 pub struct Parts<'a> {
     /// The program at the tensor level.
     pub program: &'a Program,
     /// Its unique kernels.
     pub unique: &'a UniqueKernels,
-    /// They, scheduled.
+    /// The kernels with their schedules.
     pub scheduled: &'a [ScheduledKernel],
-    /// Their code.
+    /// The code of the kernels.
     pub code: &'a Code,
     /// Where the intermediates live.
     pub arena: &'a ArenaPlan,
-    /// The machine that the code is for.
+    /// The machine for which the code is made.
     pub target: Target,
     /// Whether kernels compute with denormal numbers as IEEE 754 says.
     pub keep_denormals: bool,
-    /// The flags that the model was compiled with.
+    /// The flags with which the model was compiled.
     pub flags: Vec<String>,
-    /// What decisions knew about the machine.
+    /// The description of the machine for which decisions were taken.
     pub machine: String,
 }
 
@@ -155,16 +155,16 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// What a kernel needs of symbolic sizes to stay inside of its tensors, as checks of the plan. That sizes
-    /// which meet are equal is the [program's](Program::requirements) to demand: this is what no kernel may do
-    /// without, whatever made it.
+    /// Conditions on symbolic sizes that a kernel needs to stay inside of its tensors, as checks of the plan.
+    /// The equality of sizes that meet is left to the [program's requirements](Program::requirements): the
+    /// checks here are necessary for every kernel, whatever made it.
     fn size_checks(&mut self, kernel: &Kernel) -> Result<()> {
         for compute in &kernel.computes {
             self.stays_inside(kernel, compute, compute.target, &compute.write)?;
             for (inst, _) in &compute.body.insts {
                 let Inst::Read { tensor, index, outside: None } = inst else { continue };
                 self.stays_inside(kernel, compute, *tensor, index)?;
-                // A scan reads what it has written itself.
+                // A scan reads elements that it has written itself.
                 if *tensor == compute.target {
                     continue;
                 }
@@ -180,8 +180,8 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// An access at an index that is affine in the axes ends where the tensor does, wherever there is a point to
-    /// compute: a check for each dimension where sizes that are known only at run time decide.
+    /// An access at an index that is affine in the axes must stay inside of the tensor if there is a point to
+    /// compute. There is one check for each dimension that depends on sizes known only at run time.
     fn stays_inside(
         &mut self,
         kernel: &Kernel,
@@ -210,8 +210,8 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// An index that is clamped or wrapped into a dimension finds no element in an empty one: the size
-    /// must be positive wherever there is a point to compute.
+    /// An index that is clamped or wrapped into a dimension finds no element in an empty dimension. So the size
+    /// must be positive if there is a point to compute.
     fn check_not_empty(&mut self, kernel: &Kernel, dim: &Expr, points: &Expr) -> Result<()> {
         let one = Expr::from(1);
         let check = Check {
@@ -233,8 +233,8 @@ impl Assembler<'_> {
         (self.plan.buffers.len() - 1) as u32
     }
 
-    /// The plan's buffer for a tensor; made on first use, so that constants which only kernels with a
-    /// packing use are not stored twice.
+    /// The plan's buffer for a tensor. It is made on first use, so that constants used only by kernels with a
+    /// packing are not stored twice.
     fn buffer(&mut self, id: TensorId) -> Result<u32> {
         if let Some(buffer) = self.buffers[id] {
             return Ok(buffer);
@@ -273,7 +273,7 @@ impl Assembler<'_> {
         Ok(buffer)
     }
 
-    /// Stores what inputs are where a caller gives none.
+    /// Stores the default values of inputs.
     fn defaults(&mut self) -> Result<()> {
         for (&input, tensor) in &self.parts.program.origin.defaults {
             let blob = self.writer.add_weight(&tensor.data).map_err(io_error)?;
@@ -459,7 +459,7 @@ fn refused(refusal: &Refusal) -> Refused {
     Refused { template: refusal.template.to_string(), reason: refusal.reason.to_string() }
 }
 
-/// Appends an instruction; launches that follow each other are one region, which costs one fork.
+/// Appends an instruction. Consecutive launches form one region, which costs one fork.
 fn push(instructions: &mut Vec<Instruction>, instruction: Instruction) {
     match (instructions.last_mut(), instruction) {
         (Some(Instruction::Region(region)), Instruction::Region(launches)) => region.extend(launches),
@@ -472,8 +472,8 @@ fn nodes_of(kernel: &Kernel) -> String {
     nodes.join(", ")
 }
 
-/// The least and the greatest value of an index over a compute's points; `None` if it is not affine in the
-/// axes, or depends on values.
+/// The least and the greatest value of an index over a compute's points; `None` if the index is not affine in
+/// the axes or depends on values.
 fn ends(compute: &Compute, e: &Expr) -> Option<(Expr, Expr)> {
     if e.uses_values() {
         return None;

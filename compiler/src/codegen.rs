@@ -15,27 +15,27 @@ use mlcc_machine::Machine;
 use mlcc_passes::schedule::Decision;
 use std::{collections::HashMap, sync::Arc};
 
-/// A kernel with the decision that was taken for it and its loops.
+/// A kernel with its decision and its loops.
 #[derive(Clone, Debug)]
 pub struct ScheduledKernel {
-    /// What it computes; of the first of the equal kernels.
+    /// The computation; taken from the first of the equal kernels.
     pub kernel: Arc<Kernel>,
-    /// What was decided for it.
+    /// The decision for the kernel.
     pub decision: Decision,
-    /// How it computes it.
+    /// The loops that compute it.
     pub nest: Verified<LoopNest>,
     /// Nodes of all the kernels that share this code.
     pub nodes: Vec<mlcc_ir::Name>,
 }
 
-/// A program's unique kernels and which of them each kernel step runs, in the order of [`kernel_steps`].
+/// A program's unique kernels, and the kernel of each kernel step in the order of [`kernel_steps`].
 #[derive(Clone, Debug, Default)]
 pub struct UniqueKernels {
-    /// Each kernel once, with which of its operands are constants.
+    /// Each kernel once, with flags for the operands that are constants.
     pub kernels: Vec<(Arc<Kernel>, Vec<bool>)>,
-    /// Nodes of all the steps that run each.
+    /// For each kernel, the nodes of all the steps that run it.
     pub nodes: Vec<Vec<mlcc_ir::Name>>,
-    /// For each kernel step the index of its kernel.
+    /// For each kernel step, the index of its kernel.
     pub of_step: Vec<usize>,
 }
 
@@ -53,8 +53,8 @@ pub fn kernel_steps(program: &Program) -> Vec<(&Arc<Kernel>, &[TensorId])> {
     found
 }
 
-/// The unique kernels of a program. Names and provenance do not make a difference; the constness of
-/// operands does, since constants can be packed.
+/// The unique kernels of a program. Names and provenance make no difference, but constness of operands does,
+/// because constants can be packed.
 #[must_use]
 pub fn unique_kernels(program: &Program) -> UniqueKernels {
     let mut unique = UniqueKernels::default();
@@ -75,10 +75,11 @@ pub fn unique_kernels(program: &Program) -> UniqueKernels {
     unique
 }
 
-/// Chooses a schedule for each kernel on a CPU and applies it; `ranges` are what is known of the program's symbols.
+/// Chooses a schedule for each kernel on a CPU and applies it; `ranges` are the known ranges of the program's
+/// symbols.
 ///
 /// # Errors
-/// If a kernel cannot be scheduled, or a decision that is given is not legal for it.
+/// If a kernel cannot be scheduled, or a given decision is not legal for it.
 pub fn schedule(
     unique: &UniqueKernels,
     ranges: &SizeRanges,
@@ -102,7 +103,7 @@ pub fn schedule_for_gpu(unique: &UniqueKernels, given: &Decisions) -> Result<Vec
     })
 }
 
-/// Leaves every kernel as the plain nest that its definition is, where no decision is given.
+/// Leaves every kernel without a given decision as the plain nest of its definition.
 ///
 /// # Errors
 /// As [`schedule`].
@@ -118,7 +119,7 @@ pub fn schedule_plainly(
     })
 }
 
-/// Decides for a kernel some of whose operands are constants, or takes what is given.
+/// Decides for a kernel with some constant operands, or takes the given decision.
 type Decide<'a> = dyn Fn(&Kernel, &[usize], Option<&Decision>) -> Result<(Decision, LoopNest)> + 'a;
 
 fn schedule_with(

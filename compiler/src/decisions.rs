@@ -8,8 +8,8 @@
 //! reorder(matmul.m.o, matmul.n, matmul.k, matmul.m.i)
 //! ```
 //!
-//! Lines that begin with `#` are comments, those that begin with `not` the templates that were tried before, and why they
-//! left the kernel. A kernel that the file does not have is decided as usual.
+//! Lines that begin with `#` are comments. Lines that begin with `not` name the templates that were tried before, and
+//! the reasons why they did not take the kernel. A kernel that is not in the file is decided as usual.
 
 use crate::codegen::ScheduledKernel;
 use mlcc_ir::diagnostic::{Diagnostic, Result};
@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions(BTreeMap<String, Decision>);
 
-/// How a file calls a kernel, as artifacts do: its number and its name.
+/// The name of a kernel in a file, as in artifacts: its number and its name.
 #[must_use]
 pub fn label(number: usize, name: &str) -> String {
     format!("k{number}_{name}")
@@ -40,7 +40,7 @@ impl Decisions {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is not such a file; with the line.
+    /// If the file cannot be read, or is not such a file; the error names the line.
     pub fn read(path: &Path) -> Result<Decisions> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Diagnostic::user(format!("cannot read '{}': {e}", path.display())))?;
@@ -53,7 +53,7 @@ impl Decisions {
     /// Reads the text of such a file.
     ///
     /// # Errors
-    /// If it is none; with the line.
+    /// If the text is not from such a file; the error names the line.
     pub fn parse(text: &str) -> Result<Decisions> {
         let mut found = Decisions::default();
         let mut open: Option<Entry> = None;
@@ -97,10 +97,10 @@ impl Decisions {
         self.0.get(label)
     }
 
-    /// Demands that all kernels that are named exist.
+    /// Demands that all named kernels exist.
     ///
     /// # Errors
-    /// With the first one that does not.
+    /// With the first kernel that does not exist.
     pub fn check(&self, labels: &[String]) -> Result<()> {
         match self.0.keys().find(|label| !labels.contains(label)) {
             None => Ok(()),
@@ -113,7 +113,7 @@ impl Decisions {
     }
 }
 
-/// The text of a file that has the decisions of all kernels.
+/// The text of a file with the decisions of all kernels.
 #[must_use]
 pub fn text(kernels: &[ScheduledKernel]) -> String {
     let mut text = String::new();

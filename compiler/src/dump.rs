@@ -1,7 +1,7 @@
-//! `--dump-ir DIR`: the IR after each pass that changed something, one numbered file each.
+//! `--dump-ir DIR`: the IR after each pass that changed something, in one numbered file each.
 //!
-//! A dump parses back (`mlcc opt`, `--from`); large constants stand in it by identity and live in the
-//! model's file.
+//! A dump parses back (`mlcc opt`, `--from`). Large constants are references by identity; their data is
+//! in the model's file.
 
 use crate::{codegen::ScheduledKernel, observer::Observer, phase::Phase};
 use mlcc_ir::{diagnostic::Diagnostic, graph::Graph, nest::LoopNest};
@@ -20,14 +20,15 @@ use std::{
 /// Writes dumps and collects the phases' times.
 pub struct Recorder {
     folder: Option<PathBuf>,
-    /// The kernel whose schedule is shown step by step: by its name, or an ONNX node's in it.
+    /// The kernel whose schedule is shown step by step, given by its name or by the name of an ONNX node
+    /// in it.
     steps_of: Option<String>,
     written: usize,
     /// Time of each phase, in order.
     pub times: Vec<(Phase, Duration)>,
-    /// What algebraic rules have done.
+    /// The effects of the algebraic rules.
     pub rewrites: Option<Report>,
-    /// Products that are computed by Strassen's algorithm, with the seconds that each saves by estimate.
+    /// Products that are computed by Strassen's algorithm, with the estimated seconds that each saves.
     pub products: Vec<(strassen_products::Changed, f64)>,
     progress: Option<indicatif::ProgressBar>,
 }
@@ -93,7 +94,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// One file a primitive for the first kernel that was asked for; the step stands in its first line.
+    /// Writes one file for each primitive, for the first requested kernel; the step is in the file's
+    /// first line.
     fn write_steps(
         &mut self,
         folder: &Path,
@@ -162,7 +164,7 @@ impl Events for Recorder {
     }
 
     fn rewritten(&mut self, report: &Report) {
-        // Operators are recognised before others are rewritten: a report each.
+        // Operators are recognised before others are rewritten. Each of the two steps gives a report.
         let all = self.rewrites.get_or_insert_default();
         all.blocks.extend_from_slice(&report.blocks);
         all.dropped.extend_from_slice(&report.dropped);
@@ -171,7 +173,7 @@ impl Events for Recorder {
     }
 
     fn products_changed(&mut self, changed: &[strassen_products::Changed], config: &Config) {
-        // Both estimates are of one core.
+        // Both estimates are for one core.
         let vectors_per_second = config.rates.flops / (2 * config.strassen.lanes) as f64;
         self.products.extend(changed.iter().map(|c| (c.clone(), c.gain / vectors_per_second)));
     }

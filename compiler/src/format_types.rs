@@ -1,5 +1,5 @@
-//! The compiler's integer expressions and element types, and the format's: the one place that converts them. Neither side
-//! may import the other, since an artifact must be read without the compiler.
+//! Converts integer expressions and element types between the compiler and the format; no other place does so. Neither
+//! side may import the other, because an artifact must be readable without the compiler.
 
 use mlcc_format as format;
 use mlcc_ir::{
@@ -82,7 +82,7 @@ pub(crate) fn plan_dtype(dtype: DType) -> format::DType {
 /// The compiler's element type.
 ///
 /// # Panics
-/// Never: each of the format's element types is one of the compiler's, which a test makes sure of.
+/// Never: a test makes sure that each of the format's element types is one of the compiler's.
 pub(crate) fn ir_dtype(dtype: format::DType) -> DType {
     DType::ALL.into_iter().find(|d| plan_dtype(*d) == dtype).expect("an element type of the compiler")
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 /// Reads an ONNX model.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
+/// All problems of the file.
 pub fn import(path: &Path, options: &Options) -> Result<Verified<Graph>, Diagnostics> {
     let mut import_options = ImportOptions { fold: Some(&evaluate_constant), ..ImportOptions::default() };
     for shape in &options.shapes {
@@ -33,7 +33,7 @@ pub fn import(path: &Path, options: &Options) -> Result<Verified<Graph>, Diagnos
     known.map(|(graph, ())| graph).map_err(|d| vec![d])
 }
 
-/// Says which file a problem is in where no node says it.
+/// Adds the file's name to problems that name no node.
 fn name_file(diagnostics: Diagnostics, path: &Path) -> Diagnostics {
     let named = |mut d: mlcc_ir::diagnostic::Diagnostic| {
         let file = path.display().to_string();

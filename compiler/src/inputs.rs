@@ -15,11 +15,11 @@ pub struct Given {
     pub name: Option<String>,
     /// Its value.
     pub value: Tensor,
-    /// Where the value comes from.
+    /// The origin of the value.
     pub source: Source,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The command line.
@@ -28,19 +28,19 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// Why a text is no input.
+/// The reason why a text is not an input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unread {
-    /// It gives a value to this name, which no input has.
+    /// The text gives a value to this name, but no input has it.
     Name(String),
-    /// It has no value that can be read.
+    /// The text has no readable value.
     Value(Diagnostic),
 }
 
 /// Reads `text`; `names` are the model's inputs.
 ///
 /// # Errors
-/// If it is neither a file nor a literal, or gives one to a name that is none.
+/// If the text is neither a file nor a literal, or gives a value to an unknown name.
 pub fn parse(text: &str, names: &[&str]) -> std::result::Result<Given, Unread> {
     for name in names {
         if let Some(rest) = text.strip_prefix(name).and_then(|r| r.strip_prefix('=')) {
@@ -56,7 +56,7 @@ pub fn parse(text: &str, names: &[&str]) -> std::result::Result<Given, Unread> {
         return Err(Unread::Name(name.to_owned()));
     }
     let (value, source) = value(text).map_err(|mut diagnostic| {
-        // It may have been meant as NAME=VALUE.
+        // The text may have been meant as NAME=VALUE.
         if let Some(hint) = &mut diagnostic.hint
             && text.contains('=')
             && !names.is_empty()
@@ -69,7 +69,7 @@ pub fn parse(text: &str, names: &[&str]) -> std::result::Result<Given, Unread> {
     Ok(Given { name: None, value, source })
 }
 
-/// Whether a text names a file of a kind that is read.
+/// Whether a text names a file of a readable kind.
 fn is_file_name(text: &str) -> bool {
     matches!(Path::new(text).extension().and_then(|e| e.to_str()), Some("npy" | "pb"))
 }

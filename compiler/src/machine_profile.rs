@@ -1,8 +1,8 @@
-//! A machine's profile: what was measured on it, as a file that people can read and edit.
+//! A machine's profile: the measurements of a machine, as a file that people can read and edit.
 //!
-//! `mlcc machine measure` writes one, `mlcc compile --machine FILE` takes decisions from it, and the machine
-//! that results is recorded in the artifact. A profile is an input like the model: the same profile gives
-//! the same artifact, wherever it is compiled.
+//! `mlcc machine measure` writes a profile, `mlcc compile --machine FILE` takes decisions from it, and the
+//! resulting machine is recorded in the artifact. A profile is an input like the model: the same profile
+//! gives the same artifact, wherever it is compiled.
 
 use crate::measure::{Rates, Roofline};
 use mlcc_ir::diagnostic::{Diagnostic, Result};
@@ -12,7 +12,7 @@ use std::{fmt::Debug, ops::RangeInclusive, path::Path};
 
 /// The version of the format that is written and read.
 pub const VERSION: u32 = 1;
-/// Larger files are no profiles.
+/// Larger files are not profiles.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// What is known about a machine. Stored as JSON.
@@ -37,9 +37,9 @@ pub struct Profile {
     pub l2_bytes: u64,
     /// The last cache before memory in bytes.
     pub last_cache_bytes: u64,
-    /// What one core does alone.
+    /// The rates of one core alone.
     pub one_core: Rates,
-    /// What all of them do together.
+    /// The rates of all cores together.
     pub all_cores: Rates,
 }
 
@@ -55,7 +55,8 @@ impl Profile {
             .and_then(|m| if m.len() > MAX_BYTES { Ok(None) } else { std::fs::read(path).map(Some) });
         let bytes = bytes.map_err(|e| fault(e.to_string()).hint(measure))?;
         let bytes = bytes.ok_or_else(|| fault(format!("more than {MAX_BYTES} bytes")).hint(measure))?;
-        // The version first: fields of another one are not this one's mistakes.
+        // The version is checked first, so that fields of another version are not reported as mistakes in
+        // this one.
         let json: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|e| fault(format!("not JSON: {e}")).hint(measure))?;
         match json.get("mlcc_machine_profile").map(serde_json::Value::as_u64) {
@@ -78,13 +79,13 @@ impl Profile {
     /// The profile as it is written.
     ///
     /// # Errors
-    /// If it does not serialise, which would be a defect.
+    /// If it does not serialise, which would be a bug.
     pub fn text(&self) -> Result<String> {
         serde_json::to_string_pretty(self)
             .map_err(|e| Diagnostic::internal(format!("the machine's profile does not serialise: {e}")))
     }
 
-    /// What is wrong with a value.
+    /// The first problem of a value.
     fn check(&self) -> std::result::Result<(), String> {
         fn within<T: PartialOrd + Debug>(
             name: &str,
@@ -115,10 +116,10 @@ impl Profile {
         Ok(())
     }
 
-    /// What decisions know of this machine, for code for the machine `target` of the table.
+    /// The machine as decisions see it, for code for the machine `target` of the table.
     ///
     /// # Errors
-    /// If vectors or registers are more than the code may use.
+    /// If the profile has larger vectors or more registers than the code may use.
     pub fn machine_for(&self, target: &Machine) -> Result<Machine> {
         for (what, here, there) in [
             ("vectors of that many bits", self.vector_bits, target.vector_bits),
@@ -147,7 +148,8 @@ impl Profile {
         })
     }
 
-    /// What that many threads can do: multiply-adds grow with them, memory until all cores' share.
+    /// The rates of that many threads: multiply-adds grow with the threads, memory grows up to all cores'
+    /// share.
     #[must_use]
     pub fn roofline(&self, threads: usize) -> Roofline {
         let threads = threads.max(1);

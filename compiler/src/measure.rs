@@ -1,7 +1,7 @@
-//! What this machine can do at most, measured: multiply-add peak, memory bandwidth, the cost of a fork.
+//! Measures the limits of this machine: multiply-add peak, memory bandwidth, the cost of a fork.
 //!
-//! No decision of the compiler measures anything by itself; these numbers are what kernels are compared
-//! with (`mlcc bench --profile`) and what `mlcc machine measure` writes into a profile.
+//! No decision of the compiler measures anything by itself. `mlcc bench --profile` compares kernels with
+//! these numbers, and `mlcc machine measure` writes them into a profile.
 
 mod caches;
 mod memory;
@@ -18,14 +18,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Rates that no kernel exceeds on that many threads, unless its data stay in the caches.
+/// Rates that no kernel exceeds on that number of threads, unless its data stay in the caches.
 #[derive(Clone, Copy, Debug)]
 pub struct Roofline {
-    /// How many threads.
+    /// Number of threads.
     pub threads: usize,
     /// In single precision; a multiply-add counts twice.
     pub flops_per_second: f64,
-    /// Of a copy far larger than the caches, bytes read and written together.
+    /// For a copy far larger than the caches, bytes read and written together.
     pub bytes_per_second: f64,
 }
 
@@ -35,9 +35,9 @@ pub struct Roofline {
 pub struct Rates {
     /// Multiply-add peak in single precision, in 10^9 operations a second; a multiply-add counts twice.
     pub gflops: f64,
-    /// Of reading what lies in memory, in 10^9 bytes a second.
+    /// For reading data in memory, in 10^9 bytes a second.
     pub read_gb_per_second: f64,
-    /// Of a copy in memory, bytes read and written together.
+    /// For a copy in memory, bytes read and written together.
     pub copy_gb_per_second: f64,
 }
 
@@ -47,7 +47,7 @@ impl Rates {
     pub fn measure(threads: usize) -> Rates {
         let roofline = Roofline::measure(threads);
         let read = together(roofline.threads, &|start| memory::read_bytes_per_second(start));
-        // Three digits or so are what a measurement is good for.
+        // A measurement is accurate to about three digits.
         let billions = |rate: f64| (rate / 1e8).round() / 10.0;
         Rates {
             gflops: billions(roofline.flops_per_second),
@@ -58,7 +58,8 @@ impl Rates {
 }
 
 impl Roofline {
-    /// Measures for some tenths of a second. More threads than CPUs attain no more than one for each.
+    /// Measures for some tenths of a second. More threads than CPUs do not attain more, so they are
+    /// limited to the CPUs.
     #[must_use]
     pub fn measure(threads: usize) -> Roofline {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
@@ -70,8 +71,8 @@ impl Roofline {
         }
     }
 
-    /// Which share of what is attainable that many operations on that many bytes reach in a time: 1 where
-    /// the peak, or the memory, is all that limits them.
+    /// The share of the attainable rate that these operations on these bytes reach in a time. It is 1 if
+    /// only the peak, or the memory, limits them.
     #[must_use]
     pub fn share(&self, flops: f64, bytes: f64, seconds: f64) -> f64 {
         (flops / self.flops_per_second).max(bytes / self.bytes_per_second) / seconds
@@ -85,10 +86,11 @@ impl fmt::Display for Roofline {
     }
 }
 
-/// The sum of the rates that threads reach which do the same at the same time. Each is told how to wait
-/// for the others once it is prepared. Where the system starts fewer threads, it is their sum.
+/// The sum of the rates of threads that do the same work at the same time. Each thread receives a
+/// function that waits for the others; it calls the function once it is prepared. If the system starts
+/// fewer threads, the sum is over those.
 fn together(threads: usize, rate: &(dyn Fn(&dyn Fn()) -> f64 + Sync)) -> f64 {
-    // It counts the threads, so it is there when all have been started.
+    // The barrier counts the threads, so it is made after all of them have been started.
     let barrier: OnceLock<Barrier> = OnceLock::new();
     let one = || {
         rate(&|| {

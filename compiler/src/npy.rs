@@ -8,7 +8,7 @@ use mlcc_ir::{
 };
 use std::path::Path;
 
-/// How a file begins.
+/// The first bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Reads an array.
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> Result<Tensor> {
     })
 }
 
-/// Messages have the file's name in front.
+/// Parses an array; the caller puts the file's name in front of messages.
 fn parse(bytes: Vec<u8>) -> Result<Tensor> {
     let bad = || {
         Diagnostic::user("is not a .npy file, or is damaged")
@@ -83,17 +83,17 @@ fn quoted<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 
 fn dtype_of(descr: &str) -> Option<DType> {
     let plain = descr.strip_prefix(['<', '|', '=']).unwrap_or(descr);
-    // What is written as the bits of another type is read as that one.
+    // A type that is written as the bits of another one is read as that other type.
     DType::ALL.into_iter().find(|d| *d != DType::BF16 && &descr_of(*d)[1..] == plain)
 }
 
-/// The order of bytes, which one byte has not, the kind and the number of bytes.
+/// The byte order (none for a single byte), the kind and the number of bytes.
 fn descr_of(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 => "<f4",
         DType::F64 => "<f8",
         DType::F16 => "<f2",
-        // NumPy has no bfloat16: the bits are written.
+        // NumPy has no bfloat16, so its bits are written.
         DType::BF16 | DType::U16 => "<u2",
         DType::I8 => "|i1",
         DType::I16 => "<i2",
@@ -106,7 +106,7 @@ fn descr_of(dtype: DType) -> &'static str {
     }
 }
 
-/// Writes an array; `bf16` elements as their bits in `uint16`.
+/// Writes an array; `bf16` elements are written as their bits in `uint16`.
 ///
 /// # Errors
 /// If the file cannot be written.

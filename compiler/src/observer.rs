@@ -1,11 +1,11 @@
-//! What a compilation tells while it runs: what dumps, timings, progress and `--explain-rewrites` are made from.
+//! The events of a running compilation. Dumps, timings, progress and `--explain-rewrites` are made from them.
 
 use crate::{codegen::ScheduledKernel, phase::Phase};
 use mlcc_ir::{diagnostic::Result, graph::Graph};
 use mlcc_passes::registry::Events;
 use std::time::Duration;
 
-/// Is told what happens: by passes as [`Events`], and what is between them.
+/// Receives the events of a compilation: those of passes as [`Events`], and those between passes.
 pub trait Observer: Events + Send {
     /// A model was read.
     ///
@@ -30,5 +30,5 @@ pub trait Observer: Events + Send {
     fn progress(&mut self, _done: usize, _total: usize) {}
 }
 
-/// Nobody listens.
+/// An observer that ignores all events.
 impl Observer for () {}

@@ -17,16 +17,17 @@ pub enum Device {
     Cuda(String),
 }
 
-/// What to compile for, and how.
+/// The target of a compilation, and its settings.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Fixed or ranged dimensions of inputs, as given to `--shape`.
     pub shapes: Vec<String>,
-    /// What code is generated for.
+    /// The device for which code is generated.
     pub device: Device,
     /// CPU to generate code for: `host`, or a name of LLVM's.
     pub target_cpu: String,
-    /// How much is done: 0 one plain kernel an operator, 1 passes but plain loops, 2 and 3 everything.
+    /// The amount of optimisation: 0 is one plain kernel per operator, 1 is passes but plain loops, 2 and 3 are
+    /// everything.
     pub optimisation: u8,
     /// Passes that are left out.
     pub disabled_passes: Vec<String>,
@@ -34,9 +35,9 @@ pub struct Options {
     pub keep_denormals: bool,
     /// A machine's profile, instead of the table's row for the CPU.
     pub machine: Option<Profile>,
-    /// Decisions that are given instead of taken.
+    /// Decisions that are given instead of being taken.
     pub decisions: Decisions,
-    /// Which algebraic rules may be applied, and how much weights may grow.
+    /// The algebraic rules that may be applied, and the permitted growth of the weights.
     pub rewrites: rewrite::Settings,
     /// Threads that generate code; 0 means [`mlcc_runtime::default_threads`]. The artifact does not depend on it.
     pub threads: usize,

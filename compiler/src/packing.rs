@@ -11,7 +11,7 @@ use mlcc_ir::{
 /// The bytes of `source` rearranged: for every index of the target,
 /// `target[p] = source[packing.index(p)]`, or 0 out of bounds.
 ///
-/// Where the index expressions are affine in the innermost axis, whole runs are copied.
+/// If the index expressions are affine in the innermost axis, whole runs are copied.
 pub(crate) fn pack(source: &Tensor, packing: &Packing, target_dims: &[i64]) -> Result<Vec<u8>> {
     let bad = |what: &str| Diagnostic::internal(format!("cannot pack an operand: {what}"));
     let source_dims: Vec<i64> = packing

@@ -29,16 +29,15 @@ use mlcc_passes::{
 };
 use std::{path::Path, time::Instant};
 
-/// How far a compilation has come, with its IR.
+/// The progress of a compilation, with its IR.
 pub enum Stage {
-    /// A graph as imported, or as a dump has it: its passes from the one behind the last that it has been through are to
-    /// run.
+    /// A graph from the import or from a dump. The passes after the last one that it has been through are still to run.
     Graph(Verified<Graph>),
-    /// A graph behind its passes.
+    /// A graph after its passes.
     Rewritten(Verified<Graph>),
-    /// A program as a dump has it: its passes from the one behind the last that it has been through are to run.
+    /// A program from a dump. The passes after the last one that it has been through are still to run.
     Program(Verified<Program>),
-    /// A program behind its passes.
+    /// A program after its passes.
     Fused(Verified<Program>),
     /// A program whose kernels have loops.
     Scheduled(Scheduled),
@@ -63,7 +62,7 @@ pub struct Scheduled {
     pub program: Verified<Program>,
     /// Its unique kernels.
     pub unique: UniqueKernels,
-    /// They, with their loops.
+    /// The kernels with their loops.
     pub kernels: Vec<ScheduledKernel>,
     /// Where the intermediates live.
     pub arena: ArenaPlan,
@@ -78,7 +77,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// A compilation for what the options name.
+    /// A compilation for the target that the options name.
     ///
     /// # Errors
     /// If that target is not known.
@@ -88,7 +87,7 @@ impl<'a> Session<'a> {
         Ok(Session { options, target, config, observer })
     }
 
-    /// What code is generated for.
+    /// The target for which code is generated.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
@@ -97,7 +96,7 @@ impl<'a> Session<'a> {
     /// Reads a model.
     ///
     /// # Errors
-    /// Everything that is wrong with the file.
+    /// All problems of the file.
     pub fn import(&mut self, model: &Path) -> std::result::Result<Stage, Diagnostics> {
         let start = Instant::now();
         let graph = import::import(model, self.options)?;
@@ -106,7 +105,7 @@ impl<'a> Session<'a> {
         Ok(Stage::Graph(graph))
     }
 
-    /// Goes on until a phase is complete, at most to the loops.
+    /// Continues until a phase is complete; the last possible phase is the loop phase.
     ///
     /// # Errors
     /// If an operator cannot be converted or a kernel not scheduled, or a pass fails.
@@ -145,7 +144,7 @@ impl<'a> Session<'a> {
     /// Runs one pass on a stage's IR, whether or not it would run in a compilation.
     ///
     /// # Errors
-    /// If it is of another level, or fails.
+    /// If the pass belongs to another level, or fails.
     pub fn run_pass(&mut self, stage: Stage, pass: &PassSpec) -> Result<Stage> {
         let mut context = self.context();
         Ok(match stage {
@@ -230,7 +229,7 @@ impl<'a> Session<'a> {
         Ok(written)
     }
 
-    /// What code generation for CPUs is told.
+    /// The options of code generation for CPUs.
     #[must_use]
     pub fn llvm_options(&self) -> mlcc_llvm::Options {
         mlcc_llvm::Options { keep_denormals: self.options.keep_denormals, ..mlcc_llvm::Options::default() }

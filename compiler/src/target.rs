@@ -1,4 +1,4 @@
-//! What code is generated for, with what decisions know of it.
+//! The target of code generation, with the description that decisions use.
 
 use crate::options::{Device, Options};
 use mlcc_ir::diagnostic::Result;
@@ -12,7 +12,7 @@ pub enum Target {
     Cpu {
         /// Its instructions.
         code: mlcc_llvm::Target,
-        /// What decisions are taken by: the table's row, or the profile that is given.
+        /// The machine by which decisions are taken: the table's row, or the given profile.
         machine: Machine,
     },
     /// An NVIDIA GPU.
@@ -38,7 +38,7 @@ impl Target {
         }
     }
 
-    /// What passes are told.
+    /// The description of the target for passes.
     #[must_use]
     pub fn config(&self, options: &Options) -> Config {
         let device = match self {
@@ -54,7 +54,7 @@ impl Target {
     }
 }
 
-/// What decisions know about a CPU: the table's row, or the profile that is given.
+/// The description of a CPU for decisions: the table's row, or the given profile.
 ///
 /// # Errors
 /// If the profile is of a machine that is too different.
@@ -66,7 +66,8 @@ pub fn machine_for(code: &mlcc_llvm::Target, options: &Options) -> Result<Machin
     }
 }
 
-/// A CPU as an artifact describes it: what the runtime checks before it executes the code.
+/// A CPU as an artifact describes it. The runtime checks this description before it executes the
+/// code.
 #[must_use]
 pub fn described(code: &mlcc_llvm::Target) -> mlcc_format::Target {
     mlcc_format::Target {

@@ -16,7 +16,7 @@ const GENERATED: [(&str, &str, &str); 8] = [
     ("gen-dialect-doc", "-dialect=", "reference.md"),
 ];
 
-/// What is generated once for all dialects, since the files of single ones would define helpers twice.
+/// Files that are generated once for all dialects. Generated for each dialect, they would define helpers twice.
 const COMMON: [(&str, &str); 4] = [
     ("gen-op-decls", "ops.h.inc"),
     ("gen-op-defs", "ops.cpp.inc"),
@@ -61,7 +61,7 @@ fn main() {
         .cpp(true)
         .std("c++17")
         .compiler("clang++-22")
-        // Registration runs once a context and verification is in Rust: the compiler's time matters more.
+        // Registration runs once per context, and verification is in Rust. The compiler's time matters more.
         .opt_level(1)
         .flag("-fno-rtti")
         .flag("-ffunction-sections")

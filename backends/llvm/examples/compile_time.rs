@@ -62,7 +62,7 @@ fn main() {
     }
     let arguments: Vec<_> = std::env::args().collect();
     for nest in nests.into_iter().map(run::verified) {
-        // The fastest of some, since the machine may be busy.
+        // The fastest of several times, because the machine may be busy.
         let time = |k: &CompiledKernel| k.times.iter().map(|(_, t)| *t).sum::<Duration>();
         let compiled = (0..10).map(|_| compile(&nest, &target, &Options::default()).unwrap());
         let kernel = compiled.min_by_key(time).unwrap();

@@ -40,8 +40,8 @@ pub const LLVM_PASSES: &str =
 pub struct Options {
     /// Keep the texts of every step.
     pub texts: bool,
-    /// Whether the code runs where denormal numbers are what IEEE 754 says; otherwise, where they are taken for
-    /// zeros, as the runtime does for most models. LLVM computes with constants accordingly.
+    /// Whether the code runs where denormal numbers behave as IEEE 754 says. Otherwise it runs where they are
+    /// taken for zeros, as the runtime does for most models. LLVM computes with constants accordingly.
     pub keep_denormals: bool,
 }
 
@@ -168,7 +168,8 @@ pub fn translate<'l>(module: &Module<'_>, context: &'l LlvmContext) -> Result<in
     }
 }
 
-/// Marks the functions for the target, runs [`LLVM_PASSES`], and replaces what LLVM would select wrong code for.
+/// Marks the functions for the target, runs [`LLVM_PASSES`], and replaces instructions for which LLVM would
+/// select wrong code.
 fn optimise(
     llvm: &inkwell::module::Module<'_>,
     machine: &TargetMachine,
@@ -181,7 +182,7 @@ fn optimise(
     let flag = |name: &str| context.create_enum_attribute(Attribute::get_named_enum_kind_id(name), 0);
     for function in llvm.get_functions().filter(|f| f.count_basic_blocks() > 0) {
         function.add_attribute(AttributeLoc::Function, flag("nounwind"));
-        // Of results, of operands.
+        // First for results, then for operands.
         let denormals = if options.keep_denormals { "ieee,ieee" } else { "preserve-sign,preserve-sign" };
         for (key, value) in [
             ("no-builtins", ""),

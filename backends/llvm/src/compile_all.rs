@@ -19,8 +19,8 @@ use std::{
     },
 };
 
-/// Compiles nests on `threads` threads; results are in the order of the nests, and do not depend on the number of
-/// threads. `done` hears how many are compiled.
+/// Compiles nests on `threads` threads. The results are in the order of the nests, and do not depend on the
+/// number of threads. `done` receives the number of nests compiled so far.
 pub fn compile_all(
     nests: &[&Verified<LoopNest>],
     target: &Target,
@@ -32,7 +32,7 @@ pub fn compile_all(
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<Result<CompiledKernel>>>> =
         Mutex::new(nests.iter().map(|_| None).collect());
-    // The largest nests first, so that no thread is left alone with one at the end.
+    // The largest nests come first, so that no thread is left alone with one of them at the end.
     let mut order: Vec<usize> = (0..nests.len()).collect();
     order.sort_by_key(|&i| (Reverse(size(nests[i])), i));
     std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ pub fn compile_all(
             }
         };
         for _ in 1..threads.min(nests.len()).max(1) {
-            // Where the system starts no more threads, those that are there do all.
+            // If the system starts no more threads, the existing ones do all the work.
             if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }

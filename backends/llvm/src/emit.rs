@@ -1,9 +1,9 @@
 //! Emission of a [`LoopNest`] as MLIR: control flow in `scf`, values in `arith`, `math` and `vector`,
 //! memory in `llvm`.
 //!
-//! The walk keeps an environment of axes. Axes that are unrolled are constants, substituted into every
-//! expression before it is emitted; at most one axis at a time is spread over vector lanes. A value is a
-//! vector exactly if it depends on that axis.
+//! The walk keeps an environment of axes. An unrolled axis is a constant, substituted into every
+//! expression before the expression is emitted; at most one axis at a time is spread over vector lanes.
+//! A value is a vector if and only if it depends on that axis.
 
 pub mod body;
 pub mod builder;
@@ -36,7 +36,7 @@ use mlcc_ir::{
 use platform::Platform;
 use std::collections::BTreeMap;
 
-/// What a nest's function has at hand.
+/// The values that a nest's function starts with.
 pub struct Inputs<'c> {
     /// Addresses of the buffers that are not `Temporary`, in order.
     pub operands: Vec<Val<'c>>,
@@ -51,7 +51,7 @@ pub struct Inputs<'c> {
 /// How an axis in scope is represented.
 #[derive(Clone, Copy)]
 enum Binding<'c> {
-    /// A constant, which expressions never show.
+    /// A constant. Emitted expressions never contain the axis.
     Constant(i64),
     /// A scalar.
     Scalar(Val<'c>),
@@ -108,7 +108,7 @@ pub struct Emitter<'e, 'c> {
 /// Emits a nest into the builder's open block.
 ///
 /// # Errors
-/// If the nest uses what the platform does not have, or breaks a rule of loop nests.
+/// If the nest uses something that the platform does not have, or breaks a rule of loop nests.
 pub fn emit<'c>(
     b: &Builder<'c>,
     nest: &LoopNest,
@@ -147,7 +147,7 @@ impl<'c> Emitter<'_, 'c> {
                 Space::Scratch => scratch.next().copied(),
                 Space::Register => {
                     // Rows are whole vectors, so that vectors of neighbouring rows never overlap and
-                    // stores need no masks, which would keep them out of registers.
+                    // stores need no masks. Masks would keep the vectors out of registers.
                     let lanes = i64::from(reduction::widest_vector(self.nest));
                     if let Some(last) = dims.last_mut()
                         && lanes > 1
@@ -198,7 +198,7 @@ impl<'c> Emitter<'_, 'c> {
         expr.interval_in(&|axis| self.range(axis), &self.nest.ranges)
     }
 
-    /// The expression with constant axes put in, simplified.
+    /// The expression with the values of constant axes, simplified.
     fn resolve(&self, expr: &Expr) -> Expr {
         let constants = expr.substitute(&|atom| match atom {
             Atom::Axis(name) => {
@@ -224,8 +224,8 @@ impl<'c> Emitter<'_, 'c> {
         result
     }
 
-    /// Builds a region with an `i64` argument if `argument`; expressions emitted inside are forgotten
-    /// after it.
+    /// Builds a region, with an `i64` argument if `argument` is set. Expressions emitted inside are
+    /// forgotten after it.
     fn region<T>(
         &mut self,
         argument: bool,

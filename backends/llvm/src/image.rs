@@ -1,8 +1,8 @@
 //! One flat, position-independent image of many objects, linked at compile time.
 //!
 //! The runtime maps the image readable and executable and calls into it; it never relocates. So every
-//! relocation is resolved here, against the image itself, and an object that needs anything else (a
-//! library function, an absolute address, writable data) is refused.
+//! relocation is resolved here, against the image itself. An object that needs anything else (a library
+//! function, an absolute address, writable data) is refused.
 
 mod aarch64;
 mod x86_64;
@@ -28,13 +28,13 @@ impl CodeImage {
     pub const ALIGNMENT: u64 = 4096;
 }
 
-/// A relocation, all of it within the image.
+/// A relocation whose place and target are both within the image.
 struct Fixup {
     /// Offset of the place.
     at: u64,
     /// The object format's kind.
     kind: u32,
-    /// What is referred to.
+    /// The address referred to.
     target: u64,
     addend: i64,
 }
@@ -46,8 +46,8 @@ fn broken(what: impl std::fmt::Display) -> Diagnostic {
 /// Links objects, each with one global function.
 ///
 /// # Errors
-/// If an object is malformed, refers to a symbol that it does not define, or needs what an image that is
-/// only mapped cannot have.
+/// If an object is malformed, refers to a symbol that it does not define, or needs something that an
+/// image without relocation cannot have.
 pub fn link<O: AsRef<[u8]>>(objects: &[O]) -> Result<CodeImage> {
     let files = objects
         .iter()
@@ -98,7 +98,7 @@ fn place_sections(
         if align as u64 > CodeImage::ALIGNMENT {
             return Err(broken(format!("section '{name}' needs an alignment of {align}")));
         }
-        // What lies between functions traps, on AArch64 as 0.
+        // The bytes between functions trap; on AArch64 zeros do so.
         let traps = code && file.architecture() == Architecture::X86_64;
         image.resize(image.len().next_multiple_of(align), if traps { 0xcc } else { 0 });
         places.insert(section.index(), image.len() as u64);

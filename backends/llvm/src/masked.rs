@@ -1,13 +1,13 @@
-//! Masked accesses for which LLVM 22 selects wrong code on x86, in other instructions.
+//! Replaces masked accesses by other instructions, because LLVM 22 selects wrong code for them on x86.
 //!
-//! **Loads without AVX-512.** Of a mask in vector registers, LLVM asks only the lanes' sign bits, and so may make a
-//! splat of 1 of a mask that it finds to hold nowhere. Another of its steps takes these lanes for true, since they
-//! are not 0, and loads the whole register: past the buffer's end, and over the value for masked lanes. It happens to
-//! vectors wider than a register, since LLVM simplifies the mask of a part only once it has split them. That load
-//! also keeps a masked access's unknown size, over which a later step aborts the process.
+//! **Loads without AVX-512.** LLVM tests only the lanes' sign bits of a mask in vector registers. So it may turn a
+//! mask that it finds to hold nowhere into a splat of 1. Another of its steps treats these lanes as true, because
+//! they are not 0, and loads the whole register: past the buffer's end, and over the value for masked lanes. It
+//! happens to vectors wider than a register, because LLVM simplifies the mask of a part only after it has split them.
+//! That load also keeps a masked access's unknown size, and a later step aborts the process because of it.
 //!
 //! **Stores with AVX-512.** LLVM narrows elements as it stores them. If it knows the mask and one lane holds, it
-//! stores that element alone, but before it is narrowed: over its neighbours.
+//! stores that element alone, but before the element is narrowed. The store then overwrites the element's neighbours.
 
 use inkwell::{
     builder::Builder,
@@ -22,8 +22,8 @@ use inkwell::{
 use mlcc_ir::diagnostic::{Diagnostic, Result};
 use std::fmt::Display;
 
-/// Replaces a module's masked accesses. Comes after LLVM's passes, which would turn some back and may still find out
-/// more about masks.
+/// Replaces a module's masked accesses. Runs after LLVM's passes: they would turn some accesses back, and may still
+/// find out more about masks.
 ///
 /// # Errors
 /// If LLVM refuses an instruction.
@@ -117,8 +117,8 @@ struct Instruction {
 }
 
 impl Instruction {
-    /// The instruction for a vector or the parts of it. There is none for elements below 32 bits, of which LLVM
-    /// makes a branch per lane before it selects instructions.
+    /// The instruction for a vector or the parts of it. Elements below 32 bits have none; for them, LLVM makes a
+    /// branch per lane before it selects instructions.
     fn of(vector: VectorType<'_>) -> Option<Instruction> {
         let bits = bits(vector);
         let intrinsics = match (vector.get_element_type(), bits) {
@@ -153,11 +153,12 @@ impl<'l> MaskedLoad<'l> {
         let (count, Instruction { bits, lanes, .. }) = (self.mask.get_type().get_size(), self.instruction);
         let context = llvm.get_context();
         let integer = if bits == 64 { context.i64_type() } else { context.i32_type() };
-        // All parts at once: LLVM makes lanes of that size of a comparison right away, of a part of it not.
+        // The mask of all parts is extended at once: LLVM turns a whole comparison into lanes of that size right
+        // away, but not a part of one.
         let mask = builder.build_int_s_extend(self.mask, integer.vec_type(count), "").map_err(refused)?;
         let mut parts = Vec::new();
         for first in (0..count).step_by(lanes as usize) {
-            // Lanes that the vector lacks are masked.
+            // Lanes beyond the vector's end are masked.
             let from: Vec<_> = (first..first + lanes).map(|lane| lane.min(count)).collect();
             let mask = shuffle(builder, mask, mask.get_type().const_zero(), &from)?;
             parts.push(self.part(llvm, builder, first, mask)?);
@@ -176,7 +177,7 @@ impl<'l> MaskedLoad<'l> {
             let present: Vec<_> = (0..count).collect();
             value = shuffle(builder, value, value, &present)?;
         }
-        // The instruction makes zeros of masked lanes.
+        // The instruction sets masked lanes to zero.
         if self.otherwise.is_null() || self.otherwise.is_undef() || self.otherwise.is_poison() {
             return Ok(value);
         }
@@ -184,7 +185,7 @@ impl<'l> MaskedLoad<'l> {
         Ok(value.into_vector_value())
     }
 
-    /// A register of elements from `first` on, zeros where `mask` does not hold.
+    /// A register of elements from `first` on, with zeros in the lanes that `mask` excludes.
     fn part(
         &self,
         llvm: &Module<'l>,
@@ -226,7 +227,7 @@ fn bits(vector: VectorType<'_>) -> u32 {
     }
 }
 
-/// The address `bytes` further on.
+/// The address that is `bytes` further on.
 fn offset<'l>(
     llvm: &Module<'l>,
     builder: &Builder<'l>,

@@ -7,9 +7,10 @@
 //! | exp, erf with AVX-512 | 2, 3 | [`table`] |
 //! | all others, pow | 1 | the `f64` form, rounded |
 //!
-//! The `f64` forms err by at most 4 units (erf and pow 8; sin, cos and tan for arguments up to 2^30 in
-//! size, beyond which they are accurate for `f32` only). Infinities, NaN and denormals behave as C's
-//! library says. 16-bit floats use the `f32` forms. The tests hold these bounds over the whole range.
+//! The `f64` forms err by at most 4 units. Exceptions: erf and pow err by 8; sin, cos and tan keep the
+//! bound for arguments up to 2^30 in size, and are accurate for `f32` only beyond. Infinities, NaN and
+//! denormals behave as C's library says. 16-bit floats use the `f32` forms. The tests hold these
+//! bounds over the whole range.
 //!
 //! The coefficients interpolate at Chebyshev nodes of the reduced range (rational ones: weighted least
 //! squares), computed with 60 digits.
@@ -87,7 +88,7 @@ fn polynomial<'c>(b: &Builder<'c>, x: Val<'c>, coefficients: &[f64]) -> Val<'c> 
     terms.fold(first, |sum, c| b.fma(sum, x, c))
 }
 
-/// `magnitude` with the sign of `x`, and `x` where that is NaN.
+/// `magnitude` with the sign of `x`, and `x` itself if it is NaN.
 fn odd<'c>(b: &Builder<'c>, magnitude: Val<'c>, x: Val<'c>) -> Val<'c> {
     b.copysign(magnitude, x)
 }

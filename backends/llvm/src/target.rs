@@ -1,4 +1,4 @@
-//! The machine that code is made for.
+//! The machine for which code is made.
 
 mod known;
 
@@ -20,15 +20,15 @@ pub struct Target {
     /// Architecture, vendor, system: `x86_64-unknown-linux-gnu`.
     pub triple: String,
     /// CPU as LLVM names it, or level of the architecture: `znver4`, `x86-64-v3`, `armv8.2-a`. Instructions are
-    /// chosen and ordered for it; which there are to choose from, `features` alone says.
+    /// chosen and ordered for this CPU, but only `features` decides which instructions are available.
     pub cpu: String,
-    /// The features that code may use beyond every CPU's of the architecture, by LLVM's names, sorted: `avx512f`.
-    /// The runtime looks for each of them before it executes the code.
+    /// The features that code may use beyond those of every CPU of the architecture, by LLVM's names, sorted:
+    /// `avx512f`. The runtime looks for each of them before it executes the code.
     pub features: Vec<String>,
 }
 
-/// The variable that names the CPU which `host` stands for, instead of the one that the compiler runs on: for
-/// tests, which must pass on every machine, and for builds that are to be the same everywhere.
+/// The variable that sets the CPU for `host`, instead of the one on which the compiler runs. It serves tests, which
+/// must pass on every machine, and builds that must be the same everywhere.
 pub const HOST_VARIABLE: &str = "MLCC_HOST_CPU";
 
 /// An architecture that has a backend here.
@@ -40,9 +40,9 @@ pub enum Architecture {
     Aarch64,
 }
 
-/// Options of LLVM's code generator, for the whole process. Kernels come in an order that keeps what is live
-/// within the registers; the scheduler before register allocation moves a micro-kernel's loads up and makes
-/// it spill half of its accumulators.
+/// Options of LLVM's code generator, for the whole process. Kernels come in an order that keeps the live values
+/// within the registers. The scheduler before register allocation would move a micro-kernel's loads up and make it
+/// spill half of its accumulators.
 const OPTIONS: [&CStr; 2] = [c"mlcc", c"-enable-misched=0"];
 
 fn initialize() {
@@ -61,7 +61,7 @@ fn initialize() {
 }
 
 impl Target {
-    /// The CPU on which the compiler runs, or which [`HOST_VARIABLE`] names.
+    /// The CPU on which the compiler runs, or the one that [`HOST_VARIABLE`] names.
     ///
     /// # Errors
     /// If the variable names a CPU that [`Target::named`] refuses.
@@ -94,7 +94,7 @@ impl Target {
     /// A CPU by name: `host`, or a CPU or level of x86-64 or AArch64 that LLVM knows.
     ///
     /// # Errors
-    /// If LLVM does not know it, or it lacks what kernels need.
+    /// If LLVM does not know the CPU, or the CPU lacks features that kernels need.
     pub fn named(name: &str) -> Result<Target> {
         let target = if name == "host" || name == "native" { Target::host()? } else { Target::listed(name)? };
         match target.architecture() {
@@ -124,13 +124,13 @@ impl Target {
         }
     }
 
-    /// All names that [`Target::named`] knows besides `host`, those that it refuses for what they lack
-    /// included.
+    /// All names that [`Target::named`] knows besides `host`, including those that it refuses because the CPU lacks
+    /// features.
     pub fn names() -> impl Iterator<Item = &'static str> {
         X86_64.iter().map(|cpu| cpu.name).chain(AARCH64.iter().map(|cpu| cpu.name))
     }
 
-    /// The architecture, `None` if there is no backend for it.
+    /// The architecture; `None` if it has no backend.
     #[must_use]
     pub fn architecture(&self) -> Option<Architecture> {
         match self.triple.split('-').next() {
@@ -162,8 +162,9 @@ impl Target {
         self.architecture() == Some(Architecture::X86_64)
     }
 
-    /// The CPU that LLVM takes instructions from besides the features: what every CPU of the architecture has. With
-    /// the CPU's own name, LLVM would take all of its features for granted, those that nobody looks for included.
+    /// The CPU whose instructions LLVM may use besides the features: it has the features of every CPU of the
+    /// architecture. With the CPU's own name, LLVM would assume all of that CPU's features, including those that
+    /// the runtime does not look for.
     pub(crate) fn baseline(&self) -> &'static str {
         if self.architecture() == Some(Architecture::X86_64) { "x86-64" } else { "generic" }
     }
@@ -192,7 +193,7 @@ impl Target {
                 &self.llvm_features(),
                 OptimizationLevel::Default,
                 RelocMode::PIC,
-                // Distances between code and constants fit 32 bits; nothing refers to anything else.
+                // Distances between code and constants fit 32 bits. The code refers to nothing else.
                 CodeModel::Small,
             )
             .ok_or_else(|| fault("refused".into()))

@@ -1,4 +1,4 @@
-//! The sizes of this machine's caches: what the system says, or what the time of a load tells.
+//! The sizes of this machine's caches, from the system or from the time of a load.
 
 use std::{hint::black_box, path::Path, time::Instant};
 
@@ -11,15 +11,15 @@ pub struct Caches {
     pub l1_ways: u64,
     /// Second level.
     pub l2: u64,
-    /// The last level; that of the second where there is no other.
+    /// The last level; equal to the second level if there is no other.
     pub last: u64,
 }
 
-/// Ways of a first cache that are assumed where the system names none.
+/// The number of ways assumed for a first cache if the system names none.
 const WAYS: u64 = 8;
 
 impl Caches {
-    /// Asks the system, else times loads.
+    /// Asks the system; if it gives no answer, times loads.
     #[must_use]
     pub fn of_this_machine() -> Caches {
         Caches::from_system(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or_else(|| {
@@ -28,7 +28,7 @@ impl Caches {
         })
     }
 
-    /// What Linux says in a folder with an entry for each cache.
+    /// The caches that Linux describes in a folder with an entry for each cache.
     fn from_system(folder: &Path) -> Option<Caches> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).ok()?.flatten() {
@@ -50,9 +50,10 @@ impl Caches {
         Some(Caches { l1, l1_ways, l2, last })
     }
 
-    /// Where the time of a load grows: `times` are sizes in ascending order with nanoseconds.
+    /// Finds the sizes at which the time of a load grows; `times` are sizes in ascending order with
+    /// nanoseconds.
     fn from_times(times: &[(u64, f64)]) -> Caches {
-        /// A level is left where a load takes half as long again as within it.
+        /// A level ends where a load takes half as long again as within the level.
         const STEP: f64 = 1.5;
         let mut levels = Vec::new();
         let mut base = times.first().map_or(1.0, |t| t.1);
@@ -64,7 +65,8 @@ impl Caches {
                 base = base.min(pair[1].1);
             }
         }
-        // A step takes several sizes where what lies beyond answers slowly; of neighbours the first counts.
+        // A step takes several sizes if the next level answers slowly; of neighbouring sizes the first
+        // counts.
         levels.dedup_by(|b, a| *b <= *a * 2);
         let l1 = levels.first().copied().unwrap_or(32 << 10);
         let l2 = levels.get(1).copied().unwrap_or(l1.max(256 << 10));
@@ -90,8 +92,8 @@ fn sizes() -> impl Iterator<Item = u64> {
     (14..=27).map(|exponent| 1 << exponent)
 }
 
-/// Nanoseconds of a load that depends on the one before it, through all lines of that many bytes in an
-/// order that no prefetcher knows.
+/// Nanoseconds of a load that depends on the one before it. The loads go through all lines of that many
+/// bytes in an order that no prefetcher knows.
 fn load_time(bytes: u64) -> f64 {
     const LINE: usize = 64 / size_of::<usize>();
     const LOADS: usize = 1 << 18;
@@ -156,7 +158,7 @@ mod tests {
         let times: Vec<_> = sizes().map(|bytes| (bytes, time(bytes))).collect();
         let caches = Caches::from_times(&times);
         assert_eq!((caches.l1, caches.l2, caches.last), (32 << 10, 1 << 20, 32 << 20));
-        // A clock that tells nothing.
+        // A clock that shows no differences.
         let caches = Caches::from_times(&[(1 << 14, 1.0), (1 << 15, 1.0)]);
         assert!(caches.l1 <= caches.l2 && caches.l2 <= caches.last);
     }

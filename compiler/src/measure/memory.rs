@@ -1,5 +1,5 @@
-//! The memory's bandwidth: reading, and a copy whose two sides together are far larger than the last cache. The
-//! system's copy takes non-temporal stores for such sizes, which is the fastest way there is.
+//! The memory's bandwidth, for reading and for a copy whose two sides together are far larger than the last
+//! cache. The system's copy uses non-temporal stores for such sizes, and these are the fastest.
 
 use std::{hint::black_box, time::Instant};
 

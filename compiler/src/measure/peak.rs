@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long is measured, and how long one sample takes about.
+/// The time of the whole measurement, and the approximate time of one sample.
 const TIME: Duration = Duration::from_millis(60);
 const ITERATIONS: usize = 100_000;
 
@@ -23,8 +23,8 @@ pub(super) fn flops_per_second(start: &dyn Fn()) -> f64 {
     best
 }
 
-/// The widest loop that this machine has the instructions for. Given a number of iterations it returns
-/// the number of operations done.
+/// The widest loop for which this machine has instructions. It takes a number of iterations and
+/// returns the number of operations done.
 #[cfg(target_arch = "x86_64")]
 fn widest() -> fn(usize) -> f64 {
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -44,7 +44,7 @@ fn widest() -> fn(usize) -> f64 {
     plain
 }
 
-/// What the compiler makes of a multiplication and an addition for the least machine of its kind.
+/// A multiplication and an addition as the compiler compiles them for the least machine of its kind.
 fn plain(iterations: usize) -> f64 {
     const CHAINS: usize = 64;
     let mut chains = [black_box(1.0f32); CHAINS];
@@ -66,7 +66,7 @@ fn plain(iterations: usize) -> f64 {
 mod x86 {
     use std::{arch::x86_64 as arch, hint::black_box};
 
-    /// Chains enough for two units of four cycles' latency, within the 32 registers.
+    /// Enough chains for two units with a latency of four cycles, within the 32 registers.
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512(iterations: usize) -> f64 {
         const CHAINS: usize = 24;

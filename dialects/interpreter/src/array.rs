@@ -17,7 +17,7 @@ pub(crate) fn strides(dims: &[i64]) -> Vec<i64> {
 }
 
 /// Strides with which a tensor of dimensions `from` is read as one of dimensions `to`, by numpy's
-/// broadcasting; `None` if it cannot be.
+/// broadcasting; `None` if broadcasting does not allow that.
 pub(crate) fn broadcast_strides(from: &[i64], to: &[i64]) -> Option<Vec<i64>> {
     let missing = to.len().checked_sub(from.len())?;
     let mut result = vec![0; missing];
@@ -108,7 +108,7 @@ pub(crate) fn tensor(dtype: DType, dims: &[i64], data: impl Into<Bytes>) -> Resu
         .ok_or_else(|| Diagnostic::internal(format!("elements do not fill {dtype} of dimensions {dims:?}")))
 }
 
-/// A tensor of elements, each of its type already.
+/// A tensor of elements that have its type already.
 pub(crate) fn collect(
     dtype: DType,
     dims: &[i64],
@@ -131,7 +131,7 @@ pub(crate) fn around(dims: &[i64], axis: usize) -> (usize, usize) {
     (count(&dims[..axis]), count(&dims[axis + 1..]))
 }
 
-/// The element that is in a tensor of rank 0 or of one element.
+/// The element of a tensor of rank 0, or of a tensor with one element.
 pub(crate) fn scalar(tensor: &Tensor) -> Result<Element> {
     if tensor.elements() == 1 {
         return Ok(tensor.get(0));
@@ -139,7 +139,7 @@ pub(crate) fn scalar(tensor: &Tensor) -> Result<Element> {
     Err(Diagnostic::user(format!("a scalar is needed, but the tensor is {}", tensor.ty())))
 }
 
-/// A number in which products are summed: `f64` for floats, wrapping `i64` for integers.
+/// A number type for sums of products: `f64` for floats, wrapping `i64` for integers.
 pub(crate) trait Number: Copy + Default {
     /// `self + a * b`.
     fn mul_add(self, a: Self, b: Self) -> Self;

@@ -12,7 +12,7 @@ use mlcc_ir::{
     tensor::Element,
 };
 
-/// Where reads go.
+/// The memory from which a body's reads come.
 pub(crate) trait Reader {
     /// The element of tensor `tensor` at an index; `None` where that is out of bounds.
     fn read(&mut self, tensor: usize, at: &[i64]) -> Result<Option<Element>>;
@@ -20,7 +20,7 @@ pub(crate) trait Reader {
     fn name(&self, tensor: usize) -> String;
 }
 
-/// What a body is compiled against.
+/// The surroundings against which a body is compiled.
 pub(crate) struct Scope<'a> {
     pub(crate) symbols: &'a Symbols,
     pub(crate) slot: &'a dyn Fn(&str) -> Option<usize>,
@@ -114,7 +114,7 @@ impl CompiledBody {
         self.ops[self.result].1
     }
 
-    /// Number of instructions: what a write's index may use.
+    /// Number of instructions. The index of a write may use their values.
     pub(crate) fn len(&self) -> usize {
         self.ops.len()
     }

@@ -2,9 +2,9 @@
 
 use mlcc_ir::tensor::Tensor;
 
-/// Norm of the difference over the norm of `want`. Infinite where types or shapes differ, where a NaN
-/// or an infinity stands in one tensor and not at the same place in the other, and where `want` is all
-/// zeros but `got` is not.
+/// Norm of the difference over the norm of `want`. Infinite in three cases: types or shapes differ;
+/// one tensor has a NaN or an infinity at a place where the other has not the same; `want` is all
+/// zeros and `got` is not.
 #[must_use]
 pub fn compare(got: &Tensor, want: &Tensor) -> f64 {
     if got.dtype != want.dtype || got.dims != want.dims {

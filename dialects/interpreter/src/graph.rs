@@ -43,7 +43,7 @@ struct Call<'a> {
     results: Vec<(DType, Vec<i64>)>,
 }
 
-/// Results of an operator: as many as `results` has types.
+/// Results of an operator, one for each type in `results`.
 ///
 /// # Errors
 /// If operands and attributes do not fit the operator, an index is out of range, or the results do not

@@ -17,7 +17,7 @@ use mlcc_ir::{
 
 /// Runs a kernel. `inputs` are its `Input` tensors in order, then the values on entry of its `InOut`
 /// tensors in order; the results are its `Output` and `InOut` tensors in their common order. Layouts
-/// place elements in memory and change nothing here.
+/// place elements in memory and have no effect here.
 ///
 /// # Errors
 /// If an access is out of bounds, an element is read before it is written, two points of parallel axes
@@ -121,7 +121,7 @@ fn run_compute(compute: &Compute, symbols: &Symbols, memories: &mut [Memory]) ->
         let mut value = if reduces {
             let combine =
                 compute.combine.ok_or_else(|| Diagnostic::internal("reduces without a combination"))?;
-            // Any order is right, so the reference takes the most accurate way.
+            // The order is free, so the reference takes the most accurate way.
             let wide = if dtype.is_float() { DType::F64 } else { dtype };
             let mut sum = combine.identity(wide).element();
             for_each_point(&extents, &inner, axes, &mut |axes| {

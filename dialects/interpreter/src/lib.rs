@@ -6,8 +6,8 @@
 //! | tensor | [`kernel::run`], [`program::run`] | one point of an iteration space after the other |
 //! | loop | [`nest::run`] | loops, blocks and threads, every access checked |
 //!
-//! [`scalar`] is what one instruction computes, on every level. Nothing here panics on bad input: what
-//! is out of bounds, unwritten or of the wrong type is a [`mlcc_ir::diagnostic::Diagnostic`].
+//! [`scalar`] defines the value of one instruction, on every level. Nothing here panics on bad input: an access
+//! out of bounds, an unwritten element or a wrong type becomes a [`mlcc_ir::diagnostic::Diagnostic`].
 
 pub mod graph;
 pub mod kernel;
@@ -39,7 +39,7 @@ pub type Symbols = BTreeMap<Name, i64>;
 /// The value of an expression over symbols.
 ///
 /// # Errors
-/// If it uses a symbol without a value or anything else, or overflows.
+/// If the expression overflows, or has a symbol without a value, an axis or a computed value.
 pub fn evaluate_expr(expr: &Expr, symbols: &Symbols) -> Result<i64> {
     let value = |atom: &Atom| match atom {
         Atom::Symbol(name) => symbols.get(name).copied(),

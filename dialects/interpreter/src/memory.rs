@@ -64,7 +64,7 @@ impl Memory {
         self.elements.fill(None);
     }
 
-    /// The tensor, of which every element must have been written.
+    /// The memory as a tensor. Every element must have been written.
     pub(crate) fn into_tensor(self) -> Result<Tensor> {
         let element = |(i, e): (usize, &Option<Element>)| {
             e.ok_or_else(|| Diagnostic::internal(format!("element {i} of '{}' is never written", self.name)))

@@ -1,14 +1,14 @@
 //! The loop level: loop nests, on one thread or on a simulated GPU.
 //!
 //! A nest with block or thread axes is a GPU's: every block of the grid runs its threads from barrier to
-//! barrier, in a random order given by a seed. A block or thread loop is entered by the blocks or threads
-//! whose number along the dimension is below its extent; what is outside of thread loops every thread
-//! executes. Shared buffers exist once per block, registers and scratch once per thread.
+//! barrier, in a random order given by a seed. A block or thread loop runs only in blocks or threads
+//! whose number along the dimension is below its extent. Every thread executes the code outside of thread
+//! loops. Shared buffers exist once per block, registers and scratch once per thread.
 //!
-//! Two accesses of one element of shared or global memory by different threads, at least one of them a
-//! write, must be ordered by a barrier, or else are reported as a race; between blocks nothing orders
-//! them. Stores that combine in the same way are atomic, and equal values may be written twice. The
-//! iterations of a CPU nest's parallel loops are checked as blocks are.
+//! Two accesses of one element of shared or global memory by different threads are reported as a race if
+//! at least one is a write and no barrier orders them. Nothing orders accesses of different blocks.
+//! Stores that combine in the same way are atomic, and equal values may be written twice. The iterations
+//! of a CPU nest's parallel loops are checked like blocks.
 
 mod compile;
 mod pack;
@@ -79,7 +79,7 @@ fn run_all(nest: &LoopNest, symbols: &Symbols, inputs: &[Tensor], seed: u64) -> 
 fn launch(nest: &LoopNest, code: &Compiled, memories: Vec<Memory>, seed: u64) -> Result<Vec<Memory>> {
     let private: Vec<bool> =
         nest.buffers.iter().map(|b| matches!(b.space, Space::Register | Space::Scratch)).collect();
-    // Private memory moves into each thread; here remains a template.
+    // Private memory moves into each thread; a template of it remains here.
     let template: Vec<Memory> =
         memories.iter().zip(&private).filter(|(_, p)| **p).map(|(m, _)| m.clone()).collect();
     let tracker = (code.is_gpu() || code.has_tiles()).then(|| Tracker::new(&memories));

@@ -30,7 +30,7 @@ fn call(name: &str, inputs: &[Tensor], attributes: &[i64], results: &[TensorType
     graph::evaluate(name, &attrs, &inputs, results)
 }
 
-/// The outputs of a program on these inputs; what it calls is what the runtime has.
+/// The outputs of a program on these inputs. Calls go to the runtime's functions.
 ///
 /// # Errors
 /// As [`run_with`].
@@ -80,7 +80,7 @@ pub fn run_with(program: &Program, inputs: &[Tensor], calls: &Calls<'_>) -> Resu
 struct Machine<'a> {
     program: &'a Program,
     symbols: Symbols,
-    /// What every tensor that is not a view holds.
+    /// The memory of every tensor that is not a view.
     memory: Vec<Option<Tensor>>,
     calls: &'a Calls<'a>,
 }
@@ -197,7 +197,8 @@ impl Machine<'_> {
         array::tensor(tensor.ty.dtype, &dims, held.data.slice(first..end))
     }
 
-    /// What a kernel updates in part; nothing has written it yet where this is the first part.
+    /// The tensor that a kernel updates in part, as zeros if this is the first part and nothing has
+    /// been written yet.
     fn read_or_zeros(&self, id: TensorId) -> Result<Tensor> {
         let (base, _) = self.place(id)?;
         let begins_empty =
@@ -229,7 +230,7 @@ impl Machine<'_> {
             self.memory[base] = Some(value);
             return Ok(());
         }
-        // The rest of the memory keeps what it holds; before the first write that is zeros.
+        // The rest of the memory keeps its contents, or is zero before the first write.
         let size = element_count(&dims).and_then(|n| n.checked_mul(target.ty.dtype.size()));
         let size = size.ok_or_else(|| self.misplaced(id))?;
         let mut data = self.memory[base].take().map_or_else(|| vec![0; size], |t| t.data.to_vec());

@@ -37,7 +37,8 @@ pub fn wrap(dtype: DType, value: i64) -> Element {
     }
 }
 
-/// The element nearest to a float, truncated and saturated for an integer type; NaN becomes 0 there.
+/// The element nearest to a float. For an integer type the float is truncated and saturated, and NaN
+/// becomes 0.
 #[must_use]
 pub fn from_f64(dtype: DType, value: f64) -> Element {
     if dtype.is_float() {

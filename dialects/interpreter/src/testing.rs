@@ -1,4 +1,4 @@
-//! What the tests have in common: random tensors, short ways to write attributes.
+//! Helpers that the tests share: random tensors, short ways to write attributes.
 
 use crate::scalar::from_f64;
 use mlcc_ir::{

@@ -102,7 +102,7 @@ impl Attrs {
         }
     }
 
-    /// The list of symbolic integers `name`, if present; a list of integers counts as one.
+    /// The list of symbolic integers `name`, if present. A list of integers is accepted too.
     #[must_use]
     pub fn exprs(&self, name: &str) -> Option<Vec<Expr>> {
         match self.get(name) {

@@ -1,5 +1,5 @@
-//! What must hold where a level ends. A violation is a bug in mlcc; its message names the pass that
-//! should have seen to it.
+//! Conditions that must hold where a level ends. A violation is a bug in mlcc; its message names the
+//! pass that should have established the condition.
 
 mod graph;
 mod nest;
@@ -17,21 +17,21 @@ use std::ops::Deref;
 
 pub use graph::check_types;
 
-/// IR of a level that something must hold for.
+/// IR of a level with conditions that must hold.
 pub trait Contract {
-    /// Checks it; `after` is what was done last.
+    /// Checks the conditions; `after` names the last pass that ran.
     ///
     /// # Errors
     /// With the first violation.
     fn check(&self, after: &str) -> Result<()>;
 }
 
-/// IR for which its contract was found to hold, and which has not changed since.
+/// IR that fulfilled its contract when it was checked and has not changed since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified<T>(T);
 
 impl<T: Contract> Verified<T> {
-    /// Checks what was made by `after`.
+    /// Checks a value that `after` made.
     ///
     /// # Errors
     /// With the first violation.
@@ -40,7 +40,7 @@ impl<T: Contract> Verified<T> {
         Ok(Verified(value))
     }
 
-    /// Changes it by what is called `after`, and checks it again.
+    /// Changes the value by a pass that is called `after`, and checks it again.
     ///
     /// # Errors
     /// Those of the change, and the first violation.
@@ -68,7 +68,7 @@ impl<T> Deref for Verified<T> {
     }
 }
 
-/// Defaults are values of inputs.
+/// A default must be a value of the input's type.
 fn check_defaults(origin: &Origin, inputs: &[&TensorType], after: &str) -> Result<()> {
     for (input, value) in &origin.defaults {
         let fits = |ty: &&&TensorType| {
@@ -84,7 +84,8 @@ fn check_defaults(origin: &Origin, inputs: &[&TensorType], after: &str) -> Resul
     Ok(())
 }
 
-/// What is wrong with a body, if anything. `tensor` gives the rank and the type of what it may read.
+/// The defect of a body, if it has one. `tensor` gives the rank and the type of a tensor that the
+/// body may read.
 fn bad_body(
     body: &Body,
     tensor: &dyn Fn(usize) -> Option<(usize, DType)>,

@@ -74,8 +74,8 @@ impl DType {
         self.is_int() && !self.is_signed_int()
     }
 
-    /// The least and the greatest value of an integer type; 0 and 1 of `Bool`. Of a float, which has infinities, the
-    /// integers of as many bits.
+    /// The least and the greatest value of an integer type; 0 and 1 for `Bool`. A float type has infinities; it
+    /// gives the limits of the integer type with as many bits.
     #[must_use]
     pub fn limits(self) -> (i128, i128) {
         let bits = 8 * self.size() as u32;

@@ -17,10 +17,11 @@ use std::{
     ops::{Add, Mul, Neg, Sub},
 };
 
-/// The most atoms that a product of expressions from outside may have. Each factor that is a sum doubles the terms.
+/// The most atoms that a product of expressions from outside may have. Each factor that is a sum doubles the terms
+/// at least.
 const MAX_PRODUCT: usize = 1 << 14;
 
-/// What a term of an [`Expr`] multiplies.
+/// A factor in a term of an [`Expr`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Atom {
     /// A named size, known when a model runs: `batch`, `sequence`. At least 0.
@@ -120,7 +121,7 @@ impl Expr {
         self.constant
     }
 
-    /// How many atoms there are at any depth, and terms.
+    /// Number of atoms at any depth, plus number of terms.
     fn size(&self) -> usize {
         let atom = |atom: &Atom| match atom {
             Atom::Symbol(_) | Atom::Axis(_) | Atom::Value(_) => 1,
@@ -213,8 +214,8 @@ impl Expr {
         self.any_atom(&mut |a| matches!(a, Atom::Value(_)))
     }
 
-    /// Rebuilds the expression with each atom replaced by `replace(atom)`. Where that is `None` a symbol, axis or
-    /// value stays, and the parts of another atom are rebuilt.
+    /// Rebuilds the expression with each atom replaced by `replace(atom)`. If `replace` gives `None`, a symbol, axis
+    /// or value stays as it is, and any other atom is rebuilt from its rebuilt parts.
     #[must_use]
     pub fn substitute(&self, replace: &dyn Fn(&Atom) -> Option<Expr>) -> Expr {
         let mut sum = Expr::from(self.constant);
@@ -245,8 +246,9 @@ impl Expr {
         })
     }
 
-    /// Values at the points of a block of `lanes` along an axis, less that at the first one, where they are the same
-    /// for every block that begins at a multiple of `lanes`; `None` where they are not known to be.
+    /// Distances of the values at the points of a block of `lanes` along an axis from the value at the block's first
+    /// point. The distances must be the same for every block that begins at a multiple of `lanes`; `None` if this is
+    /// not known.
     #[must_use]
     pub fn distances_in_block(&self, axis: &str, lanes: u32) -> Option<Vec<i64>> {
         let at = |lane: u32| {
@@ -280,9 +282,9 @@ impl Expr {
         Some(sum)
     }
 
-    /// Splits `self` into `coefficient * axis + rest` with `rest` free of the axis; `None` where the
-    /// axis occurs in another way (in a product, a quotient, a remainder). The coefficient may be
-    /// symbolic. Without the axis the coefficient is 0.
+    /// Splits `self` into `coefficient * axis + rest`, where `rest` is free of the axis. `None` if the axis occurs
+    /// in another way (in a product, a quotient, a remainder). The coefficient may be symbolic; it is 0 if the axis
+    /// does not occur.
     #[must_use]
     pub fn split_axis(&self, name: &str) -> Option<(Expr, Expr)> {
         let is_axis = |a: &Atom| matches!(a, Atom::Axis(n) if **n == *name);

@@ -33,7 +33,7 @@ pub enum Def {
     Input(usize),
     /// A constant: a weight, mapped from the model's file or owned.
     Constant(Tensor),
-    /// A result of a node: nothing to look up, the node holds the value's id.
+    /// A result of a node; the node holds the value's id, so nothing needs to be looked up here.
     Node,
     /// A value of the enclosing graph, captured by the body of a control-flow operator.
     Captured(ValueId),
@@ -48,8 +48,7 @@ pub struct Value {
     pub ty: TensorType,
     /// Where it comes from.
     pub def: Def,
-    /// Its elements as symbolic integers, where inference knows them (shapes and what is computed
-    /// from them).
+    /// Its elements as symbolic integers, if inference knows them (shapes and values computed from shapes).
     pub known: Option<Vec<Expr>>,
 }
 
@@ -83,12 +82,12 @@ pub struct Graph {
     pub outputs: Vec<(Name, ValueId)>,
     /// Operators in order.
     pub nodes: Vec<Node>,
-    /// What is known of the symbols' sizes; the model refuses to run at others.
+    /// The known ranges of the symbols' sizes; the model refuses to run at sizes outside of them.
     pub ranges: SizeRanges,
-    /// What must hold of the sizes beyond what the nodes demand: demands of nodes that are no more, of operators
-    /// that the importer took apart.
+    /// Conditions on the sizes beyond those that the nodes demand. They come from nodes that were removed, and
+    /// from operators that the importer took apart.
     pub requirements: Vec<Requirement>,
-    /// What is known of the model that the graph came from.
+    /// Known facts about the model that the graph came from.
     pub origin: Origin,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     types::TensorType,
 };
 
-/// What a tensor is to its kernel.
+/// The role of a tensor in its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Read only, the caller's.
@@ -92,7 +92,7 @@ impl Combine {
         let (float, integer) = match self {
             Combine::Add | Combine::Or => (0.0, 0),
             Combine::Mul => (1.0, 1),
-            // All bits; of a `Bool`, which has one, and of a float, which has no logic, 1.
+            // For integers: all bits set. For `Bool`, which has one bit, and for floats, which have no logic: 1.
             Combine::And if dtype.is_int() => (1.0, -1),
             Combine::And => (1.0, 1),
             Combine::Max => (f64::NEG_INFINITY, dtype.limits().0),
@@ -112,13 +112,13 @@ pub struct Compute {
     pub axes: Vec<Axis>,
     /// Index of the tensor written.
     pub target: usize,
-    /// Element written; may use the body's values (scatter), in which case an index out of bounds
-    /// writes nothing.
+    /// Element written. The index may use the body's values (scatter); then an index out of bounds writes
+    /// nothing.
     pub write: Vec<Expr>,
     /// The value.
     pub body: Body,
-    /// With reduction axes: how values are combined, starting from the identity. Without (on an
-    /// `InOut` target): how the value is combined with what is there.
+    /// With reduction axes: how values are combined, starting from the identity. Without them (on an `InOut`
+    /// target): how the value is combined with the element that is there.
     pub combine: Option<Combine>,
 }
 
@@ -148,7 +148,7 @@ impl Compute {
         self.axes.iter().find(|a| *a.name == *name)
     }
 
-    /// Range of an axis; all integers for one that is not here or has a symbolic extent.
+    /// Range of an axis; all integers if the compute has no such axis or its extent is symbolic.
     #[must_use]
     pub fn range(&self, name: &str) -> Interval {
         let high = self.axis(name).and_then(|a| a.extent.as_const()).map(|e| e - 1);
@@ -191,8 +191,8 @@ impl Kernel {
         self.with_role(Role::Input).chain((0..self.tensors.len()).filter(outputs))
     }
 
-    /// Operations of arithmetic: every instruction of a body counts as one at each point, constants, indices and
-    /// reads do not.
+    /// Arithmetic operations: each instruction of a body counts as one at each point, except constants, indices
+    /// and reads.
     #[must_use]
     pub fn operations(&self) -> Expr {
         let work = |inst: &Inst| !matches!(inst, Inst::Const(_) | Inst::Index(_) | Inst::Read { .. });

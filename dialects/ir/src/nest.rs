@@ -17,11 +17,11 @@ use crate::{
 /// Where a buffer lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Space {
-    /// The caller's memory.
+    /// Memory of the caller.
     Global,
-    /// Memory of the running thread, of the whole kernel call.
+    /// Memory of the running thread; it lasts for the whole kernel call.
     Scratch,
-    /// Registers; every index is a constant once unrolled and vector axes are taken away.
+    /// Registers. Every index is a constant after unrolling, apart from vector axes.
     Register,
     /// Shared by the threads of a block (GPU).
     Shared,
@@ -36,7 +36,7 @@ pub struct Buffer {
     pub dtype: DType,
     /// Dimensions.
     pub dims: Vec<Expr>,
-    /// Role in the kernel; `Temporary` for those that live only here.
+    /// Role in the kernel; `Temporary` for buffers that exist only in the nest.
     pub role: Role,
     /// Where it lives; `Global` unless `role` is `Temporary`.
     pub space: Space,
@@ -52,7 +52,7 @@ pub enum Mapping {
     Serial,
     /// One after the other, combining into the same element.
     Reduction,
-    /// Distributed over the pool's threads; only around everything else.
+    /// Distributed over the pool's threads. Only other parallel loops may be around it.
     Parallel,
     /// Lanes of vectors of that many elements; a last partial vector is masked.
     Vector(u32),
@@ -77,7 +77,7 @@ pub struct Loop {
     pub body: Vec<Node>,
 }
 
-/// `if all guards hold: buffer[index] = body`, or combined with what is there.
+/// `if all guards hold: buffer[index] = body`, or the value combined with the element that is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
     /// Index of the buffer.
@@ -86,7 +86,7 @@ pub struct Store {
     pub index: Vec<Expr>,
     /// Value.
     pub body: Body,
-    /// How the value is combined with what is there; `None` overwrites.
+    /// How the value is combined with the element that is there; `None` overwrites.
     pub combine: Option<Combine>,
     /// `(a, b)`: the store happens only where `a < b` for all pairs.
     pub guards: Vec<(Expr, Expr)>,
@@ -108,8 +108,9 @@ pub struct TileOperand {
     pub k_stride: Expr,
 }
 
-/// Rows of a [`ContractionTile`]'s left operand that lie at no fixed distance, each with an address of its own: the
-/// pixels of an image that one tap of a window sees. Source: Dukhan, "The Indirect Convolution Algorithm".
+/// Rows of a [`ContractionTile`]'s left operand without a common distance, so that each row has its own address.
+/// The rows are the pixels of an image that one tap of a window sees. Source: Dukhan, "The Indirect Convolution
+/// Algorithm".
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatheredRows {
     /// The axis that counts rows in the expressions below.
@@ -120,9 +121,8 @@ pub struct GatheredRows {
     pub inside: Vec<(Expr, Expr)>,
 }
 
-/// `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of `rows` by `cols`, which may be the first
-/// ones of a larger accumulator: what `tensorize`
-/// leaves, emitted by a micro-kernel template.
+/// `acc[r, c] += sum over k of a[r, k] * b[k, c]` for a tile of `rows` by `cols`, which may be the first rows and
+/// columns of a larger accumulator. `tensorize` makes it, and a micro-kernel template emits its code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContractionTile {
     /// Register buffer of at least `rows` by `cols` elements.
@@ -135,10 +135,10 @@ pub struct ContractionTile {
     pub k: Expr,
     /// Left operand: scalars, broadcast.
     pub a: TileOperand,
-    /// Where the rows of the left operand are, if not at its stride, which is 0 then.
+    /// The places of the left operand's rows, if they are gathered; the operand's stride is 0 then.
     pub a_gather: Option<GatheredRows>,
-    /// Rows at and beyond this number are not read: they repeat another one. `None` if all exist. There is at least
-    /// one row.
+    /// Rows at and beyond this number are not read; they repeat another row. `None` if all rows exist. There is at
+    /// least one row.
     pub a_rows: Option<Expr>,
     /// Right operand: vectors.
     pub b: TileOperand,
@@ -173,16 +173,17 @@ pub struct Packing {
     pub index: Vec<Expr>,
 }
 
-/// What a later iteration of a loop reads is fetched while an earlier one computes. A hint: it changes no value.
+/// Data that a later iteration of a loop reads is fetched while an earlier one computes. A hint: it changes no
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     /// Index of the buffer, an input.
     pub buffer: usize,
     /// The loop.
     pub axis: Name,
-    /// By how many iterations the one that reads is later; nothing is fetched beyond the last.
+    /// The distance in iterations between the fetch and the read; nothing is fetched beyond the last iteration.
     pub ahead: u32,
-    /// The vector loop inside it, reading the buffer, of which every vector fetches its later counterpart.
+    /// The vector loop inside it that reads the buffer. Every vector of this loop fetches its later counterpart.
     pub with: Name,
 }
 
@@ -203,7 +204,8 @@ pub struct LoopNest {
     pub body: Vec<Node>,
     /// Operands packed at compile time.
     pub packings: Vec<Packing>,
-    /// Outputs that are larger than the caches, ascending: written around them where the machine can.
+    /// Outputs that are larger than the caches, in ascending order. Writes to them bypass the caches if the machine
+    /// can do so.
     pub streamed: Vec<usize>,
     /// Reads that are begun ahead of time.
     pub fetches: Vec<Fetch>,

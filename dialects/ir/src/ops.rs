@@ -1,9 +1,9 @@
 //! The graph dialect's operators: their definitions, and the inference of result types and known
 //! values.
 //!
-//! One file per family under `ops/`. A family lists its [`OpDef`]s, each with the function that infers
-//! it, so that the list of operators and what can be inferred cannot differ. [`infer`] checks operands
-//! and attributes against the definition first; a family's function checks the rest: ranks, axes,
+//! One file per family under `ops/`. A family lists its [`OpDef`]s, each with its inference function, so
+//! that the list of operators and the list of inferable operators cannot differ. [`infer`] first checks
+//! operands and attributes against the definition; a family's function checks the rest: ranks, axes,
 //! element types, sizes.
 
 mod call;
@@ -39,7 +39,7 @@ use crate::{
 use call::Call;
 use std::{cell::RefCell, sync::LazyLock};
 
-/// What inference knows of an operand.
+/// The knowledge that inference has of an operand.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// Its type.
@@ -51,7 +51,7 @@ pub struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// What inference knows of a value of a graph.
+    /// The knowledge that inference has of a value of a graph.
     #[must_use]
     pub fn of(graph: &'a Graph, id: ValueId) -> Operand<'a> {
         let value = graph.value(id);
@@ -59,7 +59,7 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// What inference finds out about a result.
+/// The findings of inference about a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inferred {
     /// Its type.
@@ -99,7 +99,7 @@ pub fn definition(name: &str) -> Option<&'static OpDef> {
     all.binary_search_by_key(&name, |d| d.name).ok().map(|at| &all[at])
 }
 
-/// Whether the operator `name` has a trait; what is no operator of the dialect has none.
+/// Whether the operator `name` has a trait; `false` if the dialect has no such operator.
 #[must_use]
 pub fn is(name: &str, what: OpTrait) -> bool {
     definition(name).is_some_and(|def| def.is(what))
@@ -124,8 +124,8 @@ pub fn infer(op: &str, attrs: &Attrs, operands: &[Option<Operand<'_>>]) -> Resul
     Ok(results)
 }
 
-/// What [`infer`] takes on trust of symbolic sizes: the operator is right only where all of it holds. The
-/// messages do not name the node, of which inference knows nothing.
+/// The assumptions of [`infer`] about symbolic sizes: the operator is right only if all of them hold. The
+/// messages do not name the node, because inference does not know it.
 ///
 /// # Errors
 /// As [`infer`].

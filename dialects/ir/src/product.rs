@@ -20,8 +20,8 @@
 //! | `normalised` | no sum: elements times their row's factor, or 0 under a condition |
 //! | the CPU's sliding `windows` | [`windows`] of any reduction, pooling included, without a look at the product |
 //!
-//! *Bare* means that the body is two reads and their multiplication. Types other than those of the accumulator, zero
-//! points and scales are facts that only the GPU's consumer takes so far.
+//! *Bare* means that the body is two reads and their multiplication. So far only the GPU's consumer takes types other
+//! than the accumulator's, zero points and scales.
 
 mod factor;
 #[cfg(test)]
@@ -53,9 +53,9 @@ pub struct Product<'a> {
     pub combine: Option<Combine>,
     /// The multiplication.
     pub at: ValueId,
-    /// What it multiplies.
+    /// The two factors of the multiplication.
     pub factors: [Factor<'a>; 2],
-    /// What becomes of the product until it is the body's value; `None` where the value is not the product alone.
+    /// The steps from the product to the body's value; `None` if the value is not made of the product alone.
     pub behind: Option<Vec<Step>>,
 }
 
@@ -64,14 +64,14 @@ pub struct Product<'a> {
 pub enum Side {
     /// None does.
     Neither,
-    /// The one with that position does, the other does not.
+    /// The factor at that position does, the other does not.
     Only(usize),
     /// Both do.
     Both,
 }
 
 impl Compute {
-    /// The product that the compute's value is.
+    /// The product that gives the compute's value.
     #[must_use]
     pub fn product(&self) -> Option<Product<'_>> {
         Product::of(&self.axes[..], &self.body, &self.write, self.combine)
@@ -84,7 +84,7 @@ impl Compute {
 }
 
 impl<'a> Product<'a> {
-    /// The product that a body's value is, but for casts, scales and points at which it is 0.
+    /// The product that gives a body's value, apart from casts, scales and points at which the value is 0.
     pub fn of(
         axes: impl Into<Cow<'a, [Axis]>>,
         body: &'a Body,
@@ -98,7 +98,7 @@ impl<'a> Product<'a> {
         Some(Product { axes, body, write, combine, at, factors, behind: Some(behind) })
     }
 
-    /// Every multiplication in a body as a product, whatever becomes of it.
+    /// Every multiplication in a body as a product, for any use of its value.
     pub fn all(
         axes: impl Into<Cow<'a, [Axis]>>,
         body: &'a Body,
@@ -133,7 +133,7 @@ impl<'a> Product<'a> {
         self.factors.iter().all(same).then_some(dtype)
     }
 
-    /// Whether the sum of the products is what is written.
+    /// Whether the written value is the sum of the products.
     #[must_use]
     pub fn is_sum(&self) -> bool {
         self.combine == Some(Combine::Add)
@@ -152,7 +152,7 @@ impl<'a> Product<'a> {
         Some([a.as_read()?, b.as_read()?])
     }
 
-    /// The elements that are multiplied, if the body is the reads of them and their multiplication.
+    /// The elements that are multiplied, if the body consists of their reads and the multiplication.
     #[must_use]
     pub fn bare(&self) -> Option<[&Element<'a>; 2]> {
         self.elements().filter(|_| self.is_direct() && self.body.insts.len() == 3)
@@ -168,7 +168,7 @@ impl<'a> Product<'a> {
         a.value == b.value || a.element.as_ref().zip(b.element.as_ref()).is_some_and(|(x, y)| same(x, y))
     }
 
-    /// Whether a factor depends on an axis; not, if there is no such axis.
+    /// Whether a factor depends on an axis; `false` if there is no such axis.
     #[must_use]
     pub fn depends(&self, factor: usize, axis: &str) -> bool {
         let at = self.axes.iter().position(|a| *a.name == *axis);
@@ -196,7 +196,7 @@ impl<'a> Product<'a> {
     }
 
     /// The axes of a kind on which these factors depend, outermost first. Batches are the parallel axes of both
-    /// factors, `m` and `n` those of one, `k` is what is reduced in both.
+    /// factors, `m` and `n` the parallel axes of one factor, and `k` the axes that are reduced in both.
     pub fn axes_with(&self, kind: AxisKind, side: Side) -> impl Iterator<Item = &Axis> {
         self.axes.iter().filter(move |a| a.kind == kind && self.side(&a.name) == side)
     }
@@ -222,7 +222,7 @@ impl<'a> Product<'a> {
         windows(index, &self.axes)
     }
 
-    /// Whether a factor is 0 where its element lies out of bounds: the value there, less the zero point, is 0.
+    /// Whether a factor is 0 if its element lies out of bounds: the value outside, less the zero point, is 0.
     #[must_use]
     pub fn is_zero_outside(&self, factor: usize) -> bool {
         self.factors[factor].is_zero_outside(self.body)

@@ -22,7 +22,7 @@ pub enum Storage {
     Intermediate,
     /// The same memory as `source`, contiguous, from element `offset` on.
     View {
-        /// Whose memory it is.
+        /// The tensor whose memory it shares.
         source: TensorId,
         /// First element.
         offset: Expr,
@@ -93,7 +93,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The blocks of steps inside, of which some run.
+    /// The blocks of steps inside the step. Not all of them need run.
     pub fn blocks(&self) -> impl Iterator<Item = &[Step]> {
         let blocks: [&[Step]; 2] = match self {
             Step::If { then, otherwise, .. } => [then, otherwise],
@@ -152,19 +152,19 @@ pub struct Program {
     pub name: Name,
     /// Symbols, in the order in which they are bound.
     pub symbols: Vec<Symbol>,
-    /// What is known of the symbols' sizes; the program refuses to run at others.
+    /// The known ranges of the symbols' sizes; the program refuses to run at sizes outside of them.
     pub ranges: SizeRanges,
-    /// What must hold of the symbols, or the program refuses to run.
+    /// Conditions on the symbols. If one does not hold, the program refuses to run.
     pub requirements: Vec<Requirement>,
     /// All tensors.
     pub tensors: Vec<ProgramTensor>,
     /// The inputs' tensors in order.
     pub inputs: Vec<TensorId>,
-    /// The outputs: name and tensor. The tensor may be any; `Storage::Output` avoids a copy.
+    /// The outputs: name and tensor. Any tensor may be an output; `Storage::Output` avoids a copy.
     pub outputs: Vec<(Name, TensorId)>,
     /// Steps in order.
     pub steps: Vec<Step>,
-    /// What is known of the model that the program came from.
+    /// Known facts about the model that the program came from.
     pub origin: Origin,
 }
 
@@ -175,7 +175,8 @@ impl Program {
         self.tensors.len() - 1
     }
 
-    /// The tensor whose memory `id` occupies, views resolved, and the first element in it.
+    /// The tensor in whose memory `id` lies, with views resolved, and the first element of `id`
+    /// there.
     #[must_use]
     pub fn resolve_view(&self, id: TensorId) -> (TensorId, Expr) {
         let (mut at, mut first) = (id, Expr::from(0));

@@ -1,8 +1,9 @@
-//! What a model demands of its symbolic sizes beyond its types.
+//! Demands of a model on its symbolic sizes beyond its types.
 //!
-//! Inference takes on trust what it cannot decide, such as that a symbol equals the constant it meets in an
-//! addition. What it trusted is a [`Requirement`]: a graph's nodes make them ([`crate::ops::requirements`]), a
-//! [`Program`](crate::program::Program) carries them, and every run checks them before its first kernel.
+//! Inference takes conditions on trust that it cannot decide: for example, a symbol equals the constant that
+//! it meets in an addition. Each such assumption is a [`Requirement`]. A graph's nodes make them
+//! ([`crate::ops::requirements`]), a [`Program`](crate::program::Program) carries them, and every run checks
+//! them before its first kernel.
 
 use crate::{Name, expr::Expr};
 
@@ -11,21 +12,21 @@ use crate::{Name, expr::Expr};
 pub enum Condition {
     /// Two sizes are equal.
     Equal(Expr, Expr),
-    /// A size is no less than a number.
+    /// A size is at least a number.
     AtLeast(Expr, i64),
 }
 
-/// What must hold, and what to say where it does not.
+/// A condition, and the message for the case that it does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// What must hold.
     pub condition: Condition,
-    /// What is wrong where it does not hold, and at which node.
+    /// The problem if the condition does not hold, and the node that demands it.
     pub message: String,
 }
 
 impl Condition {
-    /// Whether the condition holds or fails for all sizes; `None` if that depends on symbols.
+    /// Whether the condition holds or fails for all sizes; `None` if the answer depends on symbols.
     #[must_use]
     pub fn decided(&self) -> Option<bool> {
         match self {

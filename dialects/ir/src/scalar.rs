@@ -1,4 +1,4 @@
-//! Scalar programs: what a kernel computes for one point of its iteration space.
+//! Scalar programs: the computation of a kernel at one point of its iteration space.
 //!
 //! A [`Body`] is a list of instructions in SSA form. Later instructions, and index expressions through
 //! [`Expr::value`], refer to earlier ones by position.
@@ -62,7 +62,7 @@ pub enum Inst {
     /// An index expression as an `i64`.
     Index(Expr),
     /// An element of a tensor (of the enclosing kernel) or buffer (of the enclosing nest). With
-    /// `outside`, an index out of bounds gives that value instead; without, indices are in bounds.
+    /// `outside`, an index out of bounds gives that value instead; without it, indices are in bounds.
     Read {
         tensor: usize,
         index: Vec<Expr>,
@@ -79,7 +79,8 @@ pub enum Inst {
 }
 
 impl Inst {
-    /// Calls `visit` with each value that the instruction uses, those of index expressions included.
+    /// Calls `visit` with each value that the instruction uses, including the values in its index
+    /// expressions.
     pub fn each_operand(&self, visit: &mut dyn FnMut(ValueId)) {
         let mut in_expr = |e: &Expr| {
             e.any_atom(&mut |atom| {
@@ -171,7 +172,7 @@ impl Body {
         self.push(Inst::Select(condition, a, b), self.dtype(a))
     }
 
-    /// Appends a conversion, or nothing where the type is right already.
+    /// Appends a conversion, unless the type is right already.
     pub fn cast(&mut self, a: ValueId, to: DType) -> ValueId {
         if self.dtype(a) == to { a } else { self.push(Inst::Cast(a), to) }
     }
@@ -200,7 +201,7 @@ impl Body {
         let mut kept = Body::default();
         let mut map: Vec<ValueId> = Vec::with_capacity(self.insts.len());
         for ((inst, dtype), used) in self.insts.iter().zip(&used) {
-            // What nothing uses gets a number that nothing asks for.
+            // An unused instruction gets a number that no other instruction uses.
             map.push(if *used { kept.push(inst.renumbered(&|v| map[v as usize]), *dtype) } else { 0 });
         }
         kept.result = map[value as usize];

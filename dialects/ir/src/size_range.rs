@@ -1,7 +1,7 @@
-//! What is known of symbols before a model runs: the sizes that they may have.
+//! The sizes that symbols may have, as far as they are known before a model runs.
 //!
-//! A decision that depends on a symbol looks at [samples](SizeRanges::sample) of it where it must be right for all
-//! sizes, and at its [typical](SizeRanges::typical) size where a number is needed to reckon with.
+//! A decision that depends on a symbol uses [samples](SizeRanges::sample) of the symbol if it must be right for all
+//! sizes, and the symbol's [typical](SizeRanges::typical) size if it needs one number to calculate with.
 
 use crate::{
     Name,
@@ -16,7 +16,7 @@ pub struct SizeRange {
     pub low: i64,
     /// Greatest size; `None` if there is none.
     pub high: Option<i64>,
-    /// What divides every size; at least 1.
+    /// A divisor of every size; at least 1.
     pub multiple: i64,
 }
 
@@ -30,7 +30,7 @@ impl SizeRange {
         SizeRange { low, high: Some(high), multiple: 1 }
     }
 
-    /// The one size that there is, if there is one only.
+    /// The only size in the range, if there is exactly one.
     #[must_use]
     pub fn only(&self) -> Option<i64> {
         let first = self.nearest(self.low);
@@ -75,7 +75,7 @@ impl SizeRange {
     }
 }
 
-/// `1..8`, `64..` or, of multiples of 16 only, `64..512:16`.
+/// `1..8`, `64..` or, for multiples of 16 only, `64..512:16`.
 impl fmt::Display for SizeRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}..", self.low)?;
@@ -101,15 +101,15 @@ impl FromStr for SizeRange {
     }
 }
 
-/// What is known of symbols, by their names.
+/// The known ranges of symbols, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SizeRanges(BTreeMap<Name, SizeRange>);
 
 impl SizeRanges {
-    /// Sizes at which a decision looks that must be right for all.
+    /// Number of sizes that are tried for a decision that must be right for all sizes.
     pub const SAMPLES: usize = 4;
 
-    /// Says what is known of a symbol.
+    /// Sets the known range of a symbol.
     pub fn insert(&mut self, symbol: Name, range: SizeRange) {
         self.0.insert(symbol, range);
     }
@@ -120,18 +120,18 @@ impl SizeRanges {
         self.0.get(symbol).copied().unwrap_or(SizeRange::ANY)
     }
 
-    /// The symbols of which something is known, in order of their names.
+    /// The symbols with a known range, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &SizeRange)> {
         self.0.iter()
     }
 
-    /// Whether nothing is known.
+    /// Whether no range is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is known of some of the symbols.
+    /// The known ranges of some of the symbols.
     #[must_use]
     pub fn of(&self, symbols: &[Name]) -> SizeRanges {
         let known = self.0.iter().filter(|(name, _)| symbols.contains(name));
@@ -145,9 +145,9 @@ impl SizeRanges {
         Interval { low: Some(range.low), high: range.high }
     }
 
-    /// One of [`Self::SAMPLES`] values of an expression over symbols. They lie between both ends of each symbol's
-    /// range, at equal ratios; one without an upper end goes from 1, or its lower end, to eight times that: 1, 2, 4
-    /// and 8 are sizes that batches have. `None` if other atoms occur.
+    /// One of [`Self::SAMPLES`] values of an expression over symbols. The samples lie between both ends of each
+    /// symbol's range, at equal ratios. If a range has no upper end, they go from 1, or from its lower end, to
+    /// eight times that value: 1, 2, 4 and 8 are sizes that batches have. `None` if other atoms occur.
     #[must_use]
     pub fn sample(&self, at: usize, e: &Expr) -> Option<i64> {
         let last = (Self::SAMPLES - 1) as f64;
@@ -160,7 +160,8 @@ impl SizeRanges {
         evaluate(e, &of)
     }
 
-    /// What `sizes` makes of each [sample](Self::sample), equal neighbours once; `None` if it makes nothing of one.
+    /// The result of `sizes` for each [sample](Self::sample); equal neighbours are kept once. `None` if one has no
+    /// result.
     pub fn samples<T: PartialEq>(
         &self,
         sizes: impl Fn(&dyn Fn(&Expr) -> Option<i64>) -> Option<T>,
@@ -171,8 +172,9 @@ impl SizeRanges {
         Some(samples)
     }
 
-    /// A value to reckon with of an expression over symbols: each one's size that is nearest to `nominal`, which
-    /// is the upper end of small ranges and the lower one of large ones. `None` if other atoms occur.
+    /// A value of an expression over symbols to calculate with. Each symbol has the size of its range that is
+    /// nearest to `nominal`: the upper end of a range of small sizes, the lower end of a range of large ones.
+    /// `None` if other atoms occur.
     #[must_use]
     pub fn typical(&self, e: &Expr, nominal: i64) -> Option<i64> {
         evaluate(e, &|symbol| self.get(symbol).nearest(nominal))

@@ -25,7 +25,8 @@ pub enum Element {
 }
 
 impl Tensor {
-    /// A tensor over existing bytes; `None` if their number is not what type and dimensions need.
+    /// A tensor over existing bytes; `None` if their number does not match the type and the
+    /// dimensions.
     #[must_use]
     pub fn new(dtype: DType, dims: Vec<i64>, data: Bytes) -> Option<Tensor> {
         let elements = element_count(&dims)?;

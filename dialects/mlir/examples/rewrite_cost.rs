@@ -1,11 +1,11 @@
-//! What schedule primitives cost as rewrites of MLIR: microseconds for each step that tiles a matrix product.
+//! The cost of schedule primitives as rewrites of MLIR: microseconds for each step that tiles a matrix product.
 //!
 //! The counterpart for `LoopNest` is the example `primitive_cost` of `mlcc-cpu`; `docs/decisions` compares them.
 //! Loops are `scf.for` and carry the name of their axis in an attribute. The primitives are written as well as the
-//! C API allows: they change the loops in place, and a candidate of a search starts from a clone. Of what the
-//! primitives on `LoopNest` do they leave out the analysis of dependences (the C API has none), the
-//! simplification of index expressions, and the flattening of buffers when loops are fused.
-//! What the simplification costs is shown apart, as upstream's passes on the result.
+//! C API allows: they change the loops in place, and a candidate of a search starts from a clone. They do less than
+//! the primitives on `LoopNest`: the analysis of dependences (the C API has none), the simplification of index
+//! expressions, and the flattening of buffers when loops are fused are left out. The cost of the simplification is
+//! shown apart, as upstream's passes on the result.
 //!
 //!     cargo run --release -p mlcc-mlir --example rewrite_cost
 
@@ -63,7 +63,7 @@ enum Step {
     Fuse { outer: &'static str, inner: &'static str },
 }
 
-/// What makes the tiled nest of the product.
+/// The steps that make the tiled nest of the product.
 const STEPS: [(&str, Step); 5] = [
     ("split(m, 6)", Step::Split { axis: "m", factor: 6 }),
     ("split(n, 64)", Step::Split { axis: "n", factor: 64 }),
@@ -75,7 +75,7 @@ const STEPS: [(&str, Step); 5] = [
     ("fuse(m.o, n.o)", Step::Fuse { outer: "m.o", inner: "n.o" }),
 ];
 
-/// What is wanted of the loops, outermost first.
+/// The loops that must result, outermost first.
 const WANTED: [(&str, Option<i64>); 5] =
     [("m.o_n.o", Some(171 * 16)), ("k.o", Some(4)), ("k.i", Some(256)), ("m.i", None), ("n.i", Some(64))];
 
@@ -223,8 +223,8 @@ fn split(build: &Build<'_, '_>, axis: &str, factor: i64) -> Result<()> {
     Ok(())
 }
 
-/// The perfectly nested loops over `axes` in that order. What is computed between them goes with the loops whose
-/// indices it uses.
+/// Puts the perfectly nested loops over `axes` in that order. Computations between the loops go with the loops
+/// whose indices they use.
 fn reorder(build: &Build<'_, '_>, axes: &[&str]) -> Result<()> {
     let wanted = axes.iter().map(|a| build.find(a)).collect::<Result<Vec<_>>>()?;
     let mut chain = Vec::new();
@@ -270,7 +270,7 @@ fn reorder(build: &Build<'_, '_>, axes: &[&str]) -> Result<()> {
         }
     }
 
-    // First all loops stand one after the other, then each goes into the one before.
+    // First all loops are put one after the other. Then each goes into the one before.
     let innermost = chain[chain.len() - 1];
     let kept = ops(body(innermost)?).filter(|op| op.next_in_block().is_some()).collect::<Vec<_>>();
     let after = chain[0].next_in_block().ok_or("a loop ends its block")?;
@@ -289,7 +289,7 @@ fn reorder(build: &Build<'_, '_>, axes: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// One loop from two; what was computed between them is computed inside.
+/// Makes one loop of two. Computations between the two move inside.
 fn fuse(build: &Build<'_, '_>, outer: &str, inner: &str) -> Result<()> {
     let name = format!("{outer}_{inner}");
     let (outer, inner) = (build.find(outer)?, build.find(inner)?);
@@ -312,7 +312,7 @@ fn fuse(build: &Build<'_, '_>, outer: &str, inner: &str) -> Result<()> {
     let quotient = inside.insert_operation_before(first, arith::divui(index, m, build.at));
     let remainder = inside.insert_operation_before(first, arith::remui(index, m, build.at));
     replace_uses_except(index, result(remainder)?, remainder);
-    // That changed the quotient's operand too.
+    // The replacement changed the quotient's operand too, so it is set back.
     mutable(quotient).set_operand(0, index);
     replace_uses(outer_index, result(quotient)?);
     between.into_iter().for_each(|op| mutable(op).move_before(first));
@@ -320,7 +320,7 @@ fn fuse(build: &Build<'_, '_>, outer: &str, inner: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where operations are made.
+/// The places at which operations are made.
 struct Build<'c, 'm> {
     context: &'c Context,
     entry: BlockRef<'c, 'm>,
@@ -434,7 +434,7 @@ fn mutable<'c, 'm>(op: Op<'c, 'm>) -> OperationRefMut<'c, 'm> {
     unsafe { OperationRefMut::from_raw(op.to_raw()) }
 }
 
-/// The loop's body, which the loop loses.
+/// The loop's body. It is taken out of the loop.
 fn taken<'c>(from: Op<'c, '_>) -> Result<Region<'c>> {
     let (region, source) = (Region::new(), from.region(0).map_err(text)?);
     // SAFETY: both regions are alive and different. The loop has no body until it is given another.
@@ -453,7 +453,7 @@ fn replace_uses_except(of: Value<'_, '_>, with: Value<'_, '_>, except: Op<'_, '_
     unsafe { mlirValueReplaceAllUsesExcept(of.to_raw(), with.to_raw(), 1, except.as_mut_ptr()) }
 }
 
-/// Removes an operation that nothing uses and what is in it. All handles on these dangle from then on.
+/// Removes an unused operation and everything in it. All handles on these dangle from then on.
 fn erase(op: Op<'_, '_>) {
     // SAFETY: the operation is alive and has no uses; the caller drops its handles.
     unsafe { mlirOperationDestroy(op.to_raw()) }

@@ -14,7 +14,8 @@ unsafe extern "C" {
     fn mlirGetDialectHandle__loop__() -> MlirDialectHandle;
 }
 
-/// A context with the dialects of the levels: `graph`, `te`, `loop`, and `func`. Each thread makes its own.
+/// A context with the dialects of the levels: `graph`, `te`, `loop`, and `func`. Each thread makes its own
+/// context.
 pub struct MlirContext {
     context: melior::Context,
 }
@@ -73,7 +74,8 @@ impl MlirContext {
         module.ok_or_else(|| first(errors).unwrap_or_else(|| Diagnostic::user(format!("{file}: not MLIR"))))
     }
 
-    /// Lets MLIR print what a writer wrote in the generic form. A failure is the writer's or the value's fault.
+    /// Lets MLIR print the generic form that a writer wrote. A failure is the fault of the writer or of the
+    /// value.
     pub(crate) fn pretty(&self, generic: &str, locations: bool) -> Result<String> {
         let generic = format!("\"builtin.module\"() ({{\n^bb0:\n{generic}\n}}) : () -> () loc(unknown)");
         let module = self.parse(&generic, "generic").map_err(|e| {
@@ -112,7 +114,7 @@ impl MlirContext {
     }
 }
 
-/// An operation's text. Locations that say nothing are left out; a line can only end in one outside of a string.
+/// An operation's text. Unknown locations are left out: a line that ends in one is outside of a string.
 fn print(op: ffi::Op<'_>, locations: bool) -> String {
     let text = op.print(locations);
     let lines = text.lines().map(|line| line.strip_suffix(" loc(unknown)").unwrap_or(line));
@@ -122,7 +124,7 @@ fn print(op: ffi::Op<'_>, locations: bool) -> String {
 /// One of MLIR's errors: `file:line:column: message`, or at the ONNX node.
 fn error(location: ffi::Location<'_>, message: &str) -> Diagnostic {
     match (location.file(), provenance(location)) {
-        // What our verifiers find inside of an operation has the inner one's place.
+        // A message about an operation inside of another one begins with the inner one's place.
         (Some((file, ..)), _) if message.starts_with(&format!("{file}:")) => Diagnostic::user(message),
         (Some((file, line, column)), _) => Diagnostic::user(format!("{file}:{line}:{column}: {message}")),
         (None, Some((_, at))) => Diagnostic::user(message).at(&at),

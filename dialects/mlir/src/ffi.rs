@@ -1,8 +1,8 @@
 //! Safe, read-only handles on MLIR's operations, values, attributes, types and locations.
 //!
-//! Debian's MLIR is built without assertions: an accessor called on the wrong kind of attribute is
-//! undefined behaviour, not an error. So every accessor here asks for the kind first and returns an
-//! `Option`. Handles borrow from what keeps them alive: a [`Module`] or, during verification, the call.
+//! Debian's MLIR is built without assertions: an accessor called on the wrong kind of attribute is undefined
+//! behaviour, not an error. So every accessor here asks for the kind first and returns an `Option`. A handle
+//! borrows from its owner: a [`Module`] or, during verification, the call.
 
 mod attribute;
 
@@ -38,7 +38,7 @@ unsafe extern "C" fn append(piece: MlirStringRef, text: *mut c_void) {
     unsafe { (*text.cast::<String>()).push_str(&copied(piece)) }
 }
 
-/// What `print` prints.
+/// The text that `print` prints.
 fn printed(print: impl FnOnce(MlirStringCallback, *mut c_void)) -> String {
     let mut text = String::new();
     print(Some(append), (&raw mut text).cast());
@@ -59,10 +59,11 @@ impl Drop for Module<'_> {
 }
 
 impl<'c> Module<'c> {
-    /// Parses and verifies a module; `None` after diagnostics if it is not one.
+    /// Parses and verifies a module; `None` after diagnostics if the text is not a valid module.
     pub(crate) fn parse(context: &'c melior::Context, text: &str, file: &str) -> Option<Module<'c>> {
-        // MLIR's lexer reads the byte behind the text, which must be 0, or it goes on through whatever lies there.
-        // Behind a string that the end of the text leaves open it would go on even so, but not behind a line's end.
+        // MLIR's lexer reads the byte behind the text. This byte must be 0, or the lexer goes on through the memory
+        // behind. Behind a string that the end of the text leaves open it would go on even so, but not behind a
+        // line's end.
         let line_end = if text.ends_with('\n') { "" } else { "\n" };
         let terminated = [text, line_end, "\0"].concat();
         let text = string_ref(&terminated[..terminated.len() - 1]);
@@ -118,7 +119,7 @@ pub(crate) fn with_errors<T>(
         }
         MlirLogicalResult { value: 1 }
     }
-    /// Detaches the handler, also where `action` panics: a caught panic leaves a context that may be used again.
+    /// Detaches the handler, also if `action` panics: a context may be used again after a caught panic.
     struct Attached<'c>(&'c melior::Context, MlirDiagnosticHandlerID);
     impl Drop for Attached<'_> {
         fn drop(&mut self) {
@@ -287,7 +288,7 @@ impl<'m> Value<'m> {
         Type { raw: unsafe { mlirValueGetType(self.raw) }, life: PhantomData }
     }
 
-    /// A key that is the same for the same value.
+    /// A key that is the same for two handles on one value.
     pub(crate) fn key(self) -> usize {
         self.raw.ptr as usize
     }

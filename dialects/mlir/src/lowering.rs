@@ -1,7 +1,7 @@
-//! What a backend needs from MLIR: a context with the dialects below the loop level, passes that can be
-//! named in a pipeline, and the translation to LLVM IR.
+//! The parts of MLIR that a backend needs: a context with the dialects below the loop level, passes that
+//! can be named in a pipeline, and the translation to LLVM IR.
 //!
-//! Only what is in use is registered, since everything together makes a binary of 240 MB.
+//! Only dialects and passes in use are registered, because all of them together make a binary of 240 MB.
 
 use crate::ffi;
 use melior::{
@@ -53,7 +53,7 @@ pub(crate) fn lowering_dialects() -> Vec<DialectHandle> {
 }
 
 /// A context with `func`, `arith`, `math`, `scf`, `cf`, `vector`, `memref`, `llvm`, `gpu` and `nvvm` loaded
-/// and their translations registered. It uses no threads of its own: each worker makes one.
+/// and their translations registered. The context uses no threads of its own: each worker makes a context.
 #[must_use]
 pub fn lowering_context() -> Context {
     register_passes();
@@ -121,7 +121,7 @@ pub fn run_pipeline(context: &Context, module: &mut Module<'_>, pipeline: &str) 
 /// Verifies a module.
 ///
 /// # Errors
-/// If it is not valid: what the verifiers say.
+/// If the module is not valid; the error has the verifiers' messages.
 pub fn verify(context: &Context, module: &Module<'_>) -> Result<()> {
     let (valid, errors) = collect_errors(context, || module.as_operation().verify());
     if valid {

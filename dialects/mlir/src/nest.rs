@@ -34,7 +34,7 @@ impl MlirContext {
         self.pretty(&texts?.concat(), false)
     }
 
-    /// Reads the loop nests of a module, in order; other operations are passed over.
+    /// Reads the loop nests of a module, in order; other operations are ignored.
     ///
     /// # Errors
     /// If the text is not MLIR or a nest is malformed, with line and column.
@@ -132,7 +132,8 @@ impl Writer<'_> {
                 let properties =
                     [combine_property(s.combine), if s.checked { ", checked".into() } else { String::new() }]
                         .concat();
-                // MLIR refuses a leading comma, and `<{}>` is fine where properties exist.
+                // MLIR refuses a leading comma, but accepts `<{}>` for an operation with
+                // properties.
                 writeln!(
                     text,
                     "\"loop.store\"({}) <{{{}}}> ({}) : ({TENSOR}) -> ()",
@@ -314,7 +315,7 @@ impl Reader {
         Ok(Node::Store(Store { buffer, index, body, combine, guards, checked }))
     }
 
-    /// The rows of a tile that are gathered, which have an axis of their own.
+    /// The rows of a tile, if they are gathered. They have an axis of their own.
     fn gather(&mut self, op: Op<'_>) -> Result<Option<GatheredRows>> {
         let Some(listed) = optional(op, "a_gather", exprs)? else { return Ok(None) };
         let wrong = || error(op, "gathered rows are an axis, an offset and pairs of expressions");

@@ -1,4 +1,4 @@
-//! The graph dialect's operators, as TableGen has them.
+//! The graph dialect's operators, as TableGen declares them.
 
 /// How many values stand at an operand's or result's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Operator {
 
 const ALL: &[Operator] = include!(concat!(env!("OUT_DIR"), "/operators.rs"));
 
-/// Operations of the dialect that are no operators of the graph.
+/// Operations of the dialect that are not operators of the graph.
 const OTHERS: [&str; 3] = ["constant", "weight", "return"];
 
 /// Every operator of the graph dialect.
@@ -64,7 +64,8 @@ pub fn operator(name: &str) -> Option<&'static Operator> {
     operators().find(|o| o.name == name)
 }
 
-/// How many values stand at each place when there are `count` in all; `None` if that does not fit.
+/// The number of values at each place, if these values are present in all; `None` if they do not
+/// fit the places.
 pub(crate) fn segments(places: &[Operand], present: &[bool]) -> Option<Vec<usize>> {
     let mut sizes = Vec::with_capacity(places.len());
     let mut at = 0;
@@ -92,7 +93,8 @@ pub(crate) fn segments(places: &[Operand], present: &[bool]) -> Option<Vec<usize
     (at >= present.len()).then_some(sizes)
 }
 
-/// Whether MLIR needs the segments' sizes: where more than one place may hold any number of values.
+/// Whether MLIR needs the segments' sizes: it does if more than one place may hold a variable
+/// number of values.
 pub(crate) fn needs_segments(places: &[Operand]) -> bool {
     places.iter().filter(|p| p.arity != Arity::One).count() > 1
 }

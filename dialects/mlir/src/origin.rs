@@ -1,4 +1,4 @@
-//! What is known of the model that an IR came from, as attributes of the operation that ends it.
+//! Facts about the model that an IR came from, as attributes of the operation that ends the IR.
 //!
 //! ```text
 //! "graph.return"(%0) <{...}> {graph.last_pass = "rewrite", graph.file_order_peak = 4096 : i64, graph.weight_growth = 640 : i64,
@@ -14,7 +14,7 @@ use crate::{
 use mlcc_ir::{diagnostic::Result, origin::Origin};
 use std::collections::BTreeMap;
 
-/// The attributes, whose names begin with the dialect's.
+/// The attributes. Their names begin with the dialect's name.
 pub(crate) fn attributes(origin: &Origin, dialect: &str) -> Result<Vec<String>> {
     let mut all = Vec::new();
     if let Some(pass) = &origin.last_pass {
@@ -36,7 +36,7 @@ pub(crate) fn attributes(origin: &Origin, dialect: &str) -> Result<Vec<String>> 
     Ok(all)
 }
 
-/// Reads them.
+/// Reads the attributes back.
 pub(crate) fn read(end: Op<'_>, dialect: &str, weights: Weights<'_>) -> Result<Origin> {
     let named = |name: &str| format!("{dialect}.{name}");
     let rows = optional(end, &named("defaults"), Attribute::array)?.unwrap_or_default();

@@ -17,7 +17,7 @@ use mlcc_ir::{
     types::{Layout, TensorType},
 };
 
-/// Where constants come from while reading.
+/// The source of constants while reading.
 #[derive(Clone, Copy)]
 pub(crate) enum Weights<'a> {
     /// A store.
@@ -38,7 +38,7 @@ pub(crate) fn error(op: Op<'_>, message: impl std::fmt::Display) -> Diagnostic {
     }
 }
 
-/// What an operation's attribute `name` is, read by `read`.
+/// The value of an operation's attribute `name`, read by `read`.
 pub(crate) fn field<'m, T>(
     op: Op<'m>,
     name: &str,
@@ -48,7 +48,7 @@ pub(crate) fn field<'m, T>(
     read(attribute).ok_or_else(|| error(op, format!("attribute '{name}' is of the wrong kind")))
 }
 
-/// As [`field`], where the attribute may be absent.
+/// As [`field`], for an attribute that may be absent.
 pub(crate) fn optional<'m, T>(
     op: Op<'m>,
     name: &str,
@@ -90,7 +90,7 @@ pub(crate) fn exprs(attribute: Attribute<'_>) -> Option<Vec<Expr>> {
     attribute.array()?.into_iter().map(expr).collect()
 }
 
-/// Refuses atoms that have no meaning where an expression stands.
+/// Refuses axes and values, which have no meaning at this place.
 pub(crate) fn only_symbols(e: &Expr) -> std::result::Result<(), String> {
     let foreign = |atom: &Atom| matches!(atom, Atom::Axis(_) | Atom::Value(_));
     if e.any_atom(&mut |a| foreign(a)) { Err(format!("'{e}' may use symbols only")) } else { Ok(()) }
@@ -146,7 +146,7 @@ fn blocks(attribute: Attribute<'_>, rank: usize) -> Option<Vec<(usize, i64)>> {
     attribute.array()?.into_iter().map(block).collect()
 }
 
-/// A constant, dense elements or a weight, with its type, which may have a layout.
+/// A constant: dense elements or a weight, with its type. The type may have a layout.
 pub(crate) fn tensor(
     attribute: Attribute<'_>,
     weights: Weights<'_>,
@@ -187,7 +187,8 @@ fn floats(attribute: Attribute<'_>) -> Option<Vec<f64>> {
     attribute.array()?.into_iter().map(float).collect()
 }
 
-/// An operator's attribute; `kind` is TableGen's constraint on it, which tells empty lists apart.
+/// An operator's attribute; `kind` is TableGen's constraint on it, which distinguishes the kinds of
+/// empty lists.
 pub(crate) fn attr(
     attribute: Attribute<'_>,
     kind: &str,
@@ -245,7 +246,8 @@ pub(crate) fn scalar(attribute: Attribute<'_>) -> Option<Constant> {
     if !value.is_nan() {
         return Some(Constant::float(dtype, value));
     }
-    // Conversions of the hardware may change a NaN's payload; its leading bits are what the text had.
+    // Conversions of the hardware may change a NaN's payload. Its leading bits are those that the
+    // text had.
     let (exponent, mantissa) = match dtype {
         DType::F32 => (8, 23),
         DType::F16 => (5, 10),

@@ -18,7 +18,7 @@ use mlcc_ir::{
 };
 use std::{collections::HashMap, fmt::Write};
 
-/// The type of what declares memory.
+/// The type of a value that declares memory.
 pub(crate) const TENSOR: &str = "!te.tensor";
 
 const UNARY: [(&str, UnaryOp); 25] = [
@@ -95,14 +95,14 @@ pub(crate) fn enumeration<T: Copy>(attribute: Attribute<'_>, all: &[T]) -> Optio
     all.get(usize::try_from(case).ok()?).copied()
 }
 
-/// Where the value of a body goes: the index and the guards.
+/// The target of a body's value: the index and the guards.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) index: &'a [Expr],
     pub(crate) guards: &'a [(Expr, Expr)],
 }
 
-/// Expressions of one instruction, their values being replaced by positions in a list of operands.
+/// Expressions of one instruction. The values in them are replaced by positions in a list of operands.
 struct Operands<'a> {
     body: &'a Body,
     used: Vec<ValueId>,
@@ -215,7 +215,7 @@ fn mnemonic<T: PartialEq + std::fmt::Debug>(all: &[(&'static str, T)], op: &T) -
     found.ok_or_else(|| Diagnostic::internal(format!("{op:?} is not in the te dialect")))
 }
 
-/// What a body may refer to.
+/// The names that a body may refer to.
 pub(crate) struct Scope<'s> {
     /// Tensors by MLIR's value: index and rank.
     pub(crate) tensors: &'s HashMap<usize, (usize, usize)>,
@@ -224,13 +224,13 @@ pub(crate) struct Scope<'s> {
 }
 
 impl Scope<'_> {
-    /// The tensor that an operand is, and its rank.
+    /// The tensor that an operand refers to, and its rank.
     pub(crate) fn tensor(&self, op: Op<'_>, value: Option<Value<'_>>) -> Result<(usize, usize)> {
         let found = value.and_then(|v| self.tensors.get(&v.key()));
         found.copied().ok_or_else(|| error(op, "the operand is not a tensor that is declared here"))
     }
 
-    /// Refuses axes that are not around here, and values beyond the first `values`.
+    /// Refuses axes that do not enclose this place, and values beyond the first `values`.
     pub(crate) fn check(&self, op: Op<'_>, e: &Expr, values: usize) -> Result<()> {
         let mut unknown = None;
         e.any_atom(&mut |atom| {
@@ -248,7 +248,7 @@ impl Scope<'_> {
     }
 }
 
-/// A body and where its value goes.
+/// A body and the target of its value.
 pub(crate) struct Read {
     pub(crate) body: Body,
     pub(crate) index: Vec<Expr>,

@@ -1,10 +1,10 @@
-//! What is refused in a text before MLIR's parser sees it.
+//! Checks that refuse a text before MLIR's parser sees it.
 //!
 //! The parser recurses into brackets and into the terms of affine expressions, so that deep and long ones exhaust the
-//! stack. No level needs affine expressions. And the parser takes a use of a value in front of the value's definition,
-//! which may stand in a region further down. Where the operation with that region is refused in the end, the parser
-//! destroys the region, and writes to the freed definition while it destroys the use. No level needs such a use, either:
-//! values are defined above, or in a region around.
+//! stack. No level needs affine expressions. The parser also accepts a use of a value before the value's definition,
+//! and the definition may stand in a region further down. If the operation with that region is refused in the end, the
+//! parser destroys the region, and then writes to the freed definition while it destroys the use. No level needs such a
+//! use, either: values are defined above, or in a region around.
 //!
 //! ```text
 //! graph.return %y as ["y"] : tensor<4xf32>        // refused: %y is defined below
@@ -15,7 +15,8 @@
 //! ```
 //!
 //! A name counts as defined from the end of its operation, or from its place in the arguments of a block or function,
-//! to the end of the region around it. That is also how long MLIR's parser knows it; what is accepted here is resolved there.
+//! to the end of the region around it. MLIR's parser knows the name for just as long, so a use that is accepted here is
+//! resolved there.
 
 mod tokens;
 
@@ -26,7 +27,7 @@ use tokens::{Token, Tokens};
 /// MLIR's parser recurses into brackets: deeper text than this could exhaust the stack.
 const MAX_NESTING: usize = 256;
 
-/// Refuses brackets that are nested too deeply, and uses of values that are not defined in front of them.
+/// Refuses brackets that are nested too deeply, and uses of values that are not defined before the use.
 pub(crate) fn check(text: &str, file: &str) -> Result<()> {
     let mut scan = Scan {
         tokens: Tokens::of(text),
@@ -54,7 +55,7 @@ enum Problem<'a> {
     Undefined(&'a str),
 }
 
-/// What the names behind an opening bracket are.
+/// The meaning of the names behind an opening bracket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
     /// Values that operations define and use.
@@ -73,7 +74,7 @@ struct Open<'a> {
     names: Vec<&'a str>,
     /// The results of the operation that is being read.
     results: Vec<&'a str>,
-    /// Whether that operation's name was read: the next name is another operation's.
+    /// Whether that operation's name was read. If so, the next name belongs to another operation.
     named: bool,
 }
 
@@ -112,7 +113,7 @@ impl<'a> Scan<'a> {
                 // The generic form: `"te.copy"(%a, %b)`.
                 Token::String if self.tokens.peek() == Some(Token::Other(b'(')) => self.operation(""),
                 Token::Other(bracket @ (b'(' | b'[' | b'{' | b'<')) => self.begin(at, bracket),
-                // Other brackets than the open ones are not MLIR, whose parser comes no further.
+                // Closing brackets other than those of the open ones are not MLIR, and its parser stops here.
                 Token::Other(bracket @ (b')' | b']' | b'}')) if !self.end(bracket) => return Ok(()),
                 Token::Other(b'>') if self.innermost().bracket == b'<' => drop(self.open.pop()),
                 _ => {}
@@ -138,7 +139,7 @@ impl<'a> Scan<'a> {
         self.region().names.push(name);
     }
 
-    /// One value, or several between commas: the results of an operation if `=` follows, else uses.
+    /// One value, or several between commas. If `=` follows, they are the results of an operation, else uses.
     fn values(&mut self, at: usize, first: &'a str) -> std::result::Result<(), (usize, Problem<'a>)> {
         if self.tokens.peek() == Some(Token::Other(b':')) {
             match self.innermost().holds {
@@ -178,7 +179,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The arguments of a block, `^bb0(%x: type):`, or a successor with its operands, behind which no colon stands.
+    /// The arguments of a block, `^bb0(%x: type):`, or a successor with its operands. No colon stands behind a
+    /// successor.
     fn block(&mut self) {
         let mut behind = self.tokens;
         behind.skip_group(b'(');
@@ -189,7 +191,7 @@ impl<'a> Scan<'a> {
     /// An operation's name, which ends the operation before.
     fn operation(&mut self, name: &str) {
         let innermost = self.innermost();
-        // Within other brackets it is something else, such as the name of an axis.
+        // Within other brackets the name is something else, such as the name of an axis.
         if innermost.bracket != b'{' {
             return;
         }
@@ -207,7 +209,7 @@ impl<'a> Scan<'a> {
         results.into_iter().for_each(|name| self.define(name));
     }
 
-    /// Behind `func.func`: `private @f(%x: type) -> type attributes {...} {`, of which the arguments are begun.
+    /// Behind `func.func`: `private @f(%x: type) -> type attributes {...} {`. This begins the arguments.
     fn function(&mut self) {
         let mut tokens = self.tokens;
         if matches!(tokens.peek(), Some(Token::Word(_))) {
@@ -218,7 +220,7 @@ impl<'a> Scan<'a> {
         }
         self.tokens = tokens;
         self.open.push(Open::new(b'(', Names::Function));
-        // What follows is read ahead, to know which brace begins the body.
+        // The following tokens are read ahead, to know which brace begins the body.
         let begin = tokens;
         tokens.skip_group(b'(');
         let arguments =
@@ -247,7 +249,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Closes a bracket, if it is the one that is open. Signs of comparison look like angles that nothing closes.
+    /// Closes a bracket, if it is the innermost open one. Signs of comparison look like angle brackets that are never
+    /// closed.
     fn end(&mut self, bracket: u8) -> bool {
         while self.innermost().bracket == b'<' {
             self.open.pop();

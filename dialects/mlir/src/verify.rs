@@ -1,10 +1,11 @@
-//! What MLIR's verifier asks of Rust.
+//! The function that MLIR's verifier calls in Rust.
 
 use crate::{ffi::Op, graph, kernel, nest};
 use mlir_sys::MlirOperation;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Verifies an operation of our dialects, after TableGen's checks and after what is nested in it.
+/// Verifies an operation of our dialects. TableGen's checks and the verification of nested operations
+/// come first.
 ///
 /// Called from C++ by the trait `RustVerified`.
 #[unsafe(no_mangle)]
@@ -14,7 +15,8 @@ extern "C" fn mlccVerify(raw: MlirOperation) -> bool {
     // Unwinding into C++ would abort the process.
     let verified = catch_unwind(AssertUnwindSafe(|| {
         match op.name().as_str() {
-            // What reads is valid; the other operations of these levels are read with what holds them.
+            // An operation is valid if it can be read. The other operations of these levels are read
+            // with the one that holds them.
             "te.kernel" => kernel::read(op).map(drop),
             "loop.nest" => nest::read(op).map(drop),
             name if name.starts_with("graph.") => graph::verify(op),

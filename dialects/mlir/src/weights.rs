@@ -1,4 +1,4 @@
-//! Large constants stay out of the text: it names them by their content.
+//! Large constants are not in the text: the text names them by their content.
 
 use bytes::Bytes;
 use mlcc_ir::{
@@ -10,7 +10,7 @@ use mlcc_ir::{
 };
 use std::collections::BTreeMap;
 
-/// Constants of at most that many elements stand in the text.
+/// Constants with at most this number of elements stand in the text.
 pub const MAX_INLINE: usize = 64;
 
 /// Finds the data of large constants by identity.
@@ -106,7 +106,7 @@ impl WeightStore {
     /// Reads a weights file, without copying.
     ///
     /// # Errors
-    /// If it is none, or is cut short.
+    /// If the bytes are not a weights file, or are cut short.
     pub fn from_bytes(file: &Bytes) -> Result<WeightStore> {
         let bad = |what: &str| Diagnostic::user(format!("not a weights file of mlcc: {what}"));
         let number = |at: usize| {
@@ -143,8 +143,8 @@ pub(crate) fn data(tensor: &Tensor) -> Data<'_> {
     if tensor.elements() > MAX_INLINE { Data::Weight(identity(&tensor.data)) } else { Data::Inline(tensor) }
 }
 
-/// The hash of a constant's bytes, 128 bits in hexadecimal. It tells weights apart; it is no protection against
-/// somebody who makes them collide.
+/// The hash of a constant's bytes, 128 bits in hexadecimal. It distinguishes weights; it gives no protection
+/// against somebody who makes them collide.
 #[must_use]
 pub fn identity(data: &[u8]) -> String {
     // Two lanes of multiply and fold over words of 8 bytes, as in wyhash; the constants are digits of pi.

@@ -1,6 +1,6 @@
-//! Imports models and counts: `import [-v] FILE_OR_FOLDER...`; a folder's `*/model.onnx` and `*.onnx` are
-//! taken. `-v` prints the graphs' operators; `--values` lets import rely on the inputs of a node test's
-//! first data set.
+//! Imports models and counts: `import [-v] FILE_OR_FOLDER...`. From a folder it takes `*/model.onnx` and
+//! `*.onnx`. `-v` prints the graphs' operators; `--values` lets import rely on the inputs of a node
+//! test's first data set.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -25,7 +25,7 @@ fn models(path: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Outputs whose inferred type is not that of the node test's expected output.
+/// Outputs whose inferred type differs from the type of the node test's expected output.
 fn mismatches(file: &Path, model: &Imported) -> Vec<String> {
     let mut lines = Vec::new();
     for (i, (name, id)) in model.graph.outputs.iter().enumerate() {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Attributes<'m>(BTreeMap<&'m str, &'m AttributeProto>);
 
 impl<'m> Attributes<'m> {
-    /// The attributes of a node inside `function`, which is empty outside of functions. A reference
-    /// to an attribute that the function's caller leaves out is absent.
+    /// The attributes of a node inside `function`, which is empty outside of functions. If an
+    /// attribute refers to one that the function's caller leaves out, it is absent.
     pub(crate) fn resolve(attributes: &'m [AttributeProto], function: &Attributes<'m>) -> Attributes<'m> {
         let mut resolved = BTreeMap::new();
         for attribute in attributes {
@@ -23,7 +23,7 @@ impl<'m> Attributes<'m> {
         Attributes(resolved)
     }
 
-    /// Adds those of `defaults` that are absent.
+    /// Adds the attributes of `defaults` that are absent.
     pub(crate) fn with_defaults(mut self, defaults: &'m [AttributeProto]) -> Attributes<'m> {
         for attribute in defaults {
             self.0.entry(attribute.name.as_str()).or_insert(attribute);
@@ -31,7 +31,7 @@ impl<'m> Attributes<'m> {
         self
     }
 
-    /// The attribute, if present and of one of these kinds. Files of old exporters leave the kind out.
+    /// The attribute, if it is present and of this kind. Files of old exporters leave the kind out.
     fn of_kind(&self, name: &str, wanted: i32, what: &str) -> Result<Option<&'m AttributeProto>> {
         match self.0.get(name) {
             None => Ok(None),

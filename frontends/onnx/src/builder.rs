@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, HashSet};
 pub(crate) struct Builder<'m> {
     /// The graph so far.
     pub(crate) graph: Graph,
-    /// The ONNX node that operators come from.
+    /// The ONNX node from which the operators come.
     pub(crate) location: Location,
     /// The node that defines each value, if any.
     pub(super) producers: Vec<Option<u32>>,
-    /// Constants found by folding; `None` where a value is not constant.
+    /// Constants found by folding; `None` for a value that is not constant.
     pub(super) folded: BTreeMap<ValueId, Option<Tensor>>,
     /// The caller's evaluator.
     pub(super) fold: Option<&'m Fold<'m>>,
@@ -45,7 +45,7 @@ impl<'m> Builder<'m> {
         }
     }
 
-    /// `wanted`, or with a number appended if that name is taken.
+    /// The name `wanted`; a number is appended if the name is taken.
     pub(crate) fn unique_name(&mut self, wanted: &str) -> Name {
         let mut name: Name = wanted.into();
         let mut n = 1;
@@ -68,7 +68,7 @@ impl<'m> Builder<'m> {
         self.value(name, tensor.ty(), Def::Constant(tensor))
     }
 
-    /// Adds a constant that the importer makes.
+    /// Adds a constant made by the importer.
     pub(crate) fn literal(&mut self, tensor: Tensor) -> ValueId {
         let name = format!("{}.constant", self.location.node);
         self.constant(&name, tensor)
@@ -123,7 +123,7 @@ impl<'m> Builder<'m> {
         self.ty(id).dims.clone()
     }
 
-    /// Demands a condition on symbolic sizes that no operator of the graph does.
+    /// Demands a condition on symbolic sizes that no operator of the graph demands.
     pub(crate) fn require(&mut self, condition: Condition, message: impl FnOnce() -> String) {
         if condition.decided() != Some(true) {
             let message = format!("{} in {}", message(), self.location.node);
@@ -134,7 +134,7 @@ impl<'m> Builder<'m> {
     /// Adds an operator; returns its first `count` results.
     ///
     /// # Errors
-    /// What inference finds wrong.
+    /// The problems that inference finds.
     pub(crate) fn op_results(
         &mut self,
         op: &str,
@@ -195,7 +195,7 @@ impl<'m> Builder<'m> {
         self.op_optional(op, attrs, &operands)
     }
 
-    /// Adds an operator of which some operands may be absent; returns its first result.
+    /// Adds an operator with operands that may be absent; returns its first result.
     pub(crate) fn op_optional(
         &mut self,
         op: &str,
@@ -222,12 +222,12 @@ impl<'m> Builder<'m> {
         self.binary(op, x, scalar)
     }
 
-    /// The choice of `a` where `condition` holds, else `b`.
+    /// `a` if `condition` holds, else `b`, element by element.
     pub(crate) fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.op("where", Attrs::new(), &[condition, a, b])
     }
 
-    /// Conversion of element type; nothing if it is that type already.
+    /// Conversion of element type; adds nothing if the value has that type already.
     pub(crate) fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
         if self.dtype(x) == to {
             return Ok(x);
@@ -240,7 +240,7 @@ impl<'m> Builder<'m> {
         self.cast(x, self.dtype(like))
     }
 
-    /// Another shape for the same elements; nothing if it is that shape already.
+    /// Another shape for the same elements; adds nothing if the value has that shape already.
     pub(crate) fn reshape(&mut self, x: ValueId, shape: Vec<Expr>) -> Result<ValueId> {
         if self.ty(x).dims == shape {
             return Ok(x);
@@ -254,7 +254,7 @@ impl<'m> Builder<'m> {
         self.op("transpose", Attrs::new().with("perm", Attr::Ints(perm)), &[x])
     }
 
-    /// Broadcast to a shape; nothing if it is that shape already.
+    /// Broadcast to a shape; adds nothing if the value has that shape already.
     pub(crate) fn expand(&mut self, x: ValueId, shape: Vec<Expr>) -> Result<ValueId> {
         if self.ty(x).dims == shape {
             return Ok(x);
@@ -289,7 +289,7 @@ impl<'m> Builder<'m> {
         self.op("slice", attrs, &[x])
     }
 
-    /// Concatenation along an axis; nothing for a single value.
+    /// Concatenation along an axis; adds nothing for a single value.
     pub(crate) fn concat(&mut self, xs: &[ValueId], axis: usize) -> Result<ValueId> {
         if let [x] = xs {
             return Ok(*x);
@@ -323,9 +323,9 @@ impl<'m> Builder<'m> {
     }
 }
 
-/// More dimensions are taken for an attack.
+/// More dimensions are considered an attack.
 pub(crate) const MAX_RANK: usize = 64;
-/// Larger expressions are not followed: their size may double with every operator.
+/// Larger expressions are not followed, because their size may double with every operator.
 const MAX_SIZE: usize = 256;
 
 /// Number of atoms in an expression.

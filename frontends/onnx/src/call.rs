@@ -9,7 +9,7 @@ use mlcc_ir::{
 };
 use std::ops::{Deref, DerefMut};
 
-/// A node: its operator's version, attributes, operands, and the builder to add operators with.
+/// A node: its operator's version, attributes, operands, and the builder that adds operators.
 pub(crate) struct Call<'a, 'm> {
     pub(crate) builder: &'a mut Builder<'m>,
     pub(crate) attributes: &'a Attributes<'m>,
@@ -63,7 +63,8 @@ impl<'m> Call<'_, 'm> {
         Ok(self.int(name, i64::from(default))? != 0)
     }
 
-    /// The number, or `default`, which is rounded to single precision as ONNX's attributes are.
+    /// The number, or `default`. The default is rounded to single precision, as ONNX's attributes
+    /// are.
     pub(crate) fn float(&self, name: &str, default: f32) -> Result<f64> {
         Ok(self.attributes.float(name)?.unwrap_or(f64::from(default)))
     }
@@ -83,7 +84,7 @@ impl<'m> Call<'_, 'm> {
         normalised_axis(self.int("axis", default)?, rank)
     }
 
-    /// The axis attribute, which the operator cannot do without, for a tensor of this rank.
+    /// The required axis attribute, for a tensor of this rank.
     pub(crate) fn required_axis(&self, rank: usize) -> Result<usize> {
         let axis = self.attributes.int("axis")?.ok_or_else(|| {
             Diagnostic::user("the attribute 'axis' is missing")
@@ -92,7 +93,7 @@ impl<'m> Call<'_, 'm> {
         normalised_axis(axis, rank)
     }
 
-    /// A list of integers that is an attribute, or (from opset `since`) operand `i`.
+    /// A list of integers: an attribute, or operand `i` from opset `since` on.
     pub(crate) fn ints_before(&mut self, since: i64, name: &str, i: usize) -> Result<Option<Vec<i64>>> {
         if self.opset < since {
             return Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec));
@@ -145,7 +146,7 @@ pub(crate) fn malformed(message: impl Into<String>) -> Diagnostic {
     Diagnostic::user(message).hint("the model is malformed; onnx.checker.check_model says more")
 }
 
-/// An axis in `0..rank` from one that counts from the end where negative.
+/// An axis in `0..rank`; a negative one counts from the end.
 pub(crate) fn normalised_axis(axis: i64, rank: usize) -> Result<usize> {
     let rank_i = rank as i64;
     let index = if axis < 0 { axis.saturating_add(rank_i) } else { axis };
@@ -155,7 +156,7 @@ pub(crate) fn normalised_axis(axis: i64, rank: usize) -> Result<usize> {
     Err(malformed(format!("axis {axis} is out of range for {rank} dimensions")))
 }
 
-/// Axes in `0..rank`, sorted, each once.
+/// Axes in `0..rank`, sorted, each axis once.
 pub(crate) fn normalised_axes(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
     let mut axes = axes.iter().map(|&a| normalised_axis(a, rank)).collect::<Result<Vec<_>>>()?;
     axes.sort_unstable();

@@ -1,20 +1,20 @@
-//! Inputs with a default: initializers that the graph lists among its inputs.
+//! Inputs with a default, that is, initializers that the graph lists among its inputs.
 //!
-//! Up to IR version 3 a graph had to list all its weights so, and means nothing by it. From version 4 on a caller may
-//! give such an input another value. Some exporters go on to list every weight, out of habit and at the cost of all that
-//! a compiler does with constants; a default that import needs the value of (the shape of a `Reshape`) cannot change
-//! without another compilation. Both stay constants.
+//! Up to IR version 3 a graph had to list all its weights in this way, and the list has no meaning. From version 4 on a
+//! caller may give such an input another value. Some exporters still list every weight, out of habit. This would
+//! prevent everything that a compiler does with constants. A default whose value import needs (the shape of a
+//! `Reshape`) cannot change without another compilation. Both kinds stay constants.
 
 use crate::proto::{GraphProto, TensorProto};
 use std::collections::HashSet;
 
-/// Where all initializers are listed among the inputs and hold more bytes than this, they are weights.
+/// If all initializers are listed among the inputs and hold more bytes than this, they are weights.
 const HABIT_BYTES: usize = 64 << 10;
 /// The first version of the format in which inputs have defaults.
 const FIRST_VERSION: i64 = 4;
 
-/// Sets of inputs with a default to try, by name: the first with which import succeeds is the right one, the last one
-/// is empty.
+/// Sets of inputs with a default to try, by name. The first set with which import succeeds is the right one; the last
+/// set is empty.
 pub(crate) fn candidates(graph: &GraphProto, ir_version: i64) -> Vec<HashSet<&str>> {
     let inputs: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).collect();
     let listed = |t: &&TensorProto| inputs.contains(t.name.as_str());
@@ -24,7 +24,7 @@ pub(crate) fn candidates(graph: &GraphProto, ir_version: i64) -> Vec<HashSet<&st
     let mut sets = Vec::new();
     if ir_version >= FIRST_VERSION && !habit && !given.is_empty() {
         let all: HashSet<&str> = given.iter().map(|t| t.name.as_str()).collect();
-        // What decides shapes is made of integers.
+        // Values that decide shapes are integers, so floats are not among them.
         let is_float = |t: &&&TensorProto| matches!(t.data_type, 1 | 10 | 11 | 16);
         let floats: HashSet<&str> = given.iter().filter(is_float).map(|t| t.name.as_str()).collect();
         let differ = floats.len() != all.len() && !floats.is_empty();
@@ -37,7 +37,7 @@ pub(crate) fn candidates(graph: &GraphProto, ir_version: i64) -> Vec<HashSet<&st
     sets
 }
 
-/// About how many bytes a tensor has.
+/// Approximate number of bytes of a tensor.
 fn size(tensor: &TensorProto) -> usize {
     let elements = tensor.dims.iter().map(|&d| usize::try_from(d).unwrap_or(0));
     elements.fold(4, usize::saturating_mul)

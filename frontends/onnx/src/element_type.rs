@@ -36,11 +36,11 @@ const NAMES: [&str; 27] = [
     "INT2",
 ];
 
-/// The element type of that number. `what` names what has it, for the message.
+/// The element type with this number. `what` names the owner of the type, for the message.
 ///
 /// # Errors
-/// [`Fault::Unsupported`](mlcc_ir::diagnostic::Fault) for a type that ONNX has and mlcc has not,
-/// [`Fault::User`](mlcc_ir::diagnostic::Fault) for a number that means nothing.
+/// [`Fault::Unsupported`](mlcc_ir::diagnostic::Fault) for a type that ONNX has but mlcc does not,
+/// [`Fault::User`](mlcc_ir::diagnostic::Fault) for an undefined number.
 pub(crate) fn element_type(number: i64, what: &str) -> Result<DType> {
     Ok(match number {
         1 => DType::F32,

@@ -1,7 +1,7 @@
 //! External data: tensors whose elements are in files beside the model.
 //!
-//! A model is not trusted. Its external files are opened beneath the model's folder only, component
-//! by component and without following links, so that no path and no link leads out of it.
+//! A model is not trusted. Its external files are opened only beneath the model's folder, component
+//! by component and without following links. So no path and no link leads out of the folder.
 
 use crate::{mapped, proto::StringStringEntryProto};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ pub(crate) struct ExternalData {
 }
 
 impl ExternalData {
-    /// Files beneath `folder`; without one, external data is refused.
+    /// The files beneath `folder`. Without a folder, external data is refused.
     pub(crate) fn new(folder: Option<&Path>) -> ExternalData {
         let folder = folder.map(|f| if f.as_os_str().is_empty() { PathBuf::from(".") } else { f.to_owned() });
         ExternalData { folder, files: RefCell::default() }
@@ -126,7 +126,7 @@ fn open_beneath(folder: &Path, location: &str) -> Result<File> {
         current = openat(&current, *parent, flags | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
             .map_err(failed)?;
     }
-    // Not blocking, so that a pipe in the place of the file cannot hang the compiler.
+    // The open does not block, so that a pipe in the place of the file cannot hang the compiler.
     let file = openat(&current, *last, flags | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
         .map_err(failed)?;
     let file = File::from(file);

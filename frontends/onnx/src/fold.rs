@@ -1,4 +1,4 @@
-//! Values that are known at import: constants, shapes, and what is computed from constants alone.
+//! Values that are known at import: constants, shapes, and values computed from constants alone.
 
 use crate::builder::Builder;
 use mlcc_ir::{
@@ -10,11 +10,11 @@ use mlcc_ir::{
 
 /// Chains of operators longer than this are not folded.
 const MAX_DEPTH: usize = 128;
-/// Larger tensors are not folded at import; a pass does that later where it pays.
+/// Larger tensors are not folded at import. A pass does so later if it pays.
 const MAX_ELEMENTS: usize = 1 << 20;
 
 impl Builder<'_> {
-    /// The tensor that a value always is, if import can tell.
+    /// The constant tensor of a value, if import can determine it.
     pub(crate) fn constant_value(&mut self, id: ValueId) -> Option<Tensor> {
         self.constant_at_depth(id, 0)
     }
@@ -30,7 +30,7 @@ impl Builder<'_> {
         self.folded.entry(id).or_insert(folded).clone()
     }
 
-    /// The tensor of a value whose elements inference knows as numbers.
+    /// The tensor of a value, if inference knows its elements as numbers.
     fn known_tensor(&self, id: ValueId) -> Option<Tensor> {
         let value = self.graph.value(id);
         let dims = value.ty.static_dims()?;
@@ -90,7 +90,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The elements of a value of rank 0 or 1 as symbolic integers, if import can tell.
+    /// The elements of a value of rank 0 or 1 as symbolic integers, if import can determine them.
     pub(crate) fn known_ints(&mut self, id: ValueId) -> Option<Vec<Expr>> {
         if let Some(known) = &self.graph.value(id).known {
             return Some(known.clone());
@@ -105,7 +105,7 @@ impl Builder<'_> {
         self.known_ints(id).ok_or_else(|| data_dependent(what))
     }
 
-    /// As [`Builder::shape_operand`], for operands that must not even depend on symbols.
+    /// As [`Builder::shape_operand`], for operands that must not depend on symbols either.
     pub(crate) fn int_operand(&mut self, id: ValueId, what: &str) -> Result<Vec<i64>> {
         self.shape_operand(id, what)?.iter().map(Expr::as_const).collect::<Option<_>>().ok_or_else(|| {
             Diagnostic::unsupported(format!("operand '{what}' depends on symbolic dimensions"))
@@ -114,7 +114,7 @@ impl Builder<'_> {
     }
 }
 
-/// The refusal of an operand whose value is computed from the inputs' elements.
+/// The error for an operand whose value is computed from the inputs' elements.
 pub(crate) fn data_dependent(what: &str) -> Diagnostic {
     Diagnostic::unsupported(format!("operand '{what}' is computed from data, so that shapes depend on data")).hint(
         "simplify the model so that this operand is a constant or computed from shapes, for instance with \

@@ -1,8 +1,8 @@
 //! The walk over a model: inputs, weights, nodes in order, outputs.
 //!
-//! All problems are reported: a node that fails poisons its outputs, and what depends on them is
-//! skipped without an error of its own. The model's own functions, and branches of an `If` whose
-//! condition is constant, are inlined.
+//! All problems are reported. A node that fails poisons its outputs, and the nodes that depend on them are skipped
+//! without an error of their own. The model's own functions are inlined, and so are branches of an `If` with a
+//! constant condition.
 
 use crate::{
     ImportOptions, Imported, ModelInfo,
@@ -30,11 +30,11 @@ use std::{
     path::Path,
 };
 
-/// More problems are not listed.
+/// Further problems are not listed.
 const MAX_DIAGNOSTICS: usize = 100;
-/// Functions that call each other deeper than this are taken for an endless recursion.
+/// Functions that call each other deeper than this are considered an endless recursion.
 const MAX_NESTING: usize = 64;
-/// More nodes, functions inlined, are taken for an attack.
+/// More nodes, inlined functions included, are considered an attack.
 const MAX_NODES: usize = 1_000_000;
 
 /// Imports a decoded model.
@@ -59,7 +59,7 @@ pub(crate) fn import_model(
     imported
 }
 
-/// Imports a model in which these inputs have defaults and other initializers are constants.
+/// Imports a model. These inputs have defaults; other initializers are constants.
 fn import_graph(
     model: &ModelProto,
     graph: &GraphProto,
@@ -93,7 +93,7 @@ fn import_graph(
     }
     importer.model_graph(graph, defaults, options);
     if !importer.diagnostics.is_empty() {
-        // Advice on shapes is of use with the names at hand.
+        // Advice on shapes is more useful with the names of the inputs.
         let hints = importer.diagnostics.iter_mut().filter_map(|d| d.hint.as_mut());
         for hint in hints.filter(|hint| hint.contains("--shape")) {
             *hint = format!("{hint}; {}", signature::describe(&model_inputs(graph, defaults)));
@@ -109,14 +109,15 @@ fn import_graph(
     Ok(Imported { graph: builder.graph, info, defaults })
 }
 
-/// The inputs of a model's graph, which may list constants among them; those in `defaults` are inputs all the same.
+/// The inputs of a model's graph. The graph's list may contain constants; those in `defaults` count as inputs all
+/// the same.
 pub(crate) fn model_inputs<'m>(graph: &'m GraphProto, defaults: &HashSet<&str>) -> Vec<&'m ValueInfoProto> {
     let weights = graph.initializer.iter().map(|t| t.name.as_str());
     let weights: HashSet<&str> = weights.filter(|name| !defaults.contains(name)).collect();
     graph.input.iter().filter(|i| !weights.contains(i.name.as_str())).collect()
 }
 
-/// The two names of the main domain are one.
+/// The main domain has two names; both become one.
 fn domain(name: &str) -> &str {
     if name == "ai.onnx" { "" } else { name }
 }
@@ -131,7 +132,7 @@ struct Frame<'m> {
     attributes: Attributes<'m>,
     /// Version of the main domain's operators.
     opset: Option<i64>,
-    /// What precedes the names of nodes and values: the function calls on the way.
+    /// The prefix of the names of nodes and values: the function calls on the way.
     prefix: String,
 }
 
@@ -144,7 +145,7 @@ pub(crate) struct Importer<'m> {
     nesting: usize,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
-    /// Values of inputs that a caller need not give.
+    /// Default values of inputs.
     defaults: BTreeMap<usize, Tensor>,
 }
 
@@ -155,7 +156,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Gives an ONNX name its meaning.
+    /// Binds an ONNX name.
     fn define(&mut self, name: &'m str, slot: Slot) {
         if !self.scopes.define(name, slot) {
             self.report(malformed(format!("value '{name}' is defined more than once")));
@@ -209,7 +210,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Keeps the value that an input has where a caller gives none.
+    /// Keeps the default value of an input.
     fn default(&mut self, proto: &TensorProto) -> Result<()> {
         let tensor = tensor_from_proto(proto, &self.builder.external)?;
         let Some(Slot::Value(id)) = self.scopes.get(&proto.name) else { return Ok(()) };
@@ -250,7 +251,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Weights and nodes of a graph; what is in `defaults` is no weight.
+    /// Weights and nodes of a graph; an initializer in `defaults` is not a weight.
     fn graph_body(&mut self, graph: &'m GraphProto, defaults: &HashSet<&str>) {
         for tensor in graph.initializer.iter().filter(|t| !defaults.contains(t.name.as_str())) {
             let slot = match tensor_from_proto(tensor, &self.builder.external) {
@@ -292,7 +293,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Reports nodes of which each needs a result of the next, and the last one of the first.
+    /// Reports a cycle of nodes: each needs a result of the next one, and the last one a result of the first.
     fn report_cycle(&mut self, cycle: Vec<&'m NodeProto>) {
         const SHOWN: usize = 8;
         let locations: Vec<Location> = cycle.iter().take(SHOWN).map(|node| self.location(node)).collect();
@@ -342,7 +343,7 @@ impl<'m> Importer<'m> {
         Location { node: format!("{}{own}", self.frame.prefix).into(), op_type: node.op_type.as_str().into() }
     }
 
-    /// What a node's outputs stand for. An error without a diagnostic was reported where it arose.
+    /// The values of a node's outputs. An error without a diagnostic was reported where it arose.
     fn node_results(
         &mut self,
         node: &'m NodeProto,
@@ -404,7 +405,7 @@ impl<'m> Importer<'m> {
         Ok(())
     }
 
-    /// Imports a function's body in the place of its call.
+    /// Imports a function's body in place of its call.
     fn inline_function(
         &mut self,
         function: &'m FunctionProto,

@@ -8,9 +8,8 @@
 //! | nodes in order, functions inlined, names resolved | `import`, `order` |
 //! | one ONNX operator to graph operators | `ops`, `registry` |
 //!
-//! Whatever a later stage need not know is resolved here: opset differences, `auto_pad`, negative
-//! axes, default values, optional inputs that decide shapes. Types and known values are inferred
-//! after each operator.
+//! All details that later stages need not know are resolved here: opset differences, `auto_pad`, negative axes,
+//! default values, optional inputs that decide shapes. Types and known values are inferred after each operator.
 //!
 //! A model is not trusted: no content of a file may panic, allocate without a check of sizes, or open
 //! a file outside the model's folder.
@@ -50,13 +49,13 @@ use std::{fs::File, path::Path};
 pub struct Imported {
     /// The graph; every value has a type.
     pub graph: Graph,
-    /// What the file says about itself.
+    /// The file's description of the model.
     pub info: ModelInfo,
-    /// Values that inputs have where a caller gives none, by the input's number.
+    /// Default values of inputs, by the input's number. They are used if a caller gives no value.
     pub defaults: std::collections::BTreeMap<usize, Tensor>,
 }
 
-/// What a model file says about itself.
+/// A model file's description of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelInfo {
     /// Version of the operators of ONNX's main domain.
@@ -67,8 +66,9 @@ pub struct ModelInfo {
     pub producer: String,
 }
 
-/// Imports the model in the file `path`; external data is beside it. The files are mapped, and must not be written to
-/// or cut as long as the graph's constants live; [`import_bytes`] takes a model that was read.
+/// Imports the model in the file `path`; its external data is beside the file. The files are mapped, so they must not
+/// be written to or cut as long as the graph's constants live. [`import_bytes`] takes a model that was read into
+/// memory.
 ///
 /// # Errors
 /// All problems found, at most 100.
@@ -77,7 +77,7 @@ pub fn import(path: &Path, options: &ImportOptions<'_>) -> std::result::Result<I
     import_bytes(bytes, path.parent(), options)
 }
 
-/// Imports a model from memory; `folder` is where its external data is.
+/// Imports a model from memory; `folder` holds its external data.
 ///
 /// # Errors
 /// All problems found, at most 100.
@@ -90,7 +90,7 @@ pub fn import_bytes(
     import::import_model(&model, folder, options)
 }
 
-/// Names of a model's inputs in order, those with a default left out.
+/// Names of a model's inputs in order, without those that have a default.
 ///
 /// # Errors
 /// If the file cannot be read or is not a model.

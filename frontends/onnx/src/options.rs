@@ -1,4 +1,4 @@
-//! What a caller decides about an import.
+//! The settings of an import.
 
 use crate::signature::FORM;
 use mlcc_ir::{
@@ -9,19 +9,20 @@ use mlcc_ir::{
 };
 use std::collections::BTreeMap;
 
-/// Evaluates a graph operator on constants: mnemonic, attributes, operands. `None` if it cannot.
+/// Evaluates a graph operator on constants, given its mnemonic, attributes and operands. `None` if it cannot.
 pub type Fold<'a> = dyn Fn(&str, &Attrs, &[Option<Tensor>]) -> Option<Vec<Tensor>> + 'a;
 
 /// Options of [`crate::import`].
 #[derive(Clone, Default)]
 pub struct ImportOptions<'a> {
-    /// Dimensions of inputs by the input's name, or a dimension alone by its own, in place of what the file says.
+    /// Dimensions of inputs by the input's name, or of single dimensions by their own name. They replace those of
+    /// the file.
     pub shapes: BTreeMap<String, Vec<DimSpec>>,
-    /// Values of inputs by name that import may rely on where an input decides shapes: the target of
-    /// a `Reshape`, the axes of a `Squeeze`. The model is then right for these values only.
+    /// Values of inputs, by name, on which import may rely if an input decides shapes: the target of a `Reshape`,
+    /// the axes of a `Squeeze`. The model is then right for these values only.
     pub values: BTreeMap<String, Tensor>,
-    /// Evaluates operators whose operands are constants, where an operand that decides shapes is
-    /// computed in a way that shape inference does not see through. Usually the interpreter.
+    /// Evaluates operators on constants. It is used if an operand that decides shapes is computed in a way that
+    /// shape inference cannot follow. Usually the interpreter.
     pub fold: Option<&'a Fold<'a>>,
 }
 
@@ -37,8 +38,9 @@ pub enum DimSpec {
 }
 
 impl DimSpec {
-    /// Parses `name=1..8x3x224x?`: an input's name and its dimensions, each a size, a range (`1..8`, `64..`, or
-    /// `64..512:16` for multiples of 16) or `?` for what the file says. Nothing after `=` is a scalar.
+    /// Parses `name=1..8x3x224x?`: an input's name and its dimensions. Each dimension is a size, a range (`1..8`,
+    /// `64..`, or `64..512:16` for multiples of 16) or `?` for the file's dimension. An empty text after `=`
+    /// means a scalar.
     ///
     /// # Errors
     /// If the text is not of that form, or a size is negative.

@@ -1,22 +1,23 @@
-//! An order of nodes in which each comes after those whose results it needs.
+//! An order of nodes: each node comes after the nodes whose results it needs.
 //!
-//! ONNX demands that order of files, and some tools write others. Nodes that are in order stay where they are.
+//! ONNX demands that order of files, but some tools write others. Nodes that are in order keep their places.
 
 use crate::proto::{GraphProto, NodeProto};
 use std::collections::{HashMap, HashSet};
 
 /// Nodes in an order in which they can be imported.
 pub(crate) struct Order {
-    /// Indices of the nodes that are on no cycle.
+    /// Indices of the nodes that are not part of a cycle.
     pub(crate) sorted: Vec<usize>,
-    /// Cycles, each as the indices of its nodes, one needing a result of the next; no node is in two of them.
+    /// Cycles, each as the indices of its nodes. Each node needs a result of the next one; no node is in two
+    /// cycles.
     pub(crate) cycles: Vec<Vec<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     New,
-    /// Some of what it needs is being looked at.
+    /// Some of the nodes that it needs are being looked at.
     Open,
     Done,
     OnCycle,
@@ -26,7 +27,7 @@ enum State {
 pub(crate) fn sorted(nodes: &[NodeProto]) -> Order {
     let mut makers: HashMap<&str, usize> = HashMap::new();
     for (at, node) in nodes.iter().enumerate() {
-        // A name that is given twice is an error of its own.
+        // A name that is defined twice is reported elsewhere.
         node.output.iter().filter(|n| !n.is_empty()).for_each(|n| _ = makers.entry(n).or_insert(at));
     }
     let needed: Vec<Vec<usize>> = nodes
@@ -39,7 +40,8 @@ pub(crate) fn sorted(nodes: &[NodeProto]) -> Order {
         .collect();
     let mut order = Order { sorted: Vec::with_capacity(nodes.len()), cycles: Vec::new() };
     let mut states = vec![State::New; nodes.len()];
-    // Nodes on the way from where the search began, each with how many of those it needs were looked at.
+    // Nodes on the way from the start of the search, each with the number of its needed nodes looked at so
+    // far.
     let mut way: Vec<(usize, usize)> = Vec::new();
     for start in 0..nodes.len() {
         if states[start] == State::New {
@@ -77,7 +79,7 @@ pub(crate) fn sorted(nodes: &[NodeProto]) -> Order {
     order
 }
 
-/// Names that a node reads: its operands, and what the graphs in its attributes take from outside.
+/// Names that a node reads: its operands, and the outer names that the graphs in its attributes use.
 fn names_used<'m>(node: &'m NodeProto, into: &mut Vec<&'m str>) {
     into.extend(node.input.iter().filter(|n| !n.is_empty()).map(String::as_str));
     for attribute in &node.attribute {

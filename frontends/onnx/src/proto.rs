@@ -1,8 +1,8 @@
-//! ONNX's protobuf messages, as far as import reads them.
+//! ONNX's protobuf messages, with the fields that import reads.
 //!
-//! Written by hand after the schema of the pinned `onnx` package (`onnx.proto`), so that no protobuf
-//! compiler is needed to build. Fields that import ignores are left out; protobuf skips them.
-//! Tensor data is [`Bytes`]: decoding from a mapped file keeps slices of the mapping.
+//! Written by hand after the schema of the pinned `onnx` package (`onnx.proto`), so that the build
+//! needs no protobuf compiler. Fields that import ignores are left out; protobuf skips them. Tensor
+//! data is [`Bytes`]: decoding from a mapped file keeps slices of the mapping.
 
 use bytes::Bytes;
 
@@ -23,7 +23,7 @@ pub(crate) struct ModelProto {
     pub(crate) functions: Vec<FunctionProto>,
 }
 
-/// Which version of a domain's operators a model or function uses.
+/// The version of a domain's operators that a model or function uses.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct OperatorSetIdProto {
     #[prost(string, tag = "1")]
@@ -49,7 +49,7 @@ pub(crate) struct GraphProto {
     pub(crate) sparse_initializer: Vec<SparseTensorProto>,
 }
 
-/// An operator applied to values, which are referred to by name.
+/// An operator applied to values. The values are referred to by name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
@@ -68,7 +68,7 @@ pub(crate) struct NodeProto {
     pub(crate) overload: String,
 }
 
-/// A named attribute; `kind` says which field holds the value.
+/// A named attribute; `kind` names the field that holds the value.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -87,14 +87,14 @@ pub(crate) struct AttributeProto {
     pub(crate) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub(crate) ints: Vec<i64>,
-    /// An attribute of the enclosing function that this one takes its value from.
+    /// The attribute of the enclosing function from which this one takes its value.
     #[prost(string, tag = "21")]
     pub(crate) ref_attr_name: String,
     #[prost(int32, tag = "20")]
     pub(crate) kind: i32,
 }
 
-/// `AttributeProto.AttributeType`, of what import reads.
+/// The values of `AttributeProto.AttributeType` that import reads.
 pub(crate) mod attribute_kind {
     pub(crate) const UNDEFINED: i32 = 0;
     pub(crate) const FLOAT: i32 = 1;
@@ -133,13 +133,13 @@ pub(crate) struct TensorProto {
     pub(crate) uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) external_data: Vec<StringStringEntryProto>,
-    /// 1 where the data is in another file.
+    /// 1 if the data is in another file.
     #[prost(int32, tag = "14")]
     pub(crate) data_location: i32,
 }
 
-/// Part of a tensor that is stored in pieces: never read. In a sequence's file the same field holds
-/// its tensors, which is how such a file is recognised.
+/// Part of a tensor that is stored in pieces; it is never read. In a sequence's file the same field
+/// holds the sequence's tensors, and such a file is recognised by it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Segment {}
 
@@ -152,7 +152,7 @@ pub(crate) struct StringStringEntryProto {
     pub(crate) value: String,
 }
 
-/// A sparse tensor, of which only the name is read, to say that it is not supported.
+/// A sparse tensor. Only its name is read, for the message that it is not supported.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SparseTensorProto {
     #[prost(message, optional, tag = "1")]
@@ -177,7 +177,7 @@ pub(crate) struct TypeProto {
 
 /// The kinds of types.
 pub(crate) mod type_proto {
-    /// Which kind; only dense tensors are looked into.
+    /// The kind of type; only dense tensors are read further.
     #[derive(Clone, PartialEq, prost::Oneof)]
     pub(crate) enum Value {
         #[prost(message, tag = "1")]
@@ -199,7 +199,7 @@ pub(crate) mod type_proto {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct OtherTypeProto {}
 
-/// A dense tensor's type; no shape means that not even the rank is known.
+/// A dense tensor's type; without a shape not even the rank is known.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TensorTypeProto {
     #[prost(int32, tag = "1")]

@@ -13,26 +13,26 @@ pub const OLDEST_OPSET: i64 = 7;
 /// The newest version of ONNX's operators that mlcc reads: that of onnx 1.23.2.
 pub const NEWEST_OPSET: i64 = 28;
 
-/// How an ONNX operator becomes graph operators.
+/// The rule by which an ONNX operator becomes graph operators.
 pub(crate) struct Operator {
     /// `op_type` of its nodes.
     pub(crate) name: &'static str,
     /// The version of the operator set that introduced it.
     pub(crate) since: i64,
-    /// What is done.
+    /// The action of the import.
     pub(crate) import: Import,
 }
 
-/// How one operator is imported.
+/// The way in which one operator is imported.
 #[derive(Clone, Copy)]
 pub(crate) enum Import {
-    /// The elementwise operator of that mnemonic: one operand, no attributes.
+    /// The elementwise operator with this mnemonic: one operand, no attributes.
     Unary(&'static str),
     /// As [`Import::Unary`], with float attributes and their default values.
     Floats(&'static str, &'static [(&'static str, f32)]),
-    /// The broadcasting elementwise operator of that mnemonic.
+    /// The broadcasting elementwise operator with this mnemonic.
     Binary(&'static str),
-    /// A branch, which the walk over the model chooses.
+    /// A branch. The walk over the model chooses it.
     Branch,
     /// Everything else.
     Function(fn(&mut Call<'_, '_>) -> Result<Vec<ValueId>>),
@@ -87,7 +87,7 @@ pub fn supported_operators() -> Vec<&'static str> {
     OPERATORS.values().filter(supported).map(|o| o.name).collect()
 }
 
-/// The operator of a node, and the version of the operator set that the node means.
+/// The operator of a node, and the version of the operator set that the node uses.
 ///
 /// # Errors
 /// If the operator is unknown, unsupported, or newer than the operator set.

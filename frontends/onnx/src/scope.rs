@@ -1,16 +1,17 @@
-//! Names and what they stand for, in a graph, in the body of a function, in a branch.
+//! Names and their meanings, in a graph, in the body of a function, in a branch.
 
 use mlcc_ir::graph::ValueId;
 use std::collections::HashMap;
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// A value of the graph.
     Value(ValueId),
     /// An optional parameter of a function, without an argument.
     Absent,
-    /// A value that could not be imported. What depends on it is left out without further errors.
+    /// A value that could not be imported. Nodes that depend on it are left out without further
+    /// errors.
     Poisoned,
 }
 
@@ -42,7 +43,7 @@ impl<'m> Scopes<'m> {
         self.levels.pop();
     }
 
-    /// What the name stands for, from the innermost scope outwards.
+    /// The meaning of a name, searched from the innermost scope outwards.
     pub(crate) fn get(&self, name: &str) -> Option<Slot> {
         for level in self.levels.iter().rev() {
             if let Some(slot) = level.names.get(name) {
@@ -55,7 +56,7 @@ impl<'m> Scopes<'m> {
         None
     }
 
-    /// Gives a name its meaning in the innermost scope; false if it has one there.
+    /// Gives a name its meaning in the innermost scope; false if it already has one there.
     pub(crate) fn define(&mut self, name: &'m str, slot: Slot) -> bool {
         match self.levels.last_mut() {
             Some(level) => level.names.insert(name, slot).is_none(),

@@ -16,12 +16,11 @@ use mlcc_ir::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The dimensions of all inputs, resolved together: a symbol that one override fixes is fixed
-/// everywhere.
+/// The dimensions of all inputs, resolved together: if one override fixes a symbol, it is fixed everywhere.
 pub(crate) struct Signature<'o> {
     options: &'o ImportOptions<'o>,
     fixed: BTreeMap<Name, i64>,
-    /// The symbol for each name that the file gives to dimensions.
+    /// The symbol for each name of a dimension in the file.
     symbols: BTreeMap<String, Name>,
     /// The symbols of dimensions that have no name, by input and place.
     unnamed: BTreeMap<(String, usize), Name>,
@@ -31,7 +30,7 @@ pub(crate) struct Signature<'o> {
 }
 
 impl<'o> Signature<'o> {
-    /// Collects what the overrides say about symbols.
+    /// Collects the information of the overrides about symbols.
     pub(crate) fn new(options: &'o ImportOptions<'o>) -> Signature<'o> {
         Signature {
             options,
@@ -43,7 +42,7 @@ impl<'o> Signature<'o> {
         }
     }
 
-    /// Learns the names of the inputs' dimensions. To be called before everything else.
+    /// Learns the names of the inputs' dimensions. Must be called before everything else.
     pub(crate) fn declare(&mut self, inputs: &[&ValueInfoProto]) {
         let dims = |input| declared_dims(input).into_iter().flatten();
         for name in inputs.iter().flat_map(|input| dims(input)).filter_map(symbol_of) {
@@ -52,7 +51,7 @@ impl<'o> Signature<'o> {
                 self.symbols.insert(name.to_owned(), symbol);
             }
         }
-        // After those, whose names the model chose.
+        // Unnamed dimensions come after the named ones, because the model chose the names of those.
         for input in inputs {
             for (d, dim) in dims(input).enumerate() {
                 if is_open(dim) && symbol_of(dim).is_none() {
@@ -71,7 +70,7 @@ impl<'o> Signature<'o> {
         }
     }
 
-    /// Learns which dimensions the override of an input fixes. To be called for all inputs before
+    /// Learns the dimensions that the override of an input fixes. Must be called for all inputs before
     /// [`Signature::input_type`].
     pub(crate) fn learn(&mut self, input: &ValueInfoProto) -> Result<()> {
         let (Some(specs), Some(dims)) = (self.options.shapes.get(&input.name), declared_dims(input)) else {
@@ -94,15 +93,15 @@ impl<'o> Signature<'o> {
         Ok(())
     }
 
-    /// Learns what is said about dimensions by their names, `batch=4`, for the model's inputs. To be called before
-    /// [`Signature::learn`]. What is neither an input's name nor a dimension's is an error.
+    /// Learns the sizes that are given to dimensions by their names, `batch=4`, for the model's inputs. Must be
+    /// called before [`Signature::learn`]. A name that belongs neither to an input nor to a dimension is an error.
     pub(crate) fn learn_names(&mut self, inputs: &[&ValueInfoProto]) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for (name, specs) in &self.options.shapes {
             if inputs.iter().any(|i| i.name == *name) {
                 continue;
             }
-            // By the model's name, or by the one that is shown, as expressions spell it.
+            // The name may be the model's, or the displayed one, which expressions use.
             let mut shown = self.symbols.values().chain(self.unnamed.values());
             let found = self.symbols.get(name).or_else(|| shown.find(|symbol| ***symbol == **name));
             let Some(symbol) = found.cloned() else {
@@ -181,7 +180,7 @@ impl<'o> Signature<'o> {
         spec: DimSpec,
     ) -> Result<Expr> {
         if let Some(dimension::Value::Size(size)) = dim.and_then(|d| d.value.as_ref()) {
-            // Some exporters write -1 for a dimension that they do not know.
+            // Some exporters write -1 for an unknown dimension.
             if *size < -1 {
                 return Err(Diagnostic::user(format!("dimension {d} of input '{input}' is {size}")));
             }
@@ -229,17 +228,17 @@ impl<'o> Signature<'o> {
         Ok(Expr::symbol(&symbol))
     }
 
-    /// Takes a further range for a symbol.
+    /// Narrows the range of a symbol by a further one.
     ///
     /// # Errors
-    /// The range that is known, if no size is in both.
+    /// The range that is known, if no size is in both ranges.
     fn narrow(&mut self, symbol: &Name, range: SizeRange) -> std::result::Result<(), SizeRange> {
         let known = self.ranges.get(symbol);
         self.ranges.insert(symbol.clone(), known.both(range).ok_or(known)?);
         Ok(())
     }
 
-    /// `wanted`, or with a number appended where that is another dimension's name.
+    /// The name `wanted`; a number is appended if another dimension has that name.
     fn unused(&mut self, wanted: &str) -> Name {
         let mut name: Name = wanted.into();
         let mut n = 1;
@@ -251,7 +250,7 @@ impl<'o> Signature<'o> {
     }
 }
 
-/// How sizes are given.
+/// The form in which sizes are given.
 pub(crate) const FORM: &str = "INPUT=DIMxDIMx..., or NAME=DIM for a dimension by its name, where DIM is a size, a range \
                                such as 1..8, or ? for what the model says";
 
@@ -281,18 +280,18 @@ fn open_name(input: &str, d: usize, dim: &DimensionProto) -> Option<String> {
     is_open(dim).then(|| symbol_of(dim).map_or_else(|| unnamed(input, d), ToOwned::to_owned))
 }
 
-/// Whether the model leaves a dimension open. Some exporters write -1 for one that they do not know.
+/// Whether the model leaves a dimension open. Some exporters write -1 for an unknown dimension.
 fn is_open(dim: &DimensionProto) -> bool {
     !matches!(dim.value, Some(dimension::Value::Size(size)) if size != -1)
 }
 
-/// The name of a dimension that has none.
+/// The name for a dimension without one.
 fn unnamed(input: &str, d: usize) -> String {
     format!("{}_d{d}", sanitised(input))
 }
 
-/// A symbol's name as the textual form of expressions can spell it: letters, digits and underscores.
-/// Exporters also write formulas such as `2*n`, which become names of their own.
+/// A symbol's name in a form that the text of expressions can spell: letters, digits and underscores. Exporters
+/// also write formulas such as `2*n`; these become names of their own.
 fn sanitised(name: &str) -> String {
     let mut out: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if out.starts_with(|c: char| c.is_ascii_digit()) || out.is_empty() {
@@ -328,7 +327,7 @@ fn declared_dims(value: &ValueInfoProto) -> Option<&[DimensionProto]> {
     }
 }
 
-/// A dimension's name. What exporters write for a dimension that they know nothing of is none: two such dimensions
+/// A dimension's name. The text that exporters write for an unknown dimension is not a name: two such dimensions
 /// need not be equal.
 fn symbol_of(dim: &DimensionProto) -> Option<&str> {
     let dimension::Value::Symbol(name) = dim.value.as_ref()? else { return None };

@@ -1,4 +1,4 @@
-//! The structs that cross the border, and their conversion to Rust's types.
+//! The structs that are passed between C and Rust, and their conversion to Rust's types.
 
 use crate::status::Failure;
 use mlcc_runtime::{DType, TensorMut, TensorRef};
@@ -32,7 +32,7 @@ pub struct CValueInfo {
     pub dtype: i32,
 }
 
-/// The elements behind a pointer and a count; NULL is fine for none.
+/// The elements behind a pointer and a count; NULL is allowed if there are none.
 ///
 /// # Safety
 /// Where `count` is not 0 and the pointer not NULL, that many elements can be read as long as `'a`.

@@ -1,7 +1,8 @@
-//! The C interface of the runtime. `include/mlcc.h` documents it; what is here keeps to that.
+//! The C interface of the runtime. `include/mlcc.h` documents it; the code here follows that
+//! documentation.
 //!
-//! Pointers from C are looked at in this crate alone: each function turns them into references and
-//! slices at its start and calls the Rust interface.
+//! Only this crate handles pointers from C: each function turns them into references and slices at
+//! its start and calls the Rust interface.
 
 mod convert;
 mod model;

@@ -5,7 +5,7 @@ use crate::status::{Failure, guarded, report};
 use mlcc_runtime::{Context, LoadOptions, Model, TensorMut, TensorRef, ValueInfo};
 use std::ffi::{CStr, CString, OsStr, c_char};
 
-/// `mlcc_model`: a model and the texts that C sees of it.
+/// `mlcc_model`: a model and the texts that C reads.
 pub struct CModel {
     model: Model,
     inputs: Vec<Texts>,
@@ -20,7 +20,7 @@ struct Texts {
     shape: CString,
 }
 
-/// Which list of the signature a value is in.
+/// The list of the signature that contains a value.
 #[derive(Clone, Copy)]
 enum Side {
     Input,
@@ -49,7 +49,7 @@ unsafe fn object<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure>
     unsafe { pointer.as_ref() }.ok_or_else(|| Failure::argument(format!("{what} is NULL")))
 }
 
-/// Writes what a function returns through a pointer.
+/// Writes a function's result through a pointer.
 ///
 /// # Safety
 /// The pointer is NULL or can be written.

@@ -50,19 +50,19 @@ impl From<Error> for Failure {
     }
 }
 
-/// Runs a function's body and turns its result into a status; the text goes to `error`. A panic would
-/// end the process at the border to C, so it becomes a failure.
+/// Runs a function's body and turns its result into a status; the text goes to `error`. A panic would end the
+/// process at the border to C, so it is turned into a failure.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
 pub(crate) unsafe fn report(error: *mut *mut c_char, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
-    // What a panic leaves behind is at worst a model or context in an unknown state, which safe code
-    // may have: it can give wrong values then, as after every failure, and no more.
+    // A panic leaves at worst a model or context in an unknown state. Safe code may have such a state: it can give
+    // wrong values then, as after every failure, but nothing worse.
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::panic(&*panic)));
     let (status, text) = match outcome {
         Ok(()) => (0, std::ptr::null_mut()),
         Err(failure) => {
-            // A text from a model's names may contain a zero byte, where C would end it.
+            // A text with a model's names may contain a zero byte, and C would end the text there.
             let text = CString::new(failure.text.replace('\0', "?")).unwrap_or_default();
             (failure.status, text.into_raw())
         }
@@ -79,7 +79,7 @@ pub(crate) unsafe fn report(error: *mut *mut c_char, body: impl FnOnce() -> Resu
     status
 }
 
-/// As [`report`], for functions that have no status: the value of a function's body, or the default where it panics.
+/// As [`report`], for functions without a status: returns the value of the body, or the default if it panics.
 pub(crate) fn guarded<T: Default>(body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_default()
 }

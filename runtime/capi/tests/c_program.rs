@@ -104,7 +104,7 @@ fn a_c_program_runs_an_artifact() {
     std::fs::write(&other, "no artifact, but long enough to be looked at").expect("writes");
     let damaged = folder.path().join("damaged.mlcc");
     let mut bytes = std::fs::read(&artifact).expect("reads");
-    // The weights begin with the second page.
+    // The weights begin at the second page.
     bytes[4096 + 3] ^= 1;
     std::fs::write(&damaged, bytes).expect("writes");
     let program = folder.path().join("program");

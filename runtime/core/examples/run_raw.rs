@@ -1,8 +1,9 @@
 //! Runs an artifact on inputs without any file format: `run_raw ARTIFACT THREADS OUTPUT_DIR INPUT...`.
 //!
 //! Each INPUT is `DIMSxTYPE=FILE` as in `1x3x224x224xf32=image.bin`: a row-major array, little endian.
-//! Output I goes to `OUTPUT_DIR/output_I.bin`, and its type and shape are printed in the same form. It
-//! needs nothing but the runtime, so that it can be built for machines which the compiler does not run on.
+//! Output I goes to `OUTPUT_DIR/output_I.bin`, and its type and shape are printed in the same form. The
+//! program needs nothing but the runtime, so it can be built for machines on which the compiler does not
+//! run.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program that talks")]
 

@@ -1,4 +1,4 @@
-//! Checks what the caller gives against the signature and finds the values of the symbols.
+//! Checks the caller's tensors against the signature and finds the values of the symbols.
 
 use crate::error::Error;
 use crate::tensor::byte_size;
@@ -21,7 +21,7 @@ impl Side {
     }
 }
 
-/// Refuses another number of values than the signature has.
+/// Refuses a number of values that differs from the signature's.
 pub(crate) fn count(side: Side, values: &[ValueInfo], got: usize) -> Result<(), Error> {
     if values.len() == got {
         return Ok(());
@@ -31,7 +31,8 @@ pub(crate) fn count(side: Side, values: &[ValueInfo], got: usize) -> Result<(), 
     Err(Error::Count { what: side.name(), expected: values.len(), names: names.join(", "), got })
 }
 
-/// The inputs in order: those given, or where as many are given as have no default, those and the defaults.
+/// The inputs in order. If the caller gives just the inputs without a default, the defaults are added;
+/// otherwise the given tensors are all the inputs.
 pub(crate) fn with_defaults<T: Copy>(
     values: &[ValueInfo],
     given: &[T],
@@ -51,7 +52,7 @@ pub(crate) fn with_defaults<T: Copy>(
     complete.ok_or_else(|| Error::Size { what: "a default".into(), problem: "it is not there".into() })
 }
 
-/// Refuses a tensor of another type, of another size than its shape says, or not aligned.
+/// Refuses a tensor whose type is wrong, whose size does not match its shape, or whose data is not aligned.
 pub(crate) fn tensor(
     side: Side,
     value: &ValueInfo,
@@ -75,7 +76,7 @@ pub(crate) fn tensor(
         Some(bytes) if bytes != data.len() as u64 => {
             format!("the buffer has {} bytes, {dtype} {dims:?} takes {bytes}", data.len())
         }
-        // Nothing is read from an empty buffer, wherever it lies.
+        // An empty buffer is never read, so its address is arbitrary.
         Some(bytes) if bytes > 0 && !(data.as_ptr() as usize).is_multiple_of(dtype.size()) => {
             format!("the buffer is not aligned to its elements of {} bytes", dtype.size())
         }
@@ -94,8 +95,8 @@ fn shape(side: Side, value: &ValueInfo, dims: &[i64], because: String) -> Error 
     }
 }
 
-/// Writes the values of all symbols that follow from the shapes of the inputs to `symbols`; those
-/// that depend on data get 0. Checks the shapes against the signature.
+/// Writes to `symbols` the values of all symbols that follow from the shapes of the inputs; symbols that
+/// depend on data get 0. Checks the shapes against the signature.
 pub(crate) fn symbols(
     plan: &Plan,
     manifest: &Manifest,
@@ -171,7 +172,7 @@ pub(crate) fn checks(plan: &Plan, manifest: &Manifest, symbols: &[i64]) -> Resul
     Ok(())
 }
 
-/// The value of an expression; `what` names what it is the size of.
+/// The value of an expression; `what` names the thing whose size it is.
 pub(crate) fn evaluate(expr: &Expr, symbols: &[i64], what: impl FnOnce() -> String) -> Result<i64, Error> {
     expr.eval(symbols).map_err(|error| Error::Size { what: what(), problem: error.to_string() })
 }

@@ -13,16 +13,17 @@ use mlcc_format::{Artifact, Manifest};
 /// - `begin`, `end`: the tiles, a part of `0..tiles`.
 ///
 /// Kernels never unwind, never call back and hold no state. Unless their model [keeps
-/// denormals](mlcc_format::Manifest::keep_denormals), they run with those taken for zeros; a function of this
-/// process that is a kernel does its arithmetic then in machine code of its own, for Rust's may not.
+/// denormals](mlcc_format::Manifest::keep_denormals), they run with denormal numbers taken for zeros. A
+/// kernel that is a function of this process must then do its arithmetic in machine code of its own, because
+/// Rust's arithmetic may not run in this mode.
 pub type KernelFn =
     unsafe extern "C" fn(buffers: *const *mut u8, sizes: *const i64, scratch: *mut u8, begin: i64, end: i64);
 
-/// The kernels of a model, with the mapping that they lie in.
+/// The kernels of a model, with the mapping in which they lie.
 pub(crate) struct Code {
     kernels: Vec<KernelFn>,
     denormals: Denormals,
-    /// None where the kernels are functions of this process.
+    /// None if the kernels are functions of this process.
     _map: Option<Mmap>,
 }
 
@@ -33,7 +34,7 @@ impl Code {
         if section.len == 0 {
             return Ok(Code::functions(Vec::new(), artifact.manifest()));
         }
-        // A file system that is mounted without execution, or an artifact in memory: a copy serves.
+        // If the file system is mounted without execution, or the artifact is in memory, a copy is used.
         let map = match map_file(artifact) {
             Some(map) => map,
             None => copy(artifact.code()).map_err(Error::MapCode)?,
@@ -90,8 +91,8 @@ fn copy(code: &[u8]) -> std::io::Result<Mmap> {
     Ok(map)
 }
 
-/// Makes code that was written as data visible to instruction fetches, which some architectures do not do
-/// by themselves.
+/// Makes code that was written as data visible to instruction fetches. Some architectures do not do so by
+/// themselves.
 #[cfg(target_arch = "aarch64")]
 fn synchronise_instructions(code: &[u8]) {
     use std::arch::asm;
@@ -117,6 +118,6 @@ fn synchronise_instructions(code: &[u8]) {
     }
 }
 
-/// Writes are seen by instruction fetches.
+/// Instruction fetches see writes on these architectures.
 #[cfg(not(target_arch = "aarch64"))]
 fn synchronise_instructions(_: &[u8]) {}

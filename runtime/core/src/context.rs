@@ -1,4 +1,4 @@
-//! A context: what one call at a time needs besides the model.
+//! A context: the state, besides the model, that one call at a time needs.
 
 use crate::bind::{self, Side};
 use crate::execute::{Outputs, Run};
@@ -30,8 +30,8 @@ impl Context {
     /// default.
     ///
     /// # Errors
-    /// Tensors that do not fit the signature, shapes that the model was not compiled for, and too
-    /// little memory. What the outputs hold after an error is unspecified.
+    /// Tensors that do not fit the signature, shapes for which the model was not compiled, and too little memory.
+    /// The contents of the outputs after an error are unspecified.
     pub fn run(&mut self, inputs: &[TensorRef<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
         let values = &self.model.manifest.signature.outputs;
         bind::count(Side::Output, values, outputs.len())?;
@@ -49,7 +49,7 @@ impl Context {
         let count = self.model.manifest.signature.outputs.len();
         let mut outputs: Vec<Option<Tensor>> = (0..count).map(|_| None).collect();
         self.execute(inputs, Outputs::Owned(&mut outputs))?;
-        // The verifier proved that every output comes into being.
+        // The verifier proved that every output is made.
         Ok(outputs.into_iter().flatten().collect())
     }
 
@@ -75,7 +75,7 @@ impl Context {
         result
     }
 
-    /// Begins to measure launches, anew where it did already.
+    /// Begins to measure launches, or begins anew if they are measured already.
     pub fn start_profile(&mut self) {
         let entry =
             |launch: &mlcc_format::Launch| LaunchProfile { kernel: launch.kernel, ..Default::default() };
@@ -83,18 +83,18 @@ impl Context {
         self.state.profile = Some(Recorder::new(launches, self.model.pool.threads()));
     }
 
-    /// What the launches cost since [`Context::start_profile`], in the order of
-    /// [`mlcc_format::Plan::launches`]; empty where nothing was measured.
+    /// The costs of the launches since [`Context::start_profile`], in the order of [`mlcc_format::Plan::launches`];
+    /// empty if nothing was measured.
     pub fn profile(&self) -> &[LaunchProfile] {
         self.state.profile.as_ref().map_or(&[], |profile| &profile.launches)
     }
 
-    /// What the threads did in the last run, by begin; empty where nothing was measured.
+    /// The work of the threads in the last run, by begin; empty if nothing was measured.
     pub fn spans(&self) -> &[Span] {
         self.state.profile.as_ref().map_or(&[], |profile| &profile.spans)
     }
 
-    /// What the heap did so far.
+    /// The statistics of the heap so far.
     pub fn heap_statistics(&self) -> HeapStatistics {
         self.state.heap.statistics()
     }

@@ -1,9 +1,9 @@
-//! What this machine's CPU can do.
+//! The capabilities of this machine's CPU.
 
 use crate::Error;
 use mlcc_format::Target;
 
-/// Checks that this machine can execute code for `target`, as is done when an artifact is loaded.
+/// Checks that this machine can execute code for `target`. Loading an artifact makes the same check.
 ///
 /// # Errors
 /// With what the machine lacks.
@@ -19,8 +19,8 @@ pub fn check_target(target: &Target) -> Result<(), Error> {
     }
 }
 
-/// Whether this is a feature that the runtime can look for on machines of a triple's architecture: only
-/// those belong in a manifest, for it refuses every other one.
+/// Whether the runtime can look for this feature on machines of a triple's architecture. Only such
+/// features belong in a manifest, because the runtime refuses every other one.
 pub fn is_known_feature(triple: &str, name: &str) -> bool {
     let known = match triple.split('-').next() {
         Some("x86_64") => X86_64,
@@ -39,8 +39,8 @@ fn has(name: &str) -> bool {
     features().into_iter().any(|(known, has)| has && known == name)
 }
 
-/// Lists an architecture's features as `LLVM's name => Rust's name`: the names for every machine, and
-/// what this one has where it is of that architecture.
+/// Lists an architecture's features as `LLVM's name => Rust's name`. The names are defined on every
+/// machine; the features that are present are found only if this machine has that architecture.
 macro_rules! features {
     ($list:ident, $architecture:literal, $detected:ident: $($llvm:literal => $rust:tt),* $(,)?) => {
         const $list: &[&str] = &[$($llvm),*];

@@ -1,15 +1,16 @@
 //! How kernels treat denormal numbers, those too small for a full mantissa (below 1.2e-38 in `f32`).
 //!
-//! An Intel core takes some 150 cycles for an operation that reads or makes one, so kernels take them for
-//! zeros and give zeros for them, unless their model was compiled with `--keep-denormals`. The processor
-//! does so when two bits of the thread's control register are set: flush-to-zero and denormals-are-zero of
-//! MXCSR on x86-64, FZ of FPCR on AArch64. FZ16 is left as it is: a 16-bit float is computed with as `f32`,
-//! where its denormals are normal numbers, and conversions heed neither FZ16 nor MXCSR for their 16-bit side.
+//! An Intel core takes some 150 cycles for an operation that reads or makes a denormal number. So kernels
+//! take denormals for zeros and give zeros for them, unless their model was compiled with `--keep-denormals`.
+//! The processor does so when two bits of the thread's control register are set: flush-to-zero and
+//! denormals-are-zero of MXCSR on x86-64, FZ of FPCR on AArch64. FZ16 is left as it is: a 16-bit float is
+//! computed as `f32`, where its denormals are normal numbers, and conversions heed neither FZ16 nor MXCSR for
+//! their 16-bit side.
 //!
-//! The bits are set around each call of a kernel, by a function in assembly. Rust takes the register for
-//! constant: arithmetic that the compiler moves to where the bits are set would go wrong, and setting them
-//! between two statements is undefined behaviour. Here no Rust code runs while they are set; so there is no
-//! way out of a run, by an error or a panic, that leaves them behind, on the caller's thread or a pool's.
+//! The bits are set around each call of a kernel, by a function in assembly. Rust assumes that the register
+//! is constant: arithmetic that the compiler moves to where the bits are set would go wrong, and setting them
+//! between two statements is undefined behaviour. Here no Rust code runs while they are set. So no way out of
+//! a run, by an error or a panic, leaves them set, on the caller's thread or a pool's.
 
 use crate::code::KernelFn;
 
@@ -43,8 +44,8 @@ impl Denormals {
     }
 }
 
-/// Calls a kernel with the bits set, then gives the register the value that it had, which drops the
-/// exceptions that the kernel met, too.
+/// Calls a kernel with the bits set, then restores the register's former value. This also drops the
+/// exceptions that the kernel met.
 ///
 /// # Safety
 /// As [`KernelFn`] demands of its arguments.
@@ -58,8 +59,8 @@ unsafe extern "C" fn flushed(
     end: i64,
     kernel: KernelFn,
 ) {
-    // The first five arguments stay in their registers; the sixth is called. The stack, aligned to 16 bytes
-    // before the return address was pushed, is so again for the call.
+    // The first five arguments stay in their registers; the sixth is the function that is called. The stack
+    // was aligned to 16 bytes before the return address was pushed, and is aligned again for the call.
     std::arch::naked_asm!(
         ".cfi_startproc",
         "sub rsp, 8",
@@ -78,7 +79,7 @@ unsafe extern "C" fn flushed(
     )
 }
 
-/// As on x86-64. The register with what FPCR was is one that the kernel keeps.
+/// As on x86-64. FPCR's former value is in a register that the kernel preserves.
 ///
 /// # Safety
 /// As [`KernelFn`] demands of its arguments.
@@ -117,7 +118,7 @@ unsafe extern "C" fn flushed(
     )
 }
 
-/// There are no artifacts for other architectures; what runs there are functions of tests.
+/// There are no artifacts for other architectures; only functions of tests run there.
 ///
 /// # Safety
 /// As [`KernelFn`] demands of its arguments.

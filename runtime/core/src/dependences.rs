@@ -1,7 +1,7 @@
-//! Which launches of a region must wait for those before them.
+//! Finds the launches of a region that must wait for those before them.
 //!
-//! Judged by the memory that they touch, so that tensors which share a place in the arena are
-//! dependences like any other.
+//! The decision is based on the memory that launches touch, so tensors that share a place in the
+//! arena are dependences like any other.
 
 use mlcc_format::{BufferId, Launch, Place, Plan};
 
@@ -20,10 +20,10 @@ enum Space {
     Buffer(BufferId),
 }
 
-/// For each launch of a region whether it must wait until all before it have ended; otherwise those
-/// since the last one that waits need not have.
+/// For each launch of a region, whether it must wait until all launches before it have ended. If
+/// not, the launches since the last waiting one need not have ended.
 pub(crate) fn waits(plan: &Plan, launches: &[Launch]) -> Vec<bool> {
-    // What the launches since the last one that waits read and write.
+    // The memory that was read and written by the launches since the last waiting one.
     let (mut read, mut written): (Vec<Memory>, Vec<Memory>) = (Vec::new(), Vec::new());
     launches
         .iter()
@@ -48,7 +48,7 @@ fn meet(a: &[Memory], b: &[Memory]) -> bool {
     a.iter().any(|a| b.iter().any(|b| a.space == b.space && a.begin < b.end && b.begin < a.end))
 }
 
-/// Where a buffer lies; none for constants, which nobody writes.
+/// The memory of a buffer; none for constants, because they are never written.
 fn memory(plan: &Plan, id: BufferId) -> Option<Memory> {
     let buffer = &plan.buffers[id as usize];
     match &buffer.place {
@@ -59,7 +59,7 @@ fn memory(plan: &Plan, id: BufferId) -> Option<Memory> {
         }
         Place::View { of, byte_offset } => {
             let base = memory(plan, *of)?;
-            // Of unknown size or place it may be all that it views.
+            // A view of unknown size or place may be all of its base.
             Some(match (byte_offset.as_const(), buffer.bytes.as_const()) {
                 (Some(offset), Some(bytes)) => {
                     let begin = base.begin + i128::from(offset);
@@ -111,10 +111,10 @@ mod tests {
         let places =
             vec![Place::Input(0), arena(0), arena(64), arena(0), Place::Output(0), view(0), view(64)];
         let plan = plan(places);
-        // Two that read the same, and one that reads both results.
+        // Two launches read the same buffer, and one reads both results.
         let region = [launch(&[0], &[1]), launch(&[0], &[2]), launch(&[1, 2], &[4])];
         assert_eq!(waits(&plan, &region), [false, false, true]);
-        // The third writes where the first's result lies, which the second reads.
+        // The third launch writes to the memory of the first one's result, which the second reads.
         let region = [launch(&[0], &[1]), launch(&[1], &[2]), launch(&[0], &[3])];
         assert_eq!(waits(&plan, &region), [false, true, true]);
         // Halves of one buffer, then the same half again, then the whole.

@@ -1,12 +1,13 @@
-//! Why a model cannot be loaded or run.
+//! The reasons why a model cannot be loaded or run.
 
 use mlcc_format::FormatError;
 use std::borrow::Cow;
 
-/// Why a model cannot be loaded or run. Its text says what is wrong, [`Error::hint`] what to do about it.
+/// The reason why a model cannot be loaded or run. Its text states the problem; [`Error::hint`] says what
+/// to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is no sound artifact.
+    /// The file is not a sound artifact.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The code is for another kind of processor.
@@ -25,10 +26,10 @@ pub enum Error {
         /// The features that are missing.
         missing: Vec<String>,
     },
-    /// The system gives no memory that code can be executed from.
+    /// The system gives no executable memory.
     #[error("cannot map the artifact's code for execution: {0}")]
     MapCode(std::io::Error),
-    /// More threads than any machine has a use for.
+    /// More threads than any machine can use.
     #[error("{threads} threads are beyond reason, at most {most} are possible")]
     Threads {
         /// How many were asked for.
@@ -128,7 +129,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A shape that is known only during the run, where it was needed before.
+    /// A shape that is known only during the run, but was needed before it.
     #[error("the shape of output '{name}' depends on the data")]
     DataDependentOutput {
         /// The output.
@@ -147,7 +148,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it; nothing where the text says so, as for a wrong shape.
+    /// Advice on the problem; none if the text is enough, as for a wrong shape.
     #[must_use]
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let fixed = match self {

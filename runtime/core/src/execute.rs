@@ -10,11 +10,11 @@ use mlcc_format::{BlockId, BufferId, DType, Instruction, Launch, Loop, Place};
 /// Copies above this size are shared among the threads, in pieces of this size.
 const COPY_PIECE: u64 = 256 << 10;
 
-/// Where outputs lie.
+/// The memory of the outputs.
 pub(crate) enum Outputs<'a, 'b> {
     /// In the caller's memory.
     Caller(&'a mut [TensorMut<'b>]),
-    /// In tensors that are made when their shapes are known.
+    /// In tensors that are made as soon as their shapes are known.
     Owned(&'a mut Vec<Option<Tensor>>),
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Run<'a, 'b> {
     pub(crate) outputs: Outputs<'a, 'b>,
 }
 
-/// Addresses that go to other threads.
+/// Addresses that are passed to other threads.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(pub(crate) *mut T);
 
@@ -41,7 +41,7 @@ impl<T> Shared<T> {
 }
 
 impl Run<'_, '_> {
-    /// Gives the outputs whose shapes are known their memory, then executes block 0.
+    /// Gives memory to the outputs whose shapes are known, then executes block 0.
     pub(crate) fn execute(&mut self) -> Result<(), Error> {
         for (id, buffer) in self.model.plan.buffers.iter().enumerate() {
             if let Place::Output(output) = buffer.place
@@ -68,7 +68,8 @@ impl Run<'_, '_> {
                 let dims = state.dims(model, id as BufferId)?;
                 let data = tensors[output].insert(Tensor::zeros(value.dtype, &dims)?).data_mut();
                 let len = data.len();
-                // The address comes last: a later look at the elements would end its right to them.
+                // The address is taken last: a later use of the elements would end its right to
+                // access them.
                 (data.as_mut_ptr(), len)
             }
         };
@@ -159,7 +160,7 @@ impl Run<'_, '_> {
         let bytes = to.bytes;
         let apart = (to.address as usize).abs_diff(from.address as usize) as u64 >= bytes;
         let (to, from) = (Shared(to.address), Shared(from.address));
-        // Pieces of an overlapping copy would overwrite each other's source.
+        // An overlapping copy is not split, because its pieces would overwrite each other's source.
         let piece = if apart { COPY_PIECE } else { bytes.max(1) };
         let step = crate::pool::Step { tiles: bytes.div_ceil(piece) as i64, grain: 1, waits: true };
         let body = |_: usize, _: usize, begin: i64, end: i64| {

@@ -1,4 +1,4 @@
-//! The functions that plans call by name: what has no index map and is no kernel.
+//! The functions that plans call by name: operations that have no index map and are not kernels.
 
 mod top_k;
 
@@ -17,7 +17,7 @@ pub(crate) fn call(model: &Inner, state: &mut State, call: &Call) -> Result<(), 
     }
 }
 
-/// Elements beneath which a thread of its own does not pay.
+/// With fewer elements than this per thread, a further thread does not pay.
 const ELEMENTS_PER_THREAD: usize = 8192;
 
 fn find_best(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error> {
@@ -55,7 +55,8 @@ fn find_best(model: &Inner, state: &mut State, call: &Call) -> Result<(), Error>
     if !apart(&source, &values) || !apart(&source, &positions) || !apart(&values, &positions) {
         return fail("its operands share memory");
     }
-    // All extents fit the memory that holds the operand, or one is 0 and so are the lines or their elements.
+    // Either all extents fit the memory that holds the operand, or one of them is 0. In the second case there are
+    // no lines or no elements.
     let product = |dims: &[i64]| dims.iter().fold(1usize, |n, d| n.saturating_mul(*d as usize));
     let (outer, inner) = (product(&dims[..axis]), product(&dims[axis + 1..]));
     let (size, k) = (dims[axis] as usize, best[axis] as usize);

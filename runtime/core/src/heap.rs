@@ -1,14 +1,14 @@
 //! The heap of a context: memory for tensors whose sizes are known only when the shapes are.
 //!
-//! All of a run's pieces lie in one region, as large as the last runs needed, so that a run of known sizes asks the
-//! system for nothing and touches pages that are there. What finds no room, as in the first run, is a block of its own,
-//! and the region grows by as much before the next run.
+//! All pieces of a run lie in one region, as large as the last runs needed. So a run of known sizes asks the system for
+//! no memory and touches pages that exist already. A piece that finds no room, as in the first run, gets a block of its
+//! own, and the region grows by as much before the next run.
 
 use crate::Error;
 use crate::memory::{ALIGNMENT, Block, physical_memory};
 use std::collections::BTreeMap;
 
-/// What the heap of a context did.
+/// Statistics of a context's heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeapStatistics {
     /// Blocks that came from the system.
@@ -45,13 +45,13 @@ impl Piece {
 #[derive(Default)]
 pub(crate) struct Heap {
     region: Option<Block>,
-    /// What of the region nobody has: begins with lengths. No two of them touch.
+    /// The free parts of the region: begins with lengths. No two of them touch.
     holes: BTreeMap<u64, u64>,
     /// Pieces that are handed out.
     pieces: usize,
     /// Bytes that lie in blocks of their own now.
     outside: u64,
-    /// How long the region should be.
+    /// The length that the region should have.
     wanted: u64,
     statistics: HeapStatistics,
 }
@@ -105,13 +105,13 @@ impl Heap {
         self.region.as_ref().map_or(0, |region| region.len() as u64)
     }
 
-    /// Makes the region as long as was needed, while nobody has a piece of it. Where the system does not give that
-    /// much at once, pieces go on in blocks of their own.
+    /// Makes the region as long as was needed, if no piece of it is in use. If the system does not give that much at
+    /// once, pieces keep getting blocks of their own.
     fn grow(&mut self) {
         if self.pieces > 0 || self.wanted <= self.region_bytes() {
             return;
         }
-        // The old region goes first: the two need not exist at once.
+        // The old region is released first, so that the two never exist at once.
         (self.region, self.holes) = (None, BTreeMap::new());
         if let Ok(region) = Block::new(rounded(self.wanted), "the heap") {
             self.statistics.allocated += 1;
@@ -146,8 +146,8 @@ impl Heap {
     }
 }
 
-/// Sizes in steps of a quarter of their power of two, so that shapes that grow a little from run to run, as those of a
-/// decoder's cache, seldom want another region.
+/// Rounds sizes up in steps of a quarter of their power of two. Shapes that grow a little from run to run, such as
+/// those of a decoder's cache, then seldom need another region.
 fn rounded(bytes: u64) -> u64 {
     let bytes = bytes.max(ALIGNMENT as u64);
     let step = (1u64 << (63 - bytes.leading_zeros())) / 4;
@@ -158,8 +158,8 @@ fn rounded(bytes: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Allocates and fills pieces in the order of `events`: a size, or the place among the events of the piece that
-    /// ends.
+    /// Allocates and fills pieces in the order of `events`. An event is a size, or the position of the event whose
+    /// piece ends.
     fn run(heap: &mut Heap, events: &[Result<u64, usize>]) {
         let mut pieces: Vec<Option<Piece>> = Vec::new();
         for event in events {

@@ -1,10 +1,10 @@
 //! Loads and executes artifacts.
 //!
 //! A [`Model`] is an artifact in memory: its code and weights mapped, its plan verified, its machine
-//! checked. It is immutable and shared; what a running call needs besides (the arena, the sizes of
-//! the current shapes, scratch memory) is in a [`Context`], one for each call at a time. Inputs and
-//! outputs lie in the caller's memory. A [`Pool`] of threads executes the kernels; models may share
-//! one. There is no global state.
+//! checked. It is immutable and shared. The further state of a running call (the arena, the sizes of
+//! the current shapes, scratch memory) is in a [`Context`], which serves one call at a time. Inputs
+//! and outputs lie in the caller's memory. A [`Pool`] of threads executes the kernels; models may
+//! share one. There is no global state.
 //!
 //! ```no_run
 //! use mlcc_runtime::{Model, Tensor};

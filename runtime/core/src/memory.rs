@@ -1,4 +1,4 @@
-//! Memory that belongs to the runtime: arenas, scratch, owned tensors and what the heap hands out.
+//! Memory that belongs to the runtime: arenas, scratch, owned tensors and the blocks of the heap.
 
 use crate::Error;
 use memmap2::MmapMut;
@@ -6,19 +6,19 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-/// Every block begins at a cache line, which is the widest vector too.
+/// Every block begins at a cache line; the widest vector has the same size.
 pub(crate) const ALIGNMENT: usize = 64;
 /// From this size on, blocks are mappings that ask for huge pages.
 const HUGE: usize = 2 << 20;
-/// Bytes on both sides of a mapped block that may be read. Lanes that a masked access leaves out may lie
-/// there; processors are slow where such pages do not exist, and emulators stop.
+/// Readable bytes on both sides of a mapped block. The masked-out lanes of an access may lie there;
+/// without such pages processors are slow, and emulators stop.
 const MARGIN: usize = 64 << 10;
 
 /// A block of memory, zero at first.
 pub(crate) struct Block {
     address: NonNull<u8>,
     len: usize,
-    /// The mapping that it lies in, or none where it is the allocator's.
+    /// The mapping in which the block lies; none if the allocator owns it.
     map: Option<MmapMut>,
 }
 
@@ -37,12 +37,12 @@ impl Block {
         }
         let len = len as usize;
         if len >= HUGE {
-            // Huge pages begin at multiples of their size, which mappings as such do not; the pages
-            // around the block are never touched and cost nothing.
+            // Huge pages begin at multiples of their size, but mappings need not. The pages around the
+            // block are never touched and cost nothing.
             let mut map = MmapMut::map_anon(len + HUGE + 2 * MARGIN).map_err(|_| out_of_memory())?;
             #[cfg(target_os = "linux")]
             {
-                // Only advice: where the system has no huge pages, small ones serve.
+                // This is only advice: if the system has no huge pages, small ones are used.
                 let _ = map.advise(memmap2::Advice::HugePage);
             }
             let skip = MARGIN + map[MARGIN..].as_ptr().align_offset(HUGE);
@@ -89,8 +89,8 @@ impl Drop for Block {
     }
 }
 
-/// The machine's memory in bytes; nothing larger is ever asked for, since a system that overcommits
-/// would grant it and kill the process later.
+/// The machine's memory in bytes. A larger block is never requested: a system that overcommits would
+/// grant it and kill the process later.
 pub(crate) fn physical_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
     *BYTES.get_or_init(|| {

@@ -14,15 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How a model is loaded.
 #[derive(Clone, Default)]
 pub struct LoadOptions {
-    /// The number of threads, the caller among them; 0 means [`crate::default_threads`]. Without effect where a
+    /// The number of threads, the caller among them; 0 means [`crate::default_threads`]. It has no effect if a
     /// pool is given.
     pub threads: usize,
     /// A pool to share with other models.
     pub pool: Option<Arc<Pool>>,
-    /// Whether the weights are taken as they are. Otherwise they are compared with their checksum while
-    /// the model is loaded, on all threads, which reads the whole file: for very large files, of whose
-    /// soundness something else is sure, that can be left out. Weights that were damaged give wrong
-    /// results; all else is checked always.
+    /// Whether the weights are used without a check. Otherwise they are compared with their checksum while the
+    /// model is loaded, on all threads. The comparison reads the whole file. It can be left out for very large
+    /// files that are known to be sound in another way. Damaged weights give wrong results; everything else is
+    /// always checked.
     pub trust_weights: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Model {
     inner: Arc<Inner>,
 }
 
-/// What all contexts of a model share.
+/// The part of a model that all its contexts share.
 pub(crate) struct Inner {
     pub(crate) manifest: Manifest,
     pub(crate) plan: Plan,
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     idle: Mutex<Vec<State>>,
 }
 
-/// Where the weights are.
+/// The source of the weights.
 enum Source {
     Artifact(Box<Artifact>),
     /// 64-byte aligned, as the weights section of an artifact is.
@@ -68,7 +68,7 @@ impl Inner {
         }
     }
 
-    /// What an input is where the caller does not give it.
+    /// The value of an input that the caller does not give.
     pub(crate) fn default_input(&self, input: usize) -> Option<TensorRef<'_>> {
         let buffer = self.manifest.signature.inputs.get(input)?.default? as usize;
         let mlcc_format::Place::Constant { offset, len } = self.plan.buffers.get(buffer)?.place else {
@@ -83,12 +83,12 @@ impl Inner {
 impl Model {
     /// Loads an artifact, with a pool of its own of all CPUs that the process may use.
     ///
-    /// An artifact is code: load only what you would execute. The file is mapped, so it must not be altered
-    /// while the model lives ([`Artifact::open`] says more): where that is not sure, read it and give
-    /// [`Artifact::from_bytes`] to [`Model::from_artifact`].
+    /// An artifact is code: load only artifacts that you would execute. The file is mapped, so it must not be
+    /// altered while the model lives ([`Artifact::open`] says more). If this is not certain, read the file and
+    /// give [`Artifact::from_bytes`] to [`Model::from_artifact`].
     ///
     /// # Errors
-    /// A file that is no sound artifact, or not for this machine.
+    /// If the file is not a sound artifact, or is not for this machine.
     pub fn load(path: impl AsRef<Path>) -> Result<Model, Error> {
         Model::load_with(path, &LoadOptions::default())
     }
@@ -153,12 +153,13 @@ impl Model {
         &self.inner.manifest.signature
     }
 
-    /// What an input is where the caller does not give it: an initializer that the model lists among its inputs.
+    /// The value of an input that the caller does not give. It is an initializer that the model lists among its
+    /// inputs.
     pub fn default_input(&self, input: usize) -> Option<TensorRef<'_>> {
         self.inner.default_input(input)
     }
 
-    /// What the artifact says about itself.
+    /// The artifact's description of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.manifest
     }
@@ -176,12 +177,12 @@ impl Model {
     /// The memory of one call at a time.
     ///
     /// # Errors
-    /// Where there is no memory for the arena.
+    /// If there is no memory for the arena.
     pub fn context(&self) -> Result<Context, Error> {
         Ok(Context::new(Arc::clone(&self.inner), State::new(&self.inner)?))
     }
 
-    /// The shapes of the outputs for inputs of these shapes; none for one that depends on data.
+    /// The shapes of the outputs for inputs of these shapes; none for an output whose shape depends on data.
     ///
     /// # Errors
     /// Shapes that do not fit the signature.
@@ -205,8 +206,8 @@ impl Model {
         manifest.signature.outputs.iter().map(shape).collect()
     }
 
-    /// Runs the model on inputs and outputs in the caller's memory. Any number of threads may do so
-    /// at once; each gets a context of its own, kept for later calls.
+    /// Runs the model on inputs and outputs in the caller's memory. Any number of threads may do so at once.
+    /// Each call gets a context of its own, which is kept for later calls.
     ///
     /// # Errors
     /// As [`Context::run`].

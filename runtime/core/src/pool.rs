@@ -1,15 +1,16 @@
 //! A fork-join pool of threads.
 //!
-//! Kernels are short, so a fork must cost less than a microsecond and what lies between two kernels
-//! much less: threads wait for work by spinning for a bounded time and only then sleep, and a fork
-//! publishes a *job* of many *steps*, which the threads go through together. A step waits for all
-//! before it, or, where it is independent of them, for none since the last that waited: threads that
-//! find no tile left go on to it while the others finish theirs. Steps that are not worth sharing
-//! and follow each other are executed by one thread at a stretch. How tiles are shared out is
-//! [`share`]'s matter, how they come to a job and sleep between jobs [`gate`]'s.
+//! Kernels are short, so a fork must cost less than a microsecond, and the way from one kernel to the
+//! next much less. So threads wait for work by spinning for a bounded time and only then sleep. A
+//! fork publishes a *job* of many *steps*, and the threads go through the steps together. A step
+//! waits for all steps before it, or, if it is independent of the steps since the last waiting one,
+//! for none of those. Threads that find no tile left go on to such a step while the others finish
+//! theirs. Consecutive steps that are not worth sharing are executed by one thread without a break.
+//! [`share`] decides how tiles are shared out, [`gate`] how threads come to a job and sleep between
+//! jobs.
 //!
-//! The barrier counts finished tiles, not threads: a thread that comes late, or was asleep, delays
-//! nobody, for its tiles are taken by the others.
+//! The barrier counts finished tiles, not threads: a thread that comes late, or was asleep, delays no
+//! other thread, because the others take its tiles.
 
 mod gate;
 mod share;
@@ -23,10 +24,10 @@ use share::Share;
 use std::time::Duration;
 use sync::{Arc, Thread};
 
-/// How long a worker spins before it sleeps, where the caller does not say.
+/// The time that a worker spins before it sleeps, unless the caller sets another.
 const SPIN: Duration = Duration::from_micros(200);
-/// A pool may have so many threads, or one for each CPU where there are more. A greater number is a
-/// mistake: it takes the system's threads and memory and makes nothing faster.
+/// The most threads of a pool; a machine with more CPUs may have one thread for each. A greater
+/// number is a mistake: it takes the system's threads and memory and makes nothing faster.
 const MOST_THREADS: usize = 1024;
 
 /// Tiles `0..tiles`, of which no thread takes fewer than `grain` at once.
@@ -34,11 +35,12 @@ const MOST_THREADS: usize = 1024;
 pub(crate) struct Step {
     pub(crate) tiles: i64,
     pub(crate) grain: i64,
-    /// Whether all steps before must have ended; otherwise those since the last that waited need not.
+    /// Whether all steps before this one must have ended. If not, the steps since the last waiting
+    /// one need not have ended.
     pub(crate) waits: bool,
 }
 
-/// What is executed: `(step, participant, begin, end)`.
+/// The function that executes tiles: `(step, participant, begin, end)`.
 pub(crate) type Body<'a> = dyn Fn(usize, usize, i64, i64) + Sync + 'a;
 
 /// A pool of threads, which models may share.
@@ -47,7 +49,7 @@ pub struct Pool {
     workers: Vec<Thread>,
 }
 
-/// Two cache lines, since the prefetcher fetches pairs.
+/// Two cache lines, because the prefetcher fetches pairs of lines.
 #[repr(align(128))]
 #[derive(Default)]
 struct Padded<T>(T);
@@ -62,15 +64,14 @@ impl Pool {
     /// [`crate::default_threads`].
     ///
     /// # Errors
-    /// More threads than are reasonable (1024, or the CPUs that the process may use), or than the
-    /// system starts, or
-    /// the environment names no number of them.
+    /// If `threads` is more than is reasonable (1024, or the CPUs that the process may use) or more
+    /// than the system starts, or if the environment does not name a valid number of threads.
     pub fn new(threads: usize) -> Result<Pool, Error> {
         Pool::with_spin(threads, SPIN)
     }
 
     /// As [`Pool::new`], with the time that idle threads spin before they sleep. Threads beyond the
-    /// CPUs that the process may use never spin: that would take the time of those that work.
+    /// CPUs that the process may use never spin, because they would take time from working threads.
     ///
     /// # Errors
     /// As [`Pool::new`].
@@ -88,7 +89,7 @@ impl Pool {
             let shared = Arc::clone(&pool.shared);
             let name = format!("mlcc-{}", worker + 1);
             let thread = Thread::start(&name, move || shared.work(worker));
-            // The drop of the pool ends the threads before it.
+            // Dropping the pool ends the threads that were started before.
             pool.workers.push(thread.map_err(|source| Error::Thread {
                 started: worker + 1,
                 threads,
@@ -103,16 +104,17 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// A fork and join without work, for those who want to know what it costs.
+    /// A fork and join without work, to measure its cost.
     pub fn fork_nothing(&self) {
         let tiles = self.threads() as i64;
         self.run(&[Step { tiles, grain: 1, waits: true }], &|_, _, _, _| {});
     }
 
-    /// Executes the steps, each one's tiles in any order on any of the threads, and one that waits
-    /// after all before it. Where another run holds the threads, the caller works alone.
+    /// Executes the steps. The tiles of each step run in any order on any of the threads; a step that
+    /// waits runs after all steps before it. If another run holds the threads, the caller works
+    /// alone.
     ///
-    /// The body must not unwind: the process aborts where it does.
+    /// The body must not unwind: the process aborts if it does.
     pub(crate) fn run(&self, steps: &[Step], body: &Body<'_>) {
         let is_shared = !self.workers.is_empty()
             && steps.iter().enumerate().any(|(i, step)| step.is_shared() || i > 0 && !step.waits);
@@ -163,7 +165,7 @@ impl Shared {
     }
 }
 
-/// Spins, and yields to other processes where that lasts long.
+/// Spins, and yields to other processes if the wait is long.
 fn wait_until(condition: impl Fn() -> bool) {
     let mut spins = 0u32;
     while !condition() {
@@ -175,7 +177,7 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Ends the process where it is dropped by a panic: the other threads would wait forever for tiles
+/// Ends the process if a panic drops it. Otherwise the other threads would wait forever for tiles
 /// that are never finished.
 struct AbortOnUnwind;
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What a launch cost so far.
+/// The costs of a launch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaunchProfile {
     /// The index of its kernel.
@@ -17,7 +17,7 @@ pub struct LaunchProfile {
     pub busy_nanoseconds: u64,
 }
 
-/// Tiles of a launch that one thread executed at a stretch.
+/// Tiles of a launch that one thread executed without a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The launch, in the order of [`mlcc_format::Plan::launches`].
@@ -37,10 +37,10 @@ pub struct Span {
 /// Measures runs.
 pub(crate) struct Recorder {
     origin: Instant,
-    /// What each thread executed since the last [`Recorder::collect`].
+    /// The spans of each thread since the last [`Recorder::collect`].
     threads: Vec<Mutex<Vec<Span>>>,
     pub(crate) launches: Vec<LaunchProfile>,
-    /// What all threads executed in the last run, by begin.
+    /// The spans of all threads in the last run, by begin.
     pub(crate) spans: Vec<Span>,
 }
 
@@ -65,7 +65,7 @@ impl Recorder {
         self.threads[thread].lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 
-    /// Adds up what the threads recorded of a region, in which every launch ran once.
+    /// Adds up the threads' records of a region, in which every launch ran once.
     pub(crate) fn collect(&mut self) {
         let old = self.spans.len();
         for thread in &mut self.threads {

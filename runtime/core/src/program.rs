@@ -1,5 +1,5 @@
-//! What is known of a plan when it is loaded: which sizes wait for data, which views follow which
-//! buffer, where each launch keeps its arguments.
+//! The analysis of a plan when it is loaded: the sizes that wait for data, the views that follow
+//! each buffer, the place of each launch's arguments.
 
 use crate::dependences;
 use mlcc_format::{BufferId, Expr, Instruction, Place, Plan};
@@ -8,10 +8,10 @@ use mlcc_format::{BufferId, Expr, Instruction, Place, Plan};
 pub(crate) struct Program {
     /// For each symbol whether its value is known only during the run.
     pub(crate) dependent: Vec<bool>,
-    /// For each buffer whether its size or offset, or that of one it views, waits for data. Such
-    /// buffers are resolved at each use, all others once for each new set of shapes.
+    /// For each buffer, whether its size or offset waits for data, or that of a buffer that it
+    /// views. Such buffers are resolved at each use, all others once for each new set of shapes.
     pub(crate) late: Vec<bool>,
-    /// For each buffer the views whose chain ends there and that are not late, bases first.
+    /// For each buffer, the views that are not late and whose chain ends there, bases first.
     pub(crate) views: Vec<Vec<BufferId>>,
     /// The launches, numbered through all blocks.
     pub(crate) launches: Vec<LaunchInfo>,
@@ -25,7 +25,7 @@ pub(crate) struct Program {
     pub(crate) constant_dims: Vec<Vec<i64>>,
 }
 
-/// Where a launch keeps what its kernel gets.
+/// The place of a kernel's arguments.
 pub(crate) struct LaunchInfo {
     /// Its first entry among all launches' buffer arguments.
     pub(crate) arguments: usize,

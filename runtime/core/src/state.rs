@@ -1,4 +1,4 @@
-//! What a running call has of its own: symbol values, buffer addresses, sizes of launches, memory.
+//! The state of one running call: symbol values, buffer addresses, sizes of launches, memory.
 
 use crate::Error;
 use crate::bind::{self, evaluate};
@@ -12,12 +12,12 @@ use mlcc_format::{BufferId, Expr, Launch, Place, SymbolDef};
 
 /// Work below this estimate is not worth a fork: the caller does it alone.
 const SERIAL_NANOSECONDS: i64 = 5000;
-/// No thread takes less work than this at once.
+/// No thread takes less work than this at a time.
 const GRAIN_NANOSECONDS: i64 = 1000;
 /// The rates behind the estimates, of one core doing plain vector code.
 const FLOPS_PER_NANOSECOND: i64 = 32;
 const BYTES_PER_NANOSECOND: i64 = 16;
-/// Scratch of different threads never shares a line, nor a prefetched pair of lines.
+/// The scratch memories of two threads never share a cache line or a prefetched pair of lines.
 const SCRATCH_ALIGNMENT: u64 = 128;
 
 /// Where a buffer lies now.
@@ -25,17 +25,17 @@ const SCRATCH_ALIGNMENT: u64 = 128;
 pub(crate) struct Slot {
     pub(crate) address: *mut u8,
     pub(crate) bytes: u64,
-    /// For a view, where it begins within what it views.
+    /// For a view, its begin within its base.
     offset: u64,
 }
 
 const NOWHERE: Slot = Slot { address: std::ptr::null_mut(), bytes: 0, offset: 0 };
 
-/// The state of a call; reused by the next one, which saves all evaluation where shapes repeat.
+/// The state of a call. The next call reuses it, which saves all evaluation if the shapes repeat.
 pub(crate) struct State {
-    /// The symbols' values that all sizes below were evaluated for.
+    /// The values of the symbols for which all sizes below were evaluated.
     bound: Option<Vec<i64>>,
-    /// The same, with those that the run found.
+    /// The same, with the symbols that the run found.
     pub(crate) symbols: Vec<i64>,
     /// For each symbol whether it has a value by now.
     defined: Vec<bool>,
@@ -82,13 +82,13 @@ impl State {
         })
     }
 
-    /// Binds the symbols to the shapes of the inputs and, where they differ from the last run's,
-    /// evaluates all that follows from them.
+    /// Binds the symbols to the shapes of the inputs. If they differ from the last run's, evaluates all
+    /// sizes that follow from them.
     pub(crate) fn bind(&mut self, model: &Inner, shapes: &[&[i64]]) -> Result<(), Error> {
         let mut bound = std::mem::take(&mut self.symbols);
         bind::symbols(&model.plan, &model.manifest, &model.program.dependent, shapes, &mut bound)?;
         if self.bound.as_ref() != Some(&bound) {
-            // Whatever fails below, the next run must not take this one's sizes for its own.
+            // If anything below fails, the next run must not use the sizes of this one.
             self.bound = None;
             bind::checks(&model.plan, &model.manifest, &bound)?;
             self.place_buffers(model, &bound)?;
@@ -137,7 +137,7 @@ impl State {
         Ok(())
     }
 
-    /// The size that the caller's tensor has by its type and shape.
+    /// The size of the caller's tensor by its type and shape.
     fn interface_bytes(&self, model: &Inner, id: usize, symbols: &[i64]) -> Result<u64, Error> {
         let buffer = &model.plan.buffers[id];
         let what = || format!("buffer '{}'", buffer.name);
@@ -166,13 +166,13 @@ impl State {
         }
     }
 
-    /// Where a buffer lies whose size or offset waits for data.
+    /// The place of a buffer whose size or offset waits for data.
     fn late_slot(&self, model: &Inner, id: BufferId) -> Result<Slot, Error> {
         let buffer = &model.plan.buffers[id as usize];
         if let Place::View { .. } = buffer.place {
             return self.view(model, id as usize, &self.symbols);
         }
-        // The size may have changed since the buffer came into being, its memory has not.
+        // The size may have changed since the buffer was made, but its memory has not.
         let slot = self.slots[id as usize];
         let what = || format!("buffer '{}'", buffer.name);
         let bytes = size(&buffer.bytes, &self.symbols, what)?;
@@ -197,7 +197,7 @@ impl State {
         buffer.dims.iter().map(dim).collect()
     }
 
-    /// Evaluates what a launch needs besides its buffers.
+    /// Evaluates the values that a launch needs besides its buffers.
     pub(crate) fn size_launch(
         &mut self,
         model: &Inner,
@@ -219,7 +219,7 @@ impl State {
         let stride = scratch.checked_next_multiple_of(SCRATCH_ALIGNMENT).unwrap_or(u64::MAX);
         if stride > self.scratch_stride {
             let all = stride.saturating_mul(model.pool.threads() as u64);
-            // The old block goes first: the two need not exist at once.
+            // The old block is released first, so that the two never exist at once.
             self.scratch = Block::new(0, "scratch memory")?;
             self.scratch_stride = 0;
             self.scratch = Block::new(all, "scratch memory")?;
@@ -228,7 +228,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives a buffer that views may follow its address.
+    /// Gives an address to a buffer that may have views.
     pub(crate) fn move_to(&mut self, model: &Inner, id: usize, address: *mut u8) {
         self.slots[id].address = address;
         for view in &model.program.views[id] {
@@ -240,7 +240,7 @@ impl State {
         }
     }
 
-    /// Brings a heap buffer into being.
+    /// Makes a heap buffer.
     pub(crate) fn allocate(&mut self, model: &Inner, id: BufferId) -> Result<(), Error> {
         let buffer = &model.plan.buffers[id as usize];
         let bytes = size(&buffer.bytes, &self.symbols, || format!("buffer '{}'", buffer.name))?;
@@ -267,7 +267,7 @@ impl State {
         }
     }
 
-    /// Gives a symbol the value that the run found, and all that is computed from it theirs.
+    /// Gives a symbol the value that the run found, and gives values to all symbols computed from it.
     pub(crate) fn define(&mut self, model: &Inner, symbol: u32, value: i64) -> Result<(), Error> {
         self.symbols[symbol as usize] = value;
         self.defined[symbol as usize] = true;
@@ -283,7 +283,7 @@ impl State {
     }
 }
 
-/// The tiles that one thread takes at least; all of them where a fork does not pay.
+/// The least number of tiles that one thread takes; all tiles if a fork does not pay.
 fn grain(tiles: i64, flops: i64, bytes: i64) -> i64 {
     let nanoseconds = flops.max(0) / FLOPS_PER_NANOSECOND + bytes.max(0) / BYTES_PER_NANOSECOND;
     if nanoseconds < SERIAL_NANOSECONDS {
@@ -292,7 +292,7 @@ fn grain(tiles: i64, flops: i64, bytes: i64) -> i64 {
     (i128::from(tiles) * i128::from(GRAIN_NANOSECONDS) / i128::from(nanoseconds)).max(1) as i64
 }
 
-/// The value of an expression that is a size: not negative.
+/// The value of an expression for a size, which must not be negative.
 fn size(expr: &Expr, symbols: &[i64], what: impl Fn() -> String) -> Result<u64, Error> {
     let value = evaluate(expr, symbols, &what)?;
     u64::try_from(value).map_err(|_| Error::Size { what: what(), problem: format!("a size is {value}") })

@@ -1,11 +1,11 @@
-//! Tensors that go in and come out.
+//! Input and output tensors.
 
 use crate::Error;
 use crate::memory::Block;
 use mlcc_format::DType;
 
-/// A tensor in the caller's memory that is read: row-major, without gaps. Its data must be aligned to
-/// its elements.
+/// A tensor in the caller's memory that is only read: row-major, without gaps. Its data must be
+/// aligned to its elements.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorRef<'a> {
     /// The type of the elements.
@@ -99,7 +99,7 @@ impl Tensor {
     /// A tensor with a copy of these elements.
     ///
     /// # Errors
-    /// Where their number is not that of the shape, or there is no memory.
+    /// If the number of elements does not match the shape, or there is no memory.
     pub fn from_elements<T: Element>(dims: &[i64], elements: &[T]) -> Result<Tensor, Error> {
         let mut tensor = Tensor::zeros(T::DTYPE, dims)?;
         let data = bytes_of(elements);
@@ -131,8 +131,8 @@ impl Tensor {
         self.data.bytes_mut()
     }
 
-    /// The elements, where `T` can be what they are: `u8` for booleans too, `u16` for the bits of
-    /// 16-bit floats.
+    /// The elements, if `T` can represent them: `u8` also for booleans, `u16` for the bits of 16-bit
+    /// floats.
     pub fn elements<T: Element>(&self) -> Option<&[T]> {
         let count = self.data.len() / size_of::<T>();
         // SAFETY: the memory is initialised, aligned beyond any element's need, owned by `self`, and
@@ -158,12 +158,12 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-/// The size of a tensor; none where a dimension is negative or the product does not fit an address.
+/// The size of a tensor; none if a dimension is negative or the product does not fit an address.
 pub(crate) fn byte_size(dtype: DType, dims: &[i64]) -> Option<u64> {
     let size = dims.iter().try_fold(dtype.size() as u64, |product, dim| {
         product.checked_mul(u64::try_from(*dim).ok()?).filter(|p| *p <= isize::MAX as u64)
     });
-    // A zero dimension makes the whole nothing, however large the others are.
+    // A dimension of 0 makes the tensor empty, however large the others are.
     match dims.contains(&0) && dims.iter().all(|dim| *dim >= 0) {
         true => Some(0),
         false => size,

@@ -1,16 +1,16 @@
-//! How many threads there are where nobody says it.
+//! The number of threads if the caller does not set it.
 
 use crate::Error;
 
-/// The variable that says how many threads there are where no number is given, instead of one for each CPU that the
-/// process may use.
+/// The variable that sets the number of threads if no number is given. Without it there is one thread for each CPU
+/// that the process may use.
 pub const THREADS_VARIABLE: &str = "MLCC_THREADS";
 
-/// The number of threads where none is given: what [`THREADS_VARIABLE`] says, or one for each CPU that the process may
+/// The number of threads if none is given: the value of [`THREADS_VARIABLE`], or one for each CPU that the process may
 /// use.
 ///
 /// # Errors
-/// If the variable holds no number of threads.
+/// If the variable does not hold a number of threads.
 pub fn default_threads() -> Result<usize, Error> {
     match std::env::var_os(THREADS_VARIABLE).filter(|value| !value.is_empty()) {
         None => Ok(cpus()),

@@ -1,8 +1,8 @@
 //! The checksum of a section: a tree of two levels, so that several threads can compute one.
 //!
-//! The bytes are cut into pieces of 1 MiB, of which the last may be shorter. The checksum is the XXH3
-//! of the pieces' XXH3s, in order, as little-endian numbers of 64 bits. The section's length, which the
-//! header's own checksum covers, says how many there are.
+//! The bytes are cut into pieces of 1 MiB; the last piece may be shorter. The checksum is the XXH3 of
+//! the pieces' XXH3s, in order, as little-endian numbers of 64 bits. The number of pieces follows from
+//! the section's length, which the header's own checksum covers.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -34,7 +34,7 @@ pub(crate) fn root(pieces: impl Iterator<Item = u64>) -> u64 {
 /// The checksum of bytes that come one after the other.
 pub(crate) struct Stream {
     pieces: Vec<u64>,
-    /// The piece that has begun, and how many bytes it has.
+    /// The current piece, and the number of its bytes so far.
     piece: Xxh3,
     len: usize,
 }

@@ -53,7 +53,7 @@ impl DType {
         DType::Bool,
     ];
 
-    /// The size of an element in bytes, which is its alignment too.
+    /// The size of an element in bytes, which is also its alignment.
     pub fn size(self) -> usize {
         match self {
             DType::I8 | DType::U8 | DType::Bool => 1,
@@ -82,7 +82,7 @@ impl DType {
         }
     }
 
-    /// numpy's name; bfloat16 has none in numpy itself and goes by that of `ml_dtypes`.
+    /// numpy's name. numpy itself has no bfloat16, so that type has its name in `ml_dtypes`.
     pub fn numpy_name(self) -> &'static str {
         match self {
             DType::F32 => "float32",

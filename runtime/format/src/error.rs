@@ -1,8 +1,9 @@
-//! What can be wrong with an artifact file.
+//! The errors of artifact files.
 
 use std::path::PathBuf;
 
-/// Why an artifact cannot be written or read. Its text says what is wrong, [`FormatError::hint`] what to do about it.
+/// The reason why an artifact cannot be written or read. Its text states the problem; [`FormatError::hint`] says what
+/// to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The file system refused.
@@ -26,7 +27,7 @@ pub enum FormatError {
         /// The only version that is read.
         supported: u32,
     },
-    /// The file ends early, or goes on after its end.
+    /// The file is shorter or longer than its header says.
     #[error("the artifact has {actual} bytes but its header says {expected}")]
     Length {
         /// The length that the header names.
@@ -40,7 +41,7 @@ pub enum FormatError {
         /// The part.
         part: &'static str,
     },
-    /// A section that is missing, twice there, or beyond the file's end.
+    /// A section is missing, occurs twice, or reaches beyond the file's end.
     #[error("the artifact's {section} section {problem}")]
     Section {
         /// The section's name.
@@ -48,19 +49,19 @@ pub enum FormatError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Two sections that share bytes, or one that reaches into the header.
+    /// Two sections share bytes, or one reaches into the header.
     #[error("the artifact's sections overlap at byte {offset}")]
     Overlap {
         /// Where the second one begins.
         offset: u64,
     },
-    /// A byte of no section that was altered.
+    /// A byte outside of all sections was altered.
     #[error("byte {offset} of the artifact lies between its sections but is not zero")]
     Padding {
         /// Where the byte lies in the file.
         offset: u64,
     },
-    /// A manifest or plan that does not decode or encode.
+    /// A manifest or plan cannot be decoded or encoded.
     #[error("the artifact's {part} does not decode: {problem}")]
     Decode {
         /// The part.
@@ -68,7 +69,7 @@ pub enum FormatError {
         /// What the decoder said.
         problem: String,
     },
-    /// A plan that is inconsistent; all that is wrong with it.
+    /// A plan is inconsistent; all of its problems are listed.
     #[error("the artifact's plan is invalid: {}", problems.join("; "))]
     Plan {
         /// What is wrong, at least one entry.
@@ -77,7 +78,7 @@ pub enum FormatError {
 }
 
 impl FormatError {
-    /// What to do about it; nothing where the file system has said all there is to say.
+    /// Advice on the problem; none if the file system's own message is enough.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -1,12 +1,12 @@
 //! Integer expressions over symbols: the sizes, offsets and trip counts of a plan.
 //!
-//! In a file an expression is a list of postfix steps, so that reading one never recurses and a
+//! In a file an expression is a list of postfix steps. So reading one never recurses, and a
 //! malicious depth is refused before a tree exists.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The depth beyond which an expression is refused.
+/// The greatest depth of an expression; deeper ones are refused.
 pub const MAX_EXPR_DEPTH: usize = 64;
 
 /// A binary operation of an [`Expr`].
@@ -57,7 +57,7 @@ pub enum EvalError {
 }
 
 impl Expr {
-    /// The operation on two expressions, folded where both are constant and where one is neutral.
+    /// The operation on two expressions, folded if both are constant or if one is neutral.
     pub fn binary(op: BinaryOp, a: Expr, b: Expr) -> Expr {
         use BinaryOp::{Add, CeilDiv, FloorDiv, Max, Min, Mul, Sub};
         match (op, &a, &b) {
@@ -99,12 +99,12 @@ impl Expr {
         Expr::binary(BinaryOp::Max, self, other.into())
     }
 
-    /// The product of all; 1 where there is none.
+    /// The product of all; 1 if there are none.
     pub fn product(factors: impl IntoIterator<Item = Expr>) -> Expr {
         factors.into_iter().fold(Expr::Const(1), |product, factor| product * factor)
     }
 
-    /// The value, where it is a constant.
+    /// The value, if the expression is a constant.
     pub fn as_const(&self) -> Option<i64> {
         match self {
             Expr::Const(value) => Some(*value),
@@ -151,7 +151,7 @@ impl Expr {
         found
     }
 
-    /// The expression with symbols by name; those without a name print as `s0`, `s1`.
+    /// The expression with the names of its symbols; symbols without a name print as `s0`, `s1`.
     pub fn display<'a>(&'a self, names: &'a [String]) -> ExprDisplay<'a> {
         ExprDisplay { expr: self, names }
     }
@@ -219,7 +219,8 @@ impl fmt::Display for ExprDisplay<'_> {
     }
 }
 
-/// Prints `expr` as an operand of an operator that binds with `outer` (0 outside, 1 sum, 2 product).
+/// Prints `expr` as an operand of an operator with the precedence `outer` (0 outside, 1 sum, 2
+/// product).
 fn write_expr(f: &mut fmt::Formatter<'_>, expr: &Expr, names: &[String], outer: u8) -> fmt::Result {
     let (op, a, b) = match expr {
         Expr::Const(value) => return write!(f, "{value}"),
@@ -255,7 +256,7 @@ fn write_expr(f: &mut fmt::Formatter<'_>, expr: &Expr, names: &[String], outer: 
     }
     write_expr(f, a, names, binding)?;
     f.write_str(infix)?;
-    // A right operand of the same binding needs its parentheses: a - (b - c).
+    // A right operand with the same precedence needs parentheses: a - (b - c).
     write_expr(f, b, names, binding + u8::from(op == BinaryOp::Sub))?;
     if binding < outer {
         f.write_str(")")?;

@@ -21,7 +21,7 @@ pub const SECTION_ALIGNMENT: u64 = 4096;
 /// Weights and arena buffers begin at multiples of this: a cache line, and the widest vector.
 pub const WEIGHT_ALIGNMENT: u64 = 64;
 
-// As PNG's: a byte that is no ASCII, and line ends that text-mode transfers would change.
+// As in PNG: a byte that is not ASCII, and line ends that text-mode transfers would change.
 const MAGIC: [u8; 8] = *b"\x93MLCC\r\n\x1a";
 /// Whether a file with these first bytes is an artifact, damaged or not.
 pub fn begins_artifact(first: &[u8]) -> bool {
@@ -32,7 +32,7 @@ const FIXED: usize = 32;
 const ENTRY: usize = 32;
 const MAX_SECTIONS: usize = (SECTION_ALIGNMENT as usize - FIXED) / ENTRY;
 
-/// What a section holds.
+/// The content of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionKind {
     /// The manifest, JSON.
@@ -75,7 +75,7 @@ impl SectionKind {
 pub struct Section {
     /// What it holds.
     pub kind: SectionKind,
-    /// The target that it belongs to; an artifact for several has a plan and code for each.
+    /// The target of the section; an artifact for several targets has a plan and code for each.
     pub target: u32,
     /// Its first byte in the file.
     pub offset: u64,
@@ -152,7 +152,7 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<Section>, FormatError> {
             return Err(bad("is not aligned to a page"));
         }
         ranges.push((offset, len));
-        // Kinds that a later compiler added are not needed to run the rest.
+        // Sections of kinds that a later compiler added are not needed to run the rest.
         let Some(kind) = kind else { continue };
         sections.push(Section { kind, target: u32_at(entry, 4), offset, len, checksum: u64_at(entry, 24) });
     }
@@ -160,8 +160,8 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<Section>, FormatError> {
     Ok(sections)
 }
 
-/// Checks that ranges `(offset, length)` do not overlap and that all bytes outside of them are zero, so that
-/// no byte of a file can change unnoticed.
+/// Checks that ranges `(offset, length)` do not overlap and that all bytes outside of them are zero. So no
+/// byte of a file can change unnoticed.
 fn check_padding(file: &[u8], mut ranges: Vec<(u64, u64)>) -> Result<(), FormatError> {
     ranges.sort_unstable();
     let mut end = 0;
@@ -178,7 +178,7 @@ fn check_padding(file: &[u8], mut ranges: Vec<(u64, u64)>) -> Result<(), FormatE
     Ok(())
 }
 
-/// The header's checksum, which leaves out the field that holds it.
+/// The header's checksum, computed without the field that holds it.
 fn checksum(header: &[u8]) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&header[..24]);

@@ -1,8 +1,8 @@
 //! The artifact: one file that holds a compiled model.
 //!
 //! An artifact consists of a header, which is a table of checksummed sections, and of four
-//! sections, each page aligned so that it can be mapped on its own. Every byte is covered: by the
-//! checksum of the header or of a section, and what lies between them must be zero.
+//! sections, each page aligned so that it can be mapped on its own. Every byte is covered: the
+//! header and the sections have checksums, and the bytes between them must be zero.
 //!
 //! | Section | Encoding | Content |
 //! |---|---|---|
@@ -11,9 +11,9 @@
 //! | plan | postcard | the host program: [`Plan`] |
 //! | manifest | JSON | signature, target, provenance: [`Manifest`] |
 //!
-//! [`ArtifactWriter`] streams one to disk, [`Artifact`] maps and checks one, [`verify`] proves that
-//! a plan stays within its buffers, kernels and symbols. Nothing here executes anything; that is
-//! `mlcc-runtime`.
+//! [`ArtifactWriter`] streams an artifact to disk, [`Artifact`] maps and checks one, and [`verify`]
+//! proves that a plan stays within its buffers, kernels and symbols. Nothing here executes
+//! anything; `mlcc-runtime` does.
 
 mod checksum;
 mod dtype;

@@ -1,16 +1,16 @@
-//! The manifest: what an artifact is, for people and for the checks at load.
+//! The manifest: the description of an artifact, for people and for the checks at load.
 
 use crate::{DType, Expr};
 use serde::{Deserialize, Serialize};
 
-/// What an artifact is: signature, target, provenance. Stored as JSON.
+/// The description of an artifact: signature, target, provenance. Stored as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of the compiler that wrote the artifact.
     pub compiler: String,
     /// The name of the model, usually its file name without extension.
     pub model: String,
-    /// The machine that the code is for.
+    /// The machine for which the code is made.
     pub target: Target,
     /// The inputs and outputs.
     pub signature: Signature,
@@ -20,22 +20,22 @@ pub struct Manifest {
     pub kernels: Vec<KernelInfo>,
     /// How many ops of each kind the plan has.
     pub counts: Counts,
-    /// The most bytes of intermediate results alive at the same time where the model's nodes run one by one
-    /// in the order of its file; none where a size is symbolic.
+    /// The most bytes of intermediate results alive at the same time if the model's nodes run one by one in
+    /// the order of its file; none if a size is symbolic.
     #[serde(default)]
     pub file_order_peak_bytes: Option<u64>,
-    /// Whether the kernels compute with denormal numbers as IEEE 754 says; otherwise they run with those taken
-    /// for zeros.
+    /// Whether the kernels compute with denormal numbers as IEEE 754 says. Otherwise they run with denormals
+    /// taken for zeros.
     #[serde(default)]
     pub keep_denormals: bool,
     /// The flags that the model was compiled with.
     pub flags: Vec<String>,
-    /// The description of the machine that decisions were taken for, as text.
+    /// The description, as text, of the machine for which decisions were taken.
     #[serde(default)]
     pub machine: String,
 }
 
-/// The machine that code is for.
+/// The machine for which code is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The kind of processor.
@@ -74,7 +74,7 @@ pub struct ValueInfo {
     pub dtype: DType,
     /// Its dimensions, outermost first.
     pub dims: Vec<Dim>,
-    /// The constant buffer of the plan that stands in for an input which the caller does not give.
+    /// The constant buffer of the plan that replaces an input if the caller does not give it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<u32>,
 }
@@ -82,14 +82,14 @@ pub struct ValueInfo {
 /// A dimension of an input or output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dim {
-    /// As the model's author would write it: `3`, `batch`, `2 * length + 1`.
+    /// The dimension as the model's author would write it: `3`, `batch`, `2 * length + 1`.
     pub text: String,
     /// Its value.
     pub expr: Expr,
 }
 
 impl Dim {
-    /// The dimension of this value, its text made with the names of the symbols.
+    /// The dimension of this value. Its text uses the names of the symbols.
     pub fn new(expr: Expr, symbols: &[String]) -> Dim {
         Dim { text: expr.display(symbols).to_string(), expr }
     }
@@ -103,7 +103,7 @@ impl ValueInfo {
     }
 }
 
-/// Where a kernel comes from and how it was made.
+/// The origin of a kernel and the way in which it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelInfo {
     /// Its name, unique within the artifact.
@@ -112,12 +112,12 @@ pub struct KernelInfo {
     pub nodes: Vec<String>,
     /// The decision (variant, layout, schedule) as text.
     pub decision: String,
-    /// What was tried before, in order.
+    /// The templates that were tried before, in order.
     #[serde(default)]
     pub refused: Vec<Refused>,
 }
 
-/// A template that was tried for a kernel and left it to the next one.
+/// A template that was tried for a kernel and did not take it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// Its name.

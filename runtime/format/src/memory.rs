@@ -1,4 +1,4 @@
-//! What a plan needs of memory, and what it could not do without.
+//! The memory that a plan needs, and the least that its order of steps allows.
 
 use crate::{BufferId, Instruction, Place, Plan};
 
@@ -9,13 +9,13 @@ pub struct MemoryUse {
     pub arena: u64,
     /// The scratch memory of one thread.
     pub scratch: u64,
-    /// The most that is alive at the same time in the order of the plan, scratch of one thread included:
-    /// no arena for this order is smaller.
+    /// The most memory that is alive at the same time in the order of the plan, including the scratch of
+    /// one thread. No arena for this order can be smaller.
     pub peak_live: u64,
 }
 
 impl Plan {
-    /// What the plan needs of memory. Scratch of symbolic size counts as none, and so do buffers on the
+    /// The memory that the plan needs. Scratch of symbolic size counts as none, and so do buffers on the
     /// heap.
     pub fn memory_use(&self) -> MemoryUse {
         let mut steps: Vec<(Vec<BufferId>, u64)> = Vec::new();
@@ -52,8 +52,8 @@ impl Plan {
         id as usize
     }
 
-    /// The steps of a block, each with what it touches and its scratch; a nested block is one step with
-    /// the instruction that runs it.
+    /// The steps of a block, each with the buffers that it touches and its scratch. A nested block is
+    /// one step together with the instruction that runs it.
     fn collect_steps(&self, block: usize, steps: &mut Vec<(Vec<BufferId>, u64)>) {
         for instruction in &self.blocks[block].instructions {
             match instruction {

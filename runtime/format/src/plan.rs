@@ -1,9 +1,9 @@
 //! The plan: the host program of an artifact.
 //!
 //! A run evaluates the [symbols](SymbolDef) from the shapes of the inputs, tests the
-//! [checks](Check), places the [buffers](BufferDef) and executes the blocks' instructions from
-//! block 0. Blocks are a flat list that refer to each other by index, forwards only, so that
-//! neither reading nor verifying a plan recurses without bound and no cycle can exist.
+//! [checks](Check), places the [buffers](BufferDef) and executes the blocks' instructions from block 0. Blocks are a
+//! flat list and refer to each other by index, forwards only. So neither reading nor verifying a plan recurses without
+//! bound, and no cycle can exist.
 
 use crate::{DType, Expr};
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ pub type BlockId = u32;
 pub struct Plan {
     /// The symbols, each defined in terms of earlier ones.
     pub symbols: Vec<SymbolDef>,
-    /// What must hold of the symbols at the start of a run.
+    /// Conditions on the symbols that must hold at the start of a run.
     pub checks: Vec<Check>,
-    /// The buffers; a view comes after what it views.
+    /// The buffers; a view comes after its base.
     pub buffers: Vec<BufferDef>,
     /// The kernels: where they begin in the code section.
     pub kernels: Vec<KernelEntry>,
@@ -32,7 +32,7 @@ pub struct Plan {
     pub blocks: Vec<Block>,
 }
 
-/// Where a symbol's value comes from.
+/// The source of a symbol's value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SymbolDef {
     /// A dimension of an input.
@@ -51,13 +51,13 @@ pub enum SymbolDef {
 /// A condition on the symbols, tested at the start of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What must hold.
+    /// The condition that must hold.
     pub condition: Condition,
-    /// What the user did wrong where it does not hold.
+    /// The user's mistake if the condition does not hold.
     pub message: String,
 }
 
-/// What a [`Check`] demands.
+/// The condition that a [`Check`] demands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// Two values are equal.
@@ -73,7 +73,7 @@ pub enum Condition {
     },
 }
 
-/// Memory that instructions work on.
+/// Memory on which instructions work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferDef {
     /// A name for messages and dumps.
@@ -93,8 +93,8 @@ pub struct BufferDef {
 pub enum Place {
     /// In the caller's memory: the input with this index. Read-only, aligned to its element only.
     Input(u32),
-    /// In the caller's memory: the output with this index. Aligned to its element only. One whose
-    /// size depends on [data](SymbolDef::Data) comes into being by [`Instruction::Alloc`].
+    /// In the caller's memory: the output with this index. Aligned to its element only. If its size depends on
+    /// [data](SymbolDef::Data), [`Instruction::Alloc`] makes it.
     Output(u32),
     /// In the weights section. Read-only.
     Constant {
@@ -164,11 +164,11 @@ pub enum Instruction {
     },
     /// Executes one of two blocks.
     If {
-        /// A bool buffer of which the first element decides.
+        /// A bool buffer whose first element decides.
         condition: BufferId,
-        /// Executed where it is true.
+        /// Executed if it is true.
         then: BlockId,
-        /// Executed where it is false.
+        /// Executed if it is false.
         otherwise: BlockId,
     },
     /// Repeats a block.
@@ -180,11 +180,11 @@ pub enum Instruction {
 pub struct Launch {
     /// The index of the kernel.
     pub kernel: u32,
-    /// What the kernel gets as `buffers`: first those it only reads, then those it writes.
+    /// The `buffers` of the kernel: first those that it only reads, then those that it writes.
     pub buffers: Vec<BufferId>,
-    /// How many of the buffers it only reads.
+    /// The number of buffers that it only reads.
     pub inputs: u32,
-    /// What the kernel gets as `sizes`.
+    /// The `sizes` of the kernel.
     pub sizes: Vec<Expr>,
     /// The number of tiles.
     pub tiles: Expr,
@@ -219,19 +219,19 @@ pub enum RuntimeFunction {
     NonZero,
     /// Buffers: any tensor, a tensor of the same type with `k` elements along an axis, an i64 tensor of that shape.
     /// Attributes: the axis, 1 for the greatest elements or 0 for the least. Writes them and their positions along the
-    /// axis, best first; of equal ones the first comes first, NaN is greater than all.
+    /// axis, best first. Of equal elements the earlier one comes first; NaN is greater than all others.
     TopK,
 }
 
 impl RuntimeFunction {
-    /// All of them, by the names that programs call them by.
+    /// All functions, with the names by which programs call them.
     pub const ALL: [(&str, RuntimeFunction); 3] = [
         ("count_non_zero", RuntimeFunction::CountNonZero),
         ("non_zero", RuntimeFunction::NonZero),
         ("top_k", RuntimeFunction::TopK),
     ];
 
-    /// How many of the buffers are read, and how many are written after those.
+    /// The number of buffers that are read, and the number of those written, which follow them.
     pub fn arity(self) -> (usize, usize) {
         match self {
             RuntimeFunction::CountNonZero | RuntimeFunction::NonZero => (1, 1),
@@ -254,7 +254,7 @@ pub struct Loop {
 }
 
 impl Plan {
-    /// For each symbol whether its value is known only during the run.
+    /// For each symbol, whether its value is known only during the run.
     pub fn data_dependent_symbols(&self) -> Vec<bool> {
         let mut dependent = Vec::with_capacity(self.symbols.len());
         for symbol in &self.symbols {

@@ -25,14 +25,14 @@ impl Artifact {
     /// Maps a file and checks everything but its weights.
     ///
     /// # The file
-    /// As long as the artifact lives, nobody may write to the file or cut it: what was checked would be
-    /// something else when it is used, and bytes beyond the end of a cut file end the process (`SIGBUS`).
-    /// The same holds of a shared library that is loaded. Replacing the file by renaming another, or removing
-    /// it, is fine, for the mapping keeps what it was; [`crate::ArtifactWriter`] does no other. Who cannot
-    /// promise that reads the file: `Artifact::from_bytes(&std::fs::read(path)?)`.
+    /// As long as the artifact lives, nobody may write to the file or cut it. Otherwise the checked bytes would
+    /// differ from the used ones, and an access beyond the end of a cut file would end the process (`SIGBUS`).
+    /// The same holds for a loaded shared library. It is fine to remove the file, or to replace it by renaming
+    /// another one, because the mapping keeps the old contents; [`crate::ArtifactWriter`] replaces files only in
+    /// this way. A caller that cannot promise this reads the file: `Artifact::from_bytes(&std::fs::read(path)?)`.
     ///
     /// # Errors
-    /// Each way in which a file can be no artifact, or not a sound one.
+    /// Every way in which a file can fail to be an artifact, or a sound one.
     pub fn open(path: impl AsRef<Path>) -> Result<Artifact, FormatError> {
         let path = path.as_ref();
         let io = |source| FormatError::Io { action: "open", path: path.to_path_buf(), source };
@@ -125,7 +125,7 @@ impl Artifact {
         slice(&self.map, self.weights)
     }
 
-    /// The file, where the artifact was mapped from one.
+    /// The file from which the artifact was mapped, if there is one.
     pub fn file(&self) -> Option<&File> {
         self.file.as_ref()
     }
@@ -138,7 +138,7 @@ impl Artifact {
     /// Reads all weights and compares them with their checksum.
     ///
     /// # Errors
-    /// Where they were altered.
+    /// If the weights were altered.
     pub fn verify_weights(&self) -> Result<(), FormatError> {
         let check = self.check_weights();
         check.read(0..check.pieces());
@@ -156,7 +156,7 @@ impl Artifact {
 /// The comparison of an artifact's weights with their checksum.
 pub struct WeightsCheck<'a> {
     artifact: &'a Artifact,
-    /// The checksum of each piece, once it was read.
+    /// The checksum of each piece that was read.
     pieces: Box<[AtomicU64]>,
 }
 
@@ -169,15 +169,15 @@ impl WeightsCheck<'_> {
     /// Reads some of the pieces.
     pub fn read(&self, numbers: Range<usize>) {
         for number in numbers {
-            // Whoever finishes waited for all readers, which orders their writes before its reads.
+            // The thread that finishes waited for all readers; this orders their writes before its reads.
             self.pieces[number].store(checksum::piece(self.artifact.weights(), number), Ordering::Relaxed);
         }
     }
 
-    /// The result, once all pieces were read; one that was not counts as altered.
+    /// The result after all pieces were read; a piece that was not read counts as altered.
     ///
     /// # Errors
-    /// Where the weights were altered.
+    /// If the weights were altered.
     pub fn finish(self) -> Result<(), FormatError> {
         let pieces = self.pieces.iter().map(|piece| piece.load(Ordering::Relaxed));
         match checksum::root(pieces) == self.artifact.weights.checksum {

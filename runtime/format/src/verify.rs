@@ -1,9 +1,9 @@
 //! Proves that a plan stays within its symbols, buffers, kernels and memory.
 //!
-//! What is static is proven here, once, at load; what depends on symbols is left to the start of a
-//! run. Two things follow the order of execution: that a heap buffer lives and that a data-dependent
-//! symbol has a value where they are used. Kernels themselves are trusted: the plan only decides
-//! which memory they get.
+//! Static properties are proven here, once, at load; properties that depend on symbols are left to
+//! the start of a run. Two checks follow the order of execution: a heap buffer must live where it is
+//! used, and a data-dependent symbol must have a value. Kernels themselves are trusted: the plan
+//! only decides which memory they get.
 
 mod flow;
 
@@ -12,22 +12,22 @@ use crate::{
     WEIGHT_ALIGNMENT,
 };
 
-/// How many problems are reported; a damaged plan could have millions.
+/// The most problems that are reported; a damaged plan could have millions.
 const MAX_PROBLEMS: usize = 20;
 
-/// The sizes that a plan refers into.
+/// The sizes of the sections to which a plan refers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The length of the weights section.
     pub weights: u64,
-    /// The length of the code section; none where kernels are no code of the artifact.
+    /// The length of the code section; none if the kernels are not code of the artifact.
     pub code: Option<u64>,
 }
 
 /// Verifies a plan together with its manifest.
 ///
 /// # Errors
-/// [`FormatError::Plan`] with all that is wrong, up to a limit.
+/// [`FormatError::Plan`] with all problems, up to a limit.
 pub fn verify(plan: &Plan, manifest: &Manifest, limits: Limits) -> Result<(), FormatError> {
     let mut verifier = Verifier {
         plan,
@@ -43,7 +43,7 @@ pub fn verify(plan: &Plan, manifest: &Manifest, limits: Limits) -> Result<(), Fo
     for id in 0..plan.buffers.len() {
         verifier.buffer(id);
     }
-    // The walk indexes by what the tables hold, so it needs them to be sound.
+    // The walk uses the tables' contents as indices, so the tables must be sound.
     if verifier.problems.is_empty() {
         flow::walk(&mut verifier);
     }
@@ -59,9 +59,9 @@ struct Verifier<'a> {
     limits: Limits,
     /// For each symbol whether its value is known only during the run.
     dependent: Vec<bool>,
-    /// For each buffer the one at the end of its chain of views.
+    /// For each buffer, the one at the end of its chain of views.
     roots: Vec<usize>,
-    /// For each buffer whether `Alloc` brings it into being.
+    /// For each buffer, whether `Alloc` makes it.
     allocated: Vec<bool>,
     problems: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! Writes an artifact as a stream.
 //!
-//! Weights come first in the file because they come first in time: the plan names their offsets, so
-//! it is known only when they are written, and they are too large to wait in memory or to be copied
+//! Weights come first in the file because they come first in time. The plan names their offsets, so
+//! it is known only after they are written, and they are too large to be kept in memory or copied
 //! once more. The header at the start is filled in at the end.
 
 use crate::header::{self, SECTION_ALIGNMENT, Section, SectionKind, WEIGHT_ALIGNMENT};
@@ -21,8 +21,8 @@ pub struct Blob {
     pub len: u64,
 }
 
-/// Writes an artifact: first the weights, one by one, then everything else at once. The file appears
-/// under its name when it is complete; before that it has a temporary name beside it.
+/// Writes an artifact: first the weights, one by one, then everything else at once. Until it is
+/// complete, the file has a temporary name beside its final one.
 pub struct ArtifactWriter {
     path: PathBuf,
     temporary: PathBuf,
@@ -30,7 +30,7 @@ pub struct ArtifactWriter {
     /// Bytes of the weights section so far.
     len: u64,
     checksum: checksum::Stream,
-    /// Blobs by hash of content; more than one only where hashes collide.
+    /// Blobs by hash of content. A hash has more than one blob only if hashes collide.
     known: BTreeMap<u128, Vec<Blob>>,
     finished: bool,
 }
@@ -39,11 +39,11 @@ impl ArtifactWriter {
     /// Begins an artifact that will get the name `path`.
     ///
     /// # Errors
-    /// Where no file can be created beside `path`.
+    /// If no file can be created beside `path`.
     pub fn create(path: impl AsRef<Path>) -> Result<ArtifactWriter, FormatError> {
         let path = path.as_ref().to_path_buf();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // Two writers of one process may work beside each other, hence the counter.
+        // Several writers of one process may work at the same time, so their names have a counter.
         static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let temporary = path.with_file_name(format!(".{name}.{}-{number}.tmp", std::process::id()));
@@ -67,10 +67,10 @@ impl ArtifactWriter {
         })
     }
 
-    /// Appends a weight, unless one of the same content is there already, and says where it lies.
+    /// Appends a weight, unless the file has one with the same content already; returns its place.
     ///
     /// # Errors
-    /// Where writing fails.
+    /// If writing fails.
     pub fn add_weight(&mut self, bytes: &[u8]) -> Result<Blob, FormatError> {
         self.append(bytes).map_err(|source| self.io("write", source))
     }
@@ -78,7 +78,7 @@ impl ArtifactWriter {
     /// Completes the artifact with everything else and gives the file its name; returns its length.
     ///
     /// # Errors
-    /// Where writing or encoding fails.
+    /// If writing or encoding fails.
     pub fn finish(mut self, manifest: &Manifest, plan: &Plan, code: &[u8]) -> Result<u64, FormatError> {
         let plan = postcard::to_stdvec(plan)
             .map_err(|e| FormatError::Decode { part: "plan", problem: e.to_string() })?;
@@ -115,7 +115,8 @@ impl ArtifactWriter {
         Ok(blob)
     }
 
-    /// Whether the file holds these bytes there: equal hashes alone do not prove equal content.
+    /// Whether the file holds these bytes at this place: equal hashes alone do not prove equal
+    /// content.
     fn is_written(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<bool> {
         self.file.flush()?;
         let file = self.file.get_mut();
@@ -163,7 +164,7 @@ impl ArtifactWriter {
 impl Drop for ArtifactWriter {
     fn drop(&mut self) {
         if !self.finished {
-            // Nothing to do where it fails: the file has no name that anybody reads.
+            // A failure needs no action: nobody reads a file with this name.
             let _ = std::fs::remove_file(&self.temporary);
         }
     }

@@ -34,7 +34,7 @@ impl<'c> Emitter<'_, 'c> {
         })
     }
 
-    /// The conditions of guards that are not certain; `None` if they cannot hold.
+    /// The conditions of guards that are not certain to hold; `None` if they cannot hold.
     fn guards(&mut self, guards: &[(Expr, Expr)]) -> Result<Option<Conditions<'c>>> {
         let mut conditions = Conditions::default();
         for (a, b) in guards {
@@ -73,7 +73,7 @@ impl<'c> Emitter<'_, 'c> {
         })
     }
 
-    /// A constant, as held in a register, in so many lanes.
+    /// A constant in its register form, in this number of lanes.
     pub(super) fn constant(&self, constant: Constant, lanes: u32) -> Val<'c> {
         let kind = register_kind(constant.dtype);
         match constant.element() {

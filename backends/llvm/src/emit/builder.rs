@@ -1,8 +1,9 @@
-//! A thin builder of operations over melior: values carry their machine type in Rust, so that nothing
-//! asks MLIR for types while emitting, and scalars broadcast where a vector meets them.
+//! A thin builder of operations over melior. Values carry their machine type in Rust, so that no step
+//! of the emission asks MLIR for types. Scalars are broadcast if they meet a vector.
 //!
 //! Blocks under construction form a stack; an operation with a region is appended once its region is
-//! complete. Loop emission relies on that: what a loop needs before it may be found out inside it.
+//! complete. Loop emission relies on that: operations that a loop needs before it may become known
+//! only inside it.
 
 mod arithmetic;
 mod control;
@@ -127,9 +128,9 @@ pub struct Builder<'c> {
     blocks: RefCell<Vec<Block<'c>>>,
     contract: Attribute<'c>,
     contract_nsz: Attribute<'c>,
-    /// Whether the machine is an x86, whose minima and maxima know nothing of NaN.
+    /// Whether the machine is an x86, whose minima and maxima do not handle NaN.
     x86: bool,
-    /// Whether it has AVX-512's instructions on vectors of 512 bits.
+    /// Whether the machine has AVX-512's instructions on vectors of 512 bits.
     avx512: bool,
     reassoc: Attribute<'c>,
 }
@@ -159,7 +160,7 @@ impl<'c> Builder<'c> {
         Builder { x86: true, avx512, ..self }
     }
 
-    /// Opens a block with arguments; what follows goes there.
+    /// Opens a block with arguments; the following operations go there.
     pub fn open(&self, arguments: &[Type<'c>]) -> Vec<Value<'c, 'c>> {
         let arguments: Vec<_> = arguments.iter().map(|t| (*t, self.location)).collect();
         let block = Block::new(&arguments);

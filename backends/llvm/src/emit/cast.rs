@@ -10,7 +10,7 @@ use super::{
 };
 use mlcc_ir::dtype::DType;
 
-/// How an element is held in a register.
+/// The kind of register that holds an element.
 #[must_use]
 pub fn register_kind(dtype: DType) -> Kind {
     match dtype {
@@ -57,7 +57,7 @@ impl<'c> Emitter<'_, 'c> {
         }
     }
 
-    /// An `f32` result rounded to what `dtype` holds.
+    /// An `f32` result rounded to a value of `dtype`.
     pub(super) fn round_to(&self, value: Val<'c>, dtype: DType) -> Val<'c> {
         match dtype {
             DType::F16 | DType::BF16 => self.loaded(self.stored(value, dtype), dtype),
@@ -81,7 +81,7 @@ impl<'c> Emitter<'_, 'c> {
             (true, false) => b.saturate(value, target, to.is_signed_int()),
             (false, true) => {
                 let name = if from.is_signed_int() { "arith.sitofp" } else { "arith.uitofp" };
-                // Through f64, which holds what the 16-bit types distinguish.
+                // Through f64, which holds all values that the 16-bit types distinguish.
                 let through = if target == Kind::F32 && to != DType::F32 { Kind::F64 } else { target };
                 let float = b.convert(name, value, through);
                 self.round_to(self.float_cast(float, to), to)
@@ -90,8 +90,8 @@ impl<'c> Emitter<'_, 'c> {
         }
     }
 
-    /// A float in the register kind of `to`; on the way from `f64` to a 16-bit type rounded to odd, so
-    /// that the second rounding is right.
+    /// A float in the register kind of `to`. On the way from `f64` to a 16-bit type it is rounded to
+    /// odd, so that the second rounding is right.
     fn float_cast(&self, value: Val<'c>, to: DType) -> Val<'c> {
         let b = self.b;
         match (value.kind, register_kind(to)) {

@@ -1,8 +1,9 @@
 //! Maxima and minima of many floats on machines whose instruction drops NaN.
 //!
-//! A maximum that keeps NaN takes three instructions there. Over a long reduction NaN is looked for apart: what
-//! accumulates is a maximum of numbers, one instruction, and a mask of the lanes that met NaN, which one comparison
-//! of two registers with each other gives. The lanes are combined once, and are NaN if the mask has any.
+//! A maximum that keeps NaN takes three instructions there. A long reduction searches for NaN apart from the
+//! maximum. It accumulates a maximum of numbers, which takes one instruction, and a mask of the lanes that met NaN;
+//! one comparison of two registers with each other gives the mask. The lanes are combined once; the result is NaN
+//! if the mask has any lane set.
 
 use super::{
     Emitter,
@@ -18,7 +19,7 @@ pub(super) struct Unordered<'c> {
 }
 
 impl<'c> Unordered<'c> {
-    /// The mask for a way to combine, if NaN is looked for apart.
+    /// The mask for a way to combine; `None` if the combination does not search for NaN apart.
     pub(super) fn for_combine(b: &Builder<'c>, combine: Combine, kind: Kind, lanes: u32) -> Option<Self> {
         let apart = matches!(combine, Combine::Max | Combine::Min)
             && kind.is_float()
@@ -39,7 +40,8 @@ impl<'c> Unordered<'c> {
 }
 
 impl<'c> Emitter<'_, 'c> {
-    /// Combines numbers with what accumulated, and marks the lanes that are NaN; those accumulate anything.
+    /// Combines numbers with the accumulated ones, and marks the lanes that are NaN. The accumulated value of such
+    /// a lane is arbitrary.
     pub(super) fn extremum(
         &self,
         combine: Combine,
@@ -52,7 +54,7 @@ impl<'c> Emitter<'_, 'c> {
         self.b.float_extremum_or(combine == Combine::Max, sum, value)
     }
 
-    /// The extremum of all lanes of what accumulated, NaN if a lane met one; `None` if nothing accumulated.
+    /// The extremum of all accumulated lanes, NaN if a lane met one; `None` if nothing was accumulated.
     pub(super) fn end_extremum(
         &self,
         combine: Combine,

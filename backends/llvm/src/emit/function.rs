@@ -26,7 +26,7 @@ const SCRATCH_ALIGNMENT: i64 = 64;
 /// Bytes of a cache line.
 const LINE: i64 = 64;
 
-/// Whether a nest has stores around the caches on this machine.
+/// Whether a nest has stores that bypass the caches on this machine.
 fn streams(b: &Builder<'_>, nest: &LoopNest) -> bool {
     b.streams() && !nest.streamed.is_empty()
 }
@@ -103,7 +103,7 @@ pub fn kernel<'c>(
     };
     let body = format!("{symbol}.body");
     emit_body(nest, &body)?;
-    // Where an output to be streamed does not begin at a line.
+    // A second body, for the case that a streamed output does not begin at a cache line.
     let unaligned = format!("{symbol}.unaligned");
     if streams(b, nest) {
         emit_body(&LoopNest { streamed: Vec::new(), ..nest.clone() }, &unaligned)?;

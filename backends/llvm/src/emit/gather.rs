@@ -1,4 +1,4 @@
-//! Rows of a contraction tile that lie at no fixed distance: an address for each, computed once for all points of the
+//! Rows of a contraction tile without a common distance: each has an address, computed once for all points of the
 //! reduction.
 //!
 //! ```text
@@ -7,8 +7,8 @@
 //!   a line of zeros                                                                   elsewhere
 //! ```
 //!
-//! Rows follow each other, so that a quotient and a remainder are divided out for the first row alone. Every further row
-//! adds one to the remainder, and to the quotient where that comes full circle.
+//! Rows follow each other, so only the first row needs a division for its quotient and remainder. Every further row
+//! adds one to the remainder, and one to the quotient if the remainder becomes 0 again.
 
 use super::{
     AxisInScope, Binding, Emitter,
@@ -23,15 +23,15 @@ use mlcc_ir::{
 };
 use std::collections::BTreeMap;
 
-/// A quotient and a remainder that each row of a tile takes further.
+/// A quotient and a remainder that are advanced from row to row of a tile.
 struct Count<'c> {
     /// `floordiv(x, divisor)` and `mod(x, divisor)`.
     of: (Expr, Expr),
     ranges: [Interval; 2],
     divisor: Val<'c>,
-    /// Names under which expressions find the values of a row.
+    /// Names under which expressions refer to the values of a row.
     names: [Name; 2],
-    /// Quotient and remainder of the row at hand.
+    /// Quotient and remainder of the current row.
     values: [Val<'c>; 2],
 }
 
@@ -41,7 +41,7 @@ struct Rows<'a, 'c> {
     base: Val<'c>,
     kind: Kind,
     offset: Expr,
-    /// `a < b` for each pair, where the row is inside.
+    /// Pairs `(a, b)`: a row is inside if `a < b` for all of them.
     inside: Vec<(Expr, Expr)>,
 }
 
@@ -84,7 +84,7 @@ impl<'c> Emitter<'_, 'c> {
                 let address = address?;
                 let first = *first.get_or_insert(address);
                 let Some(limit) = limit.filter(|_| row > 0) else { return Ok(address) };
-                // Rows beyond the last one read the first, which is there, for nothing.
+                // Rows beyond the last one read the first row, which always exists; the result is not used.
                 let exists = self.b.compare(Cmp::Lt, self.b.int(Kind::I64, 1, row), limit);
                 Ok(self.b.select(exists, address, first))
             })
@@ -122,7 +122,7 @@ impl<'c> Emitter<'_, 'c> {
         })
     }
 
-    /// The quotients and remainders in the expressions that count rows one by one, for the first row.
+    /// The quotients and remainders that advance by one from row to row, with their values for the first row.
     fn counts(&mut self, rows: &Rows<'_, 'c>, range: Interval) -> Result<Vec<Count<'c>>> {
         let axis = rows.axis;
         let mut divisions: Vec<(Expr, Expr)> = Vec::new();
@@ -161,7 +161,7 @@ impl<'c> Emitter<'_, 'c> {
             .collect()
     }
 
-    /// Takes quotients and remainders to the next row.
+    /// Advances quotients and remainders to the next row.
     fn advance(&self, counts: &mut [Count<'c>]) {
         let (zero, one) = (self.b.int(Kind::I64, 1, 0), self.b.int(Kind::I64, 1, 1));
         for count in counts {

@@ -1,4 +1,4 @@
-//! Index expressions: scalars as `i64`, along the vector axis as vectors of `i32` where the ranges allow.
+//! Index expressions: scalars as `i64`; along the vector axis, vectors of `i32` if the ranges allow it.
 
 use super::{
     Binding, Emitter,
@@ -88,7 +88,7 @@ impl<'c> Emitter<'_, 'c> {
         Ok(self.b.add(sum, uniform))
     }
 
-    /// The sum of the terms; `lanes` is the kind of vectors, where the terms vary.
+    /// The sum of the terms; `lanes` is the kind of vectors if the terms vary.
     fn sum(&mut self, expr: &Expr, lanes: Option<Kind>) -> Result<Val<'c>> {
         let kind = lanes.unwrap_or(Kind::I64);
         let mut sum: Option<Val<'c>> = None;

@@ -7,11 +7,12 @@ use mlcc_ir::{
     nest::{Loop, Mapping, Node},
 };
 
-/// Copies of a body that unrolling may make.
+/// The most copies of a body that unrolling may make.
 const MAX_UNROLL: i64 = 1024;
 /// Vectors of one vector axis that are emitted one after the other rather than in a loop.
 const STRAIGHT_VECTORS: i64 = 4;
-/// Accumulators of a long reduction: the latency of an addition times how many start per cycle.
+/// Accumulators of a long reduction: the latency of an addition times the number of additions that
+/// start per cycle.
 const ACCUMULATORS: usize = 4;
 /// Lanes beyond which LLVM's legalisation explodes.
 const MAX_LANES: u32 = 64;
@@ -137,10 +138,10 @@ impl<'c> Emitter<'_, 'c> {
         }
         self.reductions.push(reduction::Scope::new(l, self.axes.len()));
         let reduces = reduction::reduces_over(l);
-        // First point that no loop of whole vectors reaches; the region of each loop is built before
-        // the loop, so that reductions can be set up in front of the first.
+        // The first point that no loop over whole vectors reaches. The region of each loop is built
+        // before the loop, so that reductions can be set up in front of the first loop.
         let n = self.scalar(extent)?;
-        // Vectors of several registers are as many accumulators already.
+        // A vector of several registers is already as many accumulators.
         let registers = (lanes * 32 / self.platform.vector_bits().max(32)).max(1) as usize;
         let accumulators = (ACCUMULATORS / registers).max(1);
         let long = width * accumulators as i64;
@@ -181,12 +182,13 @@ impl<'c> Emitter<'_, 'c> {
         self.end_reductions(scope)
     }
 
-    /// Whether a vector axis is emitted without a loop: register buffers want constant indices.
+    /// Whether a vector axis is emitted without a loop, because register buffers need constant
+    /// indices.
     fn unrolls(&self, l: &Loop, vectors: i64) -> bool {
         vectors <= MAX_UNROLL && reduction::indexes_registers(self.nest, l)
     }
 
-    /// The body of a loop over `unroll` whole vectors a step.
+    /// The body of a loop over `unroll` whole vectors per step.
     fn vector_region(
         &mut self,
         l: &Loop,

@@ -1,7 +1,8 @@
-//! Accesses of vectors of which some lanes are left out.
+//! Accesses of vectors in which some lanes are masked out.
 //!
-//! Where the machine has no instructions for them, LLVM makes a branch of every lane. Most masks of a run
-//! hold for all lanes, since only the ends of rows are cut, so that case gets code without any.
+//! If the machine has no instructions for such accesses, LLVM makes a branch for every lane. Most masks
+//! hold for all lanes at run time, because only the ends of rows are cut. So this case gets code without
+//! a mask.
 
 use super::{
     Emitter,
@@ -9,7 +10,7 @@ use super::{
 };
 
 impl<'c> Emitter<'_, 'c> {
-    /// Consecutive elements from `at` on where `mask`, `otherwise` elsewhere.
+    /// Consecutive elements from `at` on in the lanes of `mask`, `otherwise` in the other lanes.
     pub(super) fn load_where(&self, at: Val<'c>, mask: Val<'c>, otherwise: Val<'c>) -> Val<'c> {
         let part = || self.b.masked_load(at, mask, otherwise);
         if self.platform.has_masks() {
@@ -20,7 +21,7 @@ impl<'c> Emitter<'_, 'c> {
         value
     }
 
-    /// Stores consecutive elements from `at` on where `mask`.
+    /// Stores consecutive elements from `at` on in the lanes of `mask`.
     pub(super) fn store_where(&self, value: Val<'c>, at: Val<'c>, mask: Val<'c>) {
         let part = || self.b.masked_store(value, at, mask);
         if self.platform.has_masks() {
@@ -36,7 +37,7 @@ impl<'c> Emitter<'_, 'c> {
         });
     }
 
-    /// Elements from anywhere where `mask`, `otherwise` elsewhere.
+    /// Elements at any addresses in the lanes of `mask`, `otherwise` in the other lanes.
     pub(super) fn gather_where(&self, at: Val<'c>, mask: Option<Val<'c>>, otherwise: Val<'c>) -> Val<'c> {
         let whole = || self.b.gather(at, self.b.int(Kind::I1, otherwise.lanes, 1), otherwise);
         let Some(mask) = mask else { return whole() };

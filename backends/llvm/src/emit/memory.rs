@@ -16,7 +16,7 @@ use mlcc_ir::{
 /// Bytes of a cache line.
 const LINE: i64 = 64;
 
-/// How an element lies in memory.
+/// The kind in which an element lies in memory.
 #[must_use]
 pub fn memory_kind(dtype: DType) -> Kind {
     match dtype {
@@ -40,7 +40,7 @@ pub(super) enum Access<'c> {
     Indexed(Val<'c>),
 }
 
-/// Conditions of an access: for all lanes together, and for each.
+/// Conditions of an access: one for all lanes together, and one for each lane.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Conditions<'c> {
     pub(super) uniform: Option<Val<'c>>,
@@ -99,7 +99,7 @@ impl<'c> Emitter<'_, 'c> {
         if offset.is(0) {
             return Ok(pointer);
         }
-        // The constant apart, so that neighbouring accesses share the rest.
+        // The constant is added apart, so that neighbouring accesses share the rest.
         let varying = offset.clone() - Expr::from(offset.constant());
         let mut at = pointer;
         if !varying.is(0) {
@@ -113,7 +113,7 @@ impl<'c> Emitter<'_, 'c> {
         Ok(at)
     }
 
-    /// Conditions under which an index is within the buffer, those that the ranges prove left out.
+    /// Conditions under which an index is within the buffer, without those that the ranges prove.
     pub(super) fn bounds(&mut self, buffer: usize, index: &[Expr]) -> Result<Conditions<'c>> {
         let mut conditions = Conditions::default();
         for (d, i) in index.iter().enumerate() {
@@ -149,7 +149,8 @@ impl<'c> Emitter<'_, 'c> {
         }
     }
 
-    /// Reads elements where `mask`; with `outside`, also only where the index is in bounds.
+    /// Reads elements in the lanes of `mask`. With `outside`, elements are read only if the index is also in
+    /// bounds.
     pub(super) fn read(
         &mut self,
         buffer: usize,
@@ -217,8 +218,8 @@ impl<'c> Emitter<'_, 'c> {
         Ok(self.loaded(raw, dtype))
     }
 
-    /// Fetches the counterpart of a vector in a later iteration, where the nest says so. In the last iterations,
-    /// which have none, the vector itself, which is there.
+    /// Fetches the counterpart of a vector in a later iteration, if the nest asks for it. The last iterations
+    /// have no counterpart and fetch the vector itself, which exists.
     fn fetch_ahead(&mut self, buffer: usize, offset: &Expr, at: Val<'c>) -> Result<()> {
         let Some(step) = self.vector.clone() else { return Ok(()) };
         let nest = self.nest;
@@ -250,12 +251,13 @@ impl<'c> Emitter<'_, 'c> {
         Ok(())
     }
 
-    /// Whether a whole vector at a resolved offset goes around the caches: its place is a multiple of its size,
-    /// since vectors begin at whole ones along their axis, and the buffer at a line.
+    /// Whether a store of a whole vector at a resolved offset bypasses the caches. Its place must be a multiple
+    /// of its size: vectors begin at whole ones along their axis, and the buffer begins at a cache line.
     pub(super) fn streams(&self, buffer: usize, offset: &Expr) -> bool {
         let Some(step) = &self.vector else { return false };
         let bytes = memory_kind(self.storage[buffer].dtype).bits() / 8 * step.lanes;
-        // Buffers begin at a line, and so does every vector of whole lines or of a part that divides one.
+        // Buffers begin at a cache line, and vectors are aligned too if they fill whole lines or their size
+        // divides a line.
         let lanes = i64::from(step.lanes);
         let whole = |rest: Expr| {
             rest.constant() % lanes == 0
@@ -267,14 +269,14 @@ impl<'c> Emitter<'_, 'c> {
             && offset.split_axis(&step.axis).is_some_and(|(stride, rest)| stride.is(1) && whole(rest))
     }
 
-    /// Stores a value where `mask`.
+    /// Stores a value in the lanes of `mask`.
     pub(super) fn write(&mut self, buffer: usize, access: Access<'c>, value: Val<'c>, mask: Option<Val<'c>>) {
         let (dtype, space) = (self.storage[buffer].dtype, self.storage[buffer].space);
         let value = self.stored(value, dtype);
         let lanes = self.vector.as_ref().map_or(1, |v| v.lanes);
         match access {
             Access::Uniform(at) => {
-                // Lanes that write one element: the last one wins.
+                // All lanes write one element: the last lane wins.
                 let value = if value.lanes > 1 { self.b.lane(value, lanes - 1) } else { value };
                 self.b.store(value, at);
             }
@@ -315,8 +317,8 @@ fn extent_of(nest: &LoopNest, axis: &str) -> Expr {
     extent
 }
 
-/// Undoes `d * floordiv(x, d) + mod(x, d) = x`: an axis that a schedule fused and a read takes apart
-/// is contiguous again.
+/// Undoes `d * floordiv(x, d) + mod(x, d) = x`. If a schedule fused an axis and a read splits it again, the
+/// access is contiguous again.
 fn recombine(mut expr: Expr) -> Expr {
     'again: loop {
         for (product, coefficient) in expr.terms() {

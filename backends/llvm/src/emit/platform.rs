@@ -1,5 +1,5 @@
-//! What differs between the machines that run loop nests: how points of the GPU's grid are named, where
-//! shared memory lies, how threads wait.
+//! The differences between the machines that run loop nests: the names of points of the GPU's grid, the
+//! place of shared memory, the way in which threads wait.
 
 use super::builder::{Builder, Val};
 use mlcc_ir::{
@@ -9,7 +9,8 @@ use mlcc_ir::{
 
 /// The machine-specific part of emission.
 pub trait Platform {
-    /// The point of a [`Mapping::Block`] or [`Mapping::Thread`] axis at which this thread is, as an `i64`.
+    /// The point of a [`Mapping::Block`] or [`Mapping::Thread`] axis at which this thread runs, as an
+    /// `i64`.
     ///
     /// # Errors
     /// If there are no such axes on the machine.
@@ -27,19 +28,19 @@ pub trait Platform {
     /// If the machine has no such threads.
     fn barrier(&self, b: &Builder<'_>) -> Result<()>;
 
-    /// Bits of a vector register: how many accumulators a contraction has.
+    /// Bits of a vector register. They decide the number of accumulators of a contraction.
     fn vector_bits(&self) -> u32;
 
     /// Whether there are instructions that access only some lanes of a vector.
     fn has_masks(&self) -> bool;
 }
 
-/// A CPU with vectors of that many bits.
+/// A CPU with vector registers of a given size.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
     /// 512, 256 or 128.
     pub vector_bits: u32,
-    /// Whether it has masked loads, stores and gathers.
+    /// Whether the CPU has masked loads, stores and gathers.
     pub masks: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Reductions: values combined into an element.
 //!
 //! Along a vector axis each lane accumulates on its own, in memory of the frame that becomes a
-//! register, and the lanes are combined once, after the outermost loop that does nothing else with the
-//! element. Inactive lanes contribute the identity.
+//! register. The lanes are combined once, after the outermost loop that uses the element in no other
+//! way. Inactive lanes contribute the identity.
 
 use super::{
     Emitter,
@@ -22,11 +22,11 @@ use mlcc_ir::{
 };
 use std::collections::BTreeMap;
 
-/// A loop in progress around which lanes may be combined.
+/// A loop in progress. Lanes may be combined after it.
 pub(super) struct Scope<'c> {
     /// Number of axes in scope outside the loop.
     outer_axes: usize,
-    /// Buffers with which the loop does nothing but combine, always in the same way.
+    /// Buffers that the loop uses only to combine, always in the same way.
     combined: BTreeMap<usize, Option<Combine>>,
     accumulators: Vec<Accumulator<'c>>,
 }
@@ -44,7 +44,7 @@ struct Accumulator<'c> {
 struct Part<'c> {
     /// A vector of values.
     values: Val<'c>,
-    /// Where NaN is looked for apart, a mask of the lanes that met one.
+    /// A mask of the lanes that met NaN, if the reduction searches for NaN apart.
     unordered: Option<Unordered<'c>>,
 }
 
@@ -175,7 +175,7 @@ impl<'c> Emitter<'_, 'c> {
                 Ok(())
             }
             Access::Indexed(at) => {
-                // Lanes may meet in one element: one after the other.
+                // Several lanes may meet in one element, so they are combined one after the other.
                 for lane in 0..at.lanes {
                     let (at, value) = (self.b.lane(at, lane), self.b.lane(value, lane));
                     let active = mask.map(|m| self.b.lane(m, lane));
@@ -259,7 +259,7 @@ impl<'c> Emitter<'_, 'c> {
         parts.get(step.phase).or(parts.last()).copied()
     }
 
-    /// Sets the accumulators of a loop to the identity; goes in front of it.
+    /// Sets the accumulators of a loop to the identity. The code stands in front of the loop.
     pub(super) fn begin_reductions(&self, scope: Option<&Scope<'c>>) {
         for a in scope.into_iter().flat_map(|s| &s.accumulators) {
             let identity = self.constant(a.combine.identity(self.storage[a.buffer].dtype), a.lanes);
@@ -270,7 +270,7 @@ impl<'c> Emitter<'_, 'c> {
         }
     }
 
-    /// Combines a loop's accumulators into their elements; goes behind it.
+    /// Combines a loop's accumulators into their elements. The code stands behind the loop.
     pub(super) fn end_reductions(&mut self, scope: Option<Scope<'c>>) -> Result<()> {
         for a in scope.into_iter().flat_map(|s| s.accumulators) {
             let dtype = self.storage[a.buffer].dtype;

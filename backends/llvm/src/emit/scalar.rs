@@ -30,7 +30,7 @@ impl<'c> Emitter<'_, 'c> {
                 b.int_op("arith.maxsi", clamped, b.int_like(x, -1))
             }
             UnaryOp::Sign if dtype.is_unsigned_int() => b.int_op("arith.minui", x, b.int_like(x, 1)),
-            // The identity of what remains: rounding and magnitudes of integers.
+            // The identity for the remaining types: rounding and magnitudes of integers.
             UnaryOp::Floor
             | UnaryOp::Ceil
             | UnaryOp::Round
@@ -148,7 +148,7 @@ impl<'c> Emitter<'_, 'c> {
                 let zero = b.int(x.kind, 1, 0);
                 match (op, signed) {
                     (BinaryOp::Shl, _) => b.select(fits, b.int_op("arith.shli", x, amount), zero),
-                    // Beyond the width nothing but copies of the sign is left.
+                    // A shift beyond the width leaves nothing but copies of the sign.
                     (_, true) => b.int_op("arith.shrsi", x, amount),
                     (_, false) => b.select(fits, b.int_op("arith.shrui", x, amount), zero),
                 }
@@ -157,7 +157,7 @@ impl<'c> Emitter<'_, 'c> {
         }
     }
 
-    /// Truncated quotient or remainder, 0 where the divisor is; the quotient of the least number and -1
+    /// Truncated quotient or remainder; 0 if the divisor is 0. The quotient of the least number and -1
     /// wraps instead of trapping.
     fn division_or_zero(&self, x: Val<'c>, y: Val<'c>, signed: bool, quotient: bool) -> Val<'c> {
         let b = self.b;

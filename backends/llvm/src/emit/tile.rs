@@ -14,8 +14,8 @@ use mlcc_ir::{
     nest::{ContractionTile, Space, TileOperand},
 };
 
-/// Multiply-adds in the body of the loop over the reduction, about. Beyond it LLVM mixes the steps of the
-/// reduction, which takes more registers than a large tile leaves.
+/// Approximate number of multiply-adds in the body of the loop over the reduction. With more, LLVM mixes the
+/// steps of the reduction, and this takes more registers than a large tile leaves.
 const BODY: usize = 48;
 
 /// The parts of a micro-kernel that do not change while the reduction runs.
@@ -34,8 +34,9 @@ struct Shape<'c> {
     k_strides: [Expr; 2],
 }
 
-/// Most points of the reduction that never read an element of A twice. Beyond it, where windows overlap, LLVM
-/// would keep the elements that rows share in registers that the accumulators need.
+/// The most points of the reduction in a row that never read an element of A twice. If windows overlap and
+/// more points are unrolled, LLVM would keep the elements shared by rows in registers that the accumulators
+/// need.
 fn overlap(shape: &Shape<'_>) -> usize {
     match (&shape.a, shape.k_strides[0].as_const()) {
         (Rows::Regular(_, row), Some(k)) if k != 0 && row % k == 0 => {
@@ -45,7 +46,7 @@ fn overlap(shape: &Shape<'_>) -> usize {
     }
 }
 
-/// Where the rows of A begin.
+/// The places at which the rows of A begin.
 enum Rows<'c> {
     /// A constant distance apart: one pointer is enough.
     Regular(Val<'c>, i64),
@@ -156,7 +157,7 @@ impl<'c> Emitter<'_, 'c> {
         let base = self.operand_base(&t.a)?;
         let stride = self.resolve(&t.a.stride);
         let rows = t.a_rows.as_ref().map(|r| self.resolve(r));
-        // Rows that surely exist are not clamped.
+        // Rows that certainly exist are not clamped.
         let clamp = rows.filter(|r| self.interval(r).low.unwrap_or(0) < i64::from(t.rows));
         if let (Some(stride), None) = (stride.as_const(), &clamp) {
             return Ok(Rows::Regular(base, stride));

@@ -5,8 +5,8 @@
 //! vector v, for u: to[u, v] = from[v, u]
 //! ```
 //!
-//! A block of as many rows as a vector has lanes takes `log2(lanes)` rounds of shuffles of two vectors: within
-//! groups of four lanes first, then of the groups.
+//! A block with as many rows as a vector has lanes takes `log2(lanes)` rounds of shuffles of two vectors: the
+//! first rounds work within groups of four lanes, the others exchange groups.
 
 use super::{
     Binding, Emitter, VectorStep,
@@ -21,7 +21,7 @@ use mlcc_ir::{
     scalar::Inst,
 };
 
-/// A copy inside a vector axis whose source lies along the loop inside.
+/// A copy inside a vector axis. Its source is contiguous along the loop inside.
 struct Copy {
     from: usize,
     to: usize,
@@ -35,7 +35,7 @@ struct Copy {
 }
 
 impl<'c> Emitter<'_, 'c> {
-    /// Emits a loop inside the vector axis that copies with a transposition; `false` if it is none.
+    /// Emits a loop inside the vector axis that copies with a transposition; `false` if it is not such a copy.
     pub(super) fn transposing(&mut self, l: &Loop, extent: &Expr, range: Interval) -> Result<bool> {
         let Some(step) = self.vector.clone() else { return Ok(false) };
         let Some(copy) = self.transposed_copy(l, &step) else { return Ok(false) };
@@ -57,7 +57,7 @@ impl<'c> Emitter<'_, 'c> {
         b.for_loop([index(0), whole, index(lanes)], &[], blocks);
         match extent.as_const() {
             Some(n) if n % lanes == 0 => {}
-            // A last block overlaps the one before: it copies some points again.
+            // A last block overlaps the block before it and copies some points again.
             Some(n) => self.block(&copy, &step, index(n - lanes))?,
             None => {
                 let (rest, ()) = self.region(true, |e, i| match i {
@@ -119,7 +119,7 @@ impl<'c> Emitter<'_, 'c> {
         for i in 0..lanes {
             let mut pointer = at(self, source, &copy.row, i)?;
             if let Some(mask) = step.mask {
-                // Rows that do not exist repeat the first.
+                // A missing row repeats the first one.
                 pointer = b.select(b.lane(mask, i), pointer, source);
             }
             rows.push(b.load(pointer, copy.kind, lanes));
@@ -138,7 +138,7 @@ impl<'c> Emitter<'_, 'c> {
 /// The columns of a square of vectors of 4, 8 or 16 lanes.
 fn transpose<'c>(b: &Builder<'c>, rows: &[Val<'c>]) -> Vec<Val<'c>> {
     let lanes = rows.len();
-    // Groups of four lanes: which lanes of a pair of vectors each group of the result takes.
+    // Within groups of four lanes: each group of the result takes these lanes of a pair of vectors.
     let within = |x: Val<'c>, y: Val<'c>, group: [usize; 4]| {
         let picked = (0..lanes).map(|p| {
             let lane = group[p % 4];
@@ -187,7 +187,7 @@ fn transpose<'c>(b: &Builder<'c>, rows: &[Val<'c>]) -> Vec<Val<'c>> {
     columns
 }
 
-/// The lanes of two vectors in that order, those of the second counted on.
+/// The lanes of two vectors in this order; the second vector's lanes are numbered after the first's.
 pub(super) fn shuffle<'c>(
     b: &Builder<'c>,
     x: Val<'c>,

@@ -1,5 +1,6 @@
-//! Vectors whose lanes lie in a window of memory no wider than a vector, in another order or several times: neighbours
-//! exchanged, each element twice. The window is loaded, and its lanes are shuffled, in place of a gather.
+//! Vectors whose lanes lie in a window of memory no wider than a vector, in another order or several times: for
+//! example, neighbours are exchanged, or each element occurs twice. The window is loaded, and its lanes are shuffled,
+//! in place of a gather.
 
 use super::{
     Binding, Emitter,
@@ -13,7 +14,7 @@ use mlcc_ir::{
     nest::{Space, names::Part},
 };
 
-/// Where lanes lie: the first element of the window, its size, and each lane's place in it.
+/// The window in which lanes lie: its first element, its size, and each lane's place in it.
 struct Window {
     first: i64,
     size: u32,
@@ -21,8 +22,8 @@ struct Window {
 }
 
 impl Window {
-    /// Of an offset, for vectors of `lanes` that begin at multiples of that: a window of a power of two, so that one
-    /// load takes it and nothing beside it.
+    /// The window of an offset, for vectors of `lanes` that begin at multiples of `lanes`. Its size must be a power of
+    /// two, so that one load takes the window and nothing beside it.
     fn of(offset: &Expr, axis: &str, lanes: u32) -> Option<Window> {
         let distances = offset.distances_in_block(axis, lanes)?;
         let (first, last) = (*distances.iter().min()?, *distances.iter().max()?);
@@ -33,7 +34,7 @@ impl Window {
 }
 
 impl<'c> Emitter<'_, 'c> {
-    /// Reads whole vectors at a resolved offset whose lanes lie in a window, as they are stored.
+    /// Reads whole vectors at a resolved offset whose lanes lie in a window, in their form in memory.
     pub(super) fn read_window(&mut self, buffer: usize, offset: &Expr) -> Result<Option<Val<'c>>> {
         let Some(step) = self.vector.clone() else { return Ok(None) };
         let storage = &self.storage[buffer];

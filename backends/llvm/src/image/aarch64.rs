@@ -1,8 +1,8 @@
 //! Relocations of AArch64, small code model.
 //!
 //! Addresses are formed by `adrp`, which gives the page of a symbol relative to the page of the
-//! instruction, and by the low twelve bits in the instruction after it. Both are right wherever the image
-//! lies, as long as it begins at a page of 4096 bytes.
+//! instruction, and by the low twelve bits in the instruction after it. Both are right for any place of
+//! the image, as long as it begins at a page of 4096 bytes.
 //!
 //! Source: "ELF for the Arm 64-bit Architecture (AArch64)", IHI 0056, section 5.7.
 
@@ -42,7 +42,8 @@ pub(super) fn apply(image: &mut [u8], fixup: &Fixup) -> Result<()> {
         R_AARCH64_LDST32_ABS_LO12_NC => place.low_bits(value, 2),
         R_AARCH64_LDST64_ABS_LO12_NC => place.low_bits(value, 3),
         R_AARCH64_LDST128_ABS_LO12_NC => place.low_bits(value, 4),
-        // There is no table: the load of an address becomes its sum.
+        // The image has no such table: the load of an address is replaced by the addition that computes
+        // it.
         R_AARCH64_LD64_GOT_LO12_NC => {
             let load = place.word()?;
             if load & !REGISTERS != LDR_X {

@@ -20,7 +20,8 @@ pub(super) fn apply(image: &mut [u8], fixup: &Fixup) -> Result<()> {
             image[at..at + 8].copy_from_slice(&distance.to_le_bytes());
             return Ok(());
         }
-        // `mov symbol@GOTPCREL(%rip), %reg` becomes `lea symbol(%rip), %reg`: there is no table.
+        // `mov symbol@GOTPCREL(%rip), %reg` becomes `lea symbol(%rip), %reg`, because the image has
+        // no such table.
         R_X86_64_GOTPCREL | R_X86_64_GOTPCRELX | R_X86_64_REX_GOTPCRELX
             if at >= 2 && image[at - 2] == 0x8b && image[at - 1] & 0xc7 == 0x05 =>
         {

@@ -57,7 +57,8 @@ pub(super) fn atan<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     odd(b, b.add(base, b.add(t, small)), x)
 }
 
-/// asin of `|x|` up to 1/2, or of sqrt((1 - |x|) / 2); and which it is.
+/// asin of `|x|` up to 1/2, or else asin of sqrt((1 - |x|) / 2); and the mask that says which one
+/// it is.
 fn asin_part<'c>(b: &Builder<'c>, x: Val<'c>) -> (Val<'c>, Val<'c>) {
     let a = b.math("math.absf", x);
     let half = b.like(a, 0.5);

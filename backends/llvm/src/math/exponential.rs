@@ -54,7 +54,7 @@ fn scale<'c>(b: &Builder<'c>, x: Val<'c>, n: Val<'c>) -> Val<'c> {
     b.mul(b.mul(x, power_of_two(b, half, x.kind)), power_of_two(b, other, x.kind))
 }
 
-/// `x` within the range outside which the result is 0 or infinite anyway; NaN stays.
+/// `x` limited to a range outside of which the result is 0 or infinite anyway; NaN stays.
 fn clamp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     let (low, high) = if x.kind == Kind::F32 { (-105.0, 89.0) } else { (-747.0, 710.5) };
     b.clamp(x, low, high)

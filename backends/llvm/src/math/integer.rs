@@ -2,12 +2,12 @@
 
 use crate::emit::builder::{Builder, Cmp, Kind, Val};
 
-/// x^y with wrap-around; a negative exponent gives what rounds the reciprocal towards 0.
+/// x^y with wrap-around; a negative exponent gives the reciprocal rounded towards 0.
 pub(crate) fn integer_power<'c>(b: &Builder<'c>, x: Val<'c>, y: Val<'c>, signed: bool) -> Val<'c> {
     let lanes = x.lanes.max(y.lanes);
     let (x, y) = (b.broadcast(x, lanes), b.broadcast(y, lanes));
     let (zero, one) = (b.int_like(x, 0), b.int_like(x, 1));
-    // Squares, multiplied where the exponent has a bit.
+    // Squares of x, multiplied into the result for each set bit of the exponent.
     let ty = b.ty(x.kind, lanes);
     let arguments = b.open(&[b.ty(Kind::I64, 1), ty, ty, ty]);
     let value = |i: usize| Val { raw: arguments[i], ..x };

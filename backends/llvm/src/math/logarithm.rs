@@ -97,7 +97,7 @@ pub(super) fn log_extended<'c>(b: &Builder<'c>, x: Val<'c>) -> (Val<'c>, Val<'c>
     let z = b.mul(s, s);
     let tail = b.mul(b.mul(s, z), polynomial(b, z, &DOUBLE));
     let (high, low) = LN2_DOUBLE;
-    // Sum of k ln 2, 2 s and the rest, largest first, each with what its rounding lost.
+    // Sum of k ln 2, 2 s and the rest, largest first. The rounding error of each addition is kept.
     let (k_high, double) = (b.mul(k, b.like(k, high)), b.add(s, s));
     let sum = b.add(k_high, double);
     let moved = b.sub(sum, k_high);
@@ -119,7 +119,7 @@ fn log1p<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     b.add(log(b, sum), b.select(usable, correction, zero))
 }
 
-/// Where squares of arguments lose nothing by being left out.
+/// For larger arguments, formulas that leave out the square are as accurate.
 const LARGE: f64 = 268_435_456.0;
 
 pub(super) fn asinh<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {

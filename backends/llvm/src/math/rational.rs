@@ -1,7 +1,7 @@
 //! tanh and erf.
 //!
-//! In `f32` both are x P(x^2) / Q(x^2), up to where they round to 1. The error function in `f64` is x P(x^2) up to 1
-//! and 1 - e^(-x^2) G beyond.
+//! In `f32` both are x P(x^2) / Q(x^2), up to the arguments from which they round to 1. The error function in `f64`
+//! is x P(x^2) up to 1 and 1 - e^(-x^2) G beyond.
 
 use super::{exponential::exp, odd, polynomial};
 use crate::emit::builder::{Builder, Cmp, Val};

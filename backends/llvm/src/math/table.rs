@@ -12,7 +12,7 @@ use super::{exponential::LN2_SINGLE, polynomial};
 use crate::emit::builder::{Builder, Val};
 use std::f64::consts::LOG2_E;
 
-/// Where erf rounds to 1; what rounds to 15 quarters.
+/// The argument from which erf rounds to 1; it rounds to 15 quarters.
 const ERF_LIMIT: f64 = 3.874_999_8;
 
 /// Coefficient k of the polynomial around j / 4 at `[k][j]`.
@@ -134,10 +134,11 @@ const POWERS: [f32; 16] = [
 /// (e^r - 1) / r: error of e^r 2e-9.
 const EXP: [f64; 3] = [1.0, 0.5000161927869697, 0.16667051256876803];
 
-/// More than any |r| where e^x is neither 0 nor infinite.
+/// Larger than any |r| for which e^x is neither 0 nor infinite.
 const EXP_LIMIT: f64 = 1.0 / 32.0;
 
-/// A sum with this number has its last bit at `unit`, and counts such units in its lowest bits.
+/// If a number is added to this one, the last bit of the sum stands for `unit`, and the sum's lowest bits count
+/// such units.
 fn counting(unit: f64) -> f64 {
     1.5 * f64::from(1 << 23) * unit
 }
@@ -155,8 +156,8 @@ pub(super) fn erf<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     b.mul(x, terms.fold(first, |sum, c| b.fma(sum, r, c)))
 }
 
-/// e^x. Nothing bounds x: where n is not exact, or infinite, the result is 0 or infinite as long as r is bounded,
-/// and NaN in n stays.
+/// e^x. No bound on x is needed: if n is not exact, or infinite, the result is 0 or infinite as long as r is
+/// bounded. A NaN stays in n.
 pub(super) fn exp<'c>(b: &Builder<'c>, x: Val<'c>) -> Val<'c> {
     let magic = b.like(x, counting(1.0 / 16.0));
     let sum = b.fma(x, b.like(x, LOG2_E), magic);

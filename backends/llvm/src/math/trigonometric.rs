@@ -1,8 +1,8 @@
 //! sin, cos and tan of `f64`.
 //!
-//! x = n pi / 2 + r with |r| at most pi / 4, by multiply-adds with pi / 2 in three parts; for |x| beyond 2^30 by
-//! the exact products of x with pieces of 2 / pi (after Payne and Hanek), of which multiples of 4 are
-//! dropped.
+//! x = n pi / 2 + r with |r| at most pi / 4, by multiply-adds with pi / 2 in three parts. For |x| beyond 2^30,
+//! exact products of x with pieces of 2 / pi are summed (after Payne and Hanek), and multiples of 4 are dropped
+//! from them.
 
 use super::{nearest, polynomial};
 use crate::emit::builder::{Builder, Cmp, Kind, Val};
@@ -31,7 +31,7 @@ const COS: [f64; 6] = [
 /// pi / 2 beyond its first 53 bits.
 const PI_2_PARTS: [f64; 2] = [6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
 
-/// Where multiply-adds no longer reduce accurately.
+/// From here on, multiply-adds no longer reduce accurately.
 const LARGE: f64 = 1_073_741_824.0;
 
 /// 2 / pi in pieces of 24 bits: piece i is this integer times 2^(-24 (i + 1)).
@@ -80,7 +80,7 @@ fn reduce_huge<'c>(b: &Builder<'c>, x: Val<'c>) -> [Val<'c>; 2] {
         .collect();
     let sum = products.iter().copied().reduce(|s, p| b.add(s, p)).unwrap_or(x);
     let (n, integer) = nearest(b, sum);
-    // Again, without n from the start, so that nothing of a small rest is lost.
+    // The sum once more, this time starting at -n, so that no bits of a small rest are lost.
     let rest = products.into_iter().fold(b.neg(n), |s, p| b.add(s, p));
     [b.mul(rest, b.like(x, FRAC_PI_2)), integer]
 }

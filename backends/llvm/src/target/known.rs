@@ -1,9 +1,9 @@
 //! The CPUs that can be named, and the features that code for them may use.
 //!
-//! A feature is listed where code generation may come to use it without being asked, by LLVM's own choice of
-//! instructions: vectors and their masks, conversions, shuffles, bits. What only intrinsics use (ciphers, tiles of
-//! matrices, transactions) is left out, and so is what the runtime cannot look for (`sse4a`, `prfchw`): LLVM is given
-//! exactly the listed features, so code cannot contain the others.
+//! A feature is listed if code generation may use it without being asked, by LLVM's own choice of instructions:
+//! vectors and their masks, conversions, shuffles, bits. Features used by intrinsics only (ciphers, tiles of
+//! matrices, transactions) are left out. Features for which the runtime cannot look (`sse4a`, `prfchw`) are left out
+//! too: LLVM is given exactly the listed features, so code cannot contain the others.
 
 use super::Architecture;
 
@@ -144,7 +144,7 @@ pub(super) const AARCH64: &[Aarch64] = &[
     arm("ampere1", V8_6),
 ];
 
-/// All features that code for some CPU of an architecture may use.
+/// Whether code for some CPU of an architecture may use this feature.
 pub(super) fn usable(architecture: Architecture, feature: &str) -> bool {
     match architecture {
         Architecture::X86_64 => X86_64.iter().any(|cpu| cpu.features().any(|f| f == feature)),

@@ -1,5 +1,5 @@
-//! Code contains no instruction of a feature that its target does not list: the runtime looks for those that are
-//! listed and for no others before it executes the code.
+//! Code contains no instruction of a feature that its target does not list: before it executes the code, the
+//! runtime looks for the listed features and for no others.
 
 use crate::{nests::*, run::verified};
 use mlcc_ir::{
@@ -10,7 +10,7 @@ use mlcc_ir::{
 };
 use mlcc_llvm::{Options, Target, compile};
 
-/// `y = x >> 3` on bytes, which LLVM does by GFNI's matrices of bits where it may.
+/// `y = x >> 3` on bytes. LLVM computes it by GFNI's matrices of bits if it may use them.
 fn shift() -> LoopNest {
     let buffers =
         vec![buffer("x", DType::U8, &["999"], Role::Input), buffer("y", DType::U8, &["999"], Role::Output)];
@@ -36,7 +36,7 @@ fn code_uses_the_features_that_are_listed_and_no_others() {
     let older = Target::named("skylake-avx512").unwrap();
     assert!(newer.has("gfni") && texts(&newer).1.contains(INSTRUCTION));
     assert!(!older.has("gfni") && !texts(&older).1.contains(INSTRUCTION));
-    // The name says what to tune for, not what there is.
+    // The name decides the tuning, not the available features.
     let tuned = Target { features: older.features, ..newer };
     assert!(!texts(&tuned).1.contains(INSTRUCTION));
 }

@@ -38,7 +38,8 @@ unsafe extern "C" {
     safe fn erf(x: f64) -> f64;
 }
 
-/// The C library's value, within one unit, where Rust's or the interpreter's is less exact.
+/// The C library's value, within one unit. It is used if Rust's or the interpreter's value is less
+/// exact.
 fn reference(op: UnaryOp, x: f64) -> f64 {
     match op {
         UnaryOp::Acosh => acosh(x),
@@ -55,7 +56,7 @@ fn tensor(dtype: DType, values: &[f64]) -> Tensor {
     Tensor::new(dtype, vec![values.len() as i64], data.into()).unwrap()
 }
 
-/// One output a function, all of one input.
+/// A nest with one output for each function, all of the same input.
 fn all_functions(dtype: DType, n: usize) -> LoopNest {
     let n = n.to_string();
     let mut buffers = vec![buffer("x", dtype, &[&n], Role::Input)];
@@ -82,7 +83,7 @@ fn least_normal(dtype: DType) -> f64 {
     if dtype == DType::F32 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE }
 }
 
-/// Checks all functions, with denormal numbers and with those taken for zeros.
+/// Checks all functions, both with denormal numbers and with denormals taken for zeros.
 fn check(dtype: DType, values: &[f64], skip: impl Fn(UnaryOp, f64) -> bool) {
     for keep_denormals in [true, false] {
         check_with(dtype, values, &skip, keep_denormals);
@@ -110,7 +111,7 @@ fn check_with(dtype: DType, values: &[f64], skip: &dyn Fn(UnaryOp, f64) -> bool,
             let error_at = |v: f64| {
                 let exact = reference(*op, v);
                 let want = scalar::round(dtype, exact);
-                // It may be anything between what it is and zero.
+                // A denormal result may be anything between its exact value and zero.
                 let flushed = !keep_denormals && denormal(exact) && got.abs() <= least_normal(dtype);
                 if got.is_nan() != want.is_nan() {
                     f64::INFINITY
@@ -158,7 +159,7 @@ const SPECIAL: [f64; 18] = [
 
 #[test]
 fn functions_of_f32_keep_their_bounds_over_all_floats() {
-    // A prime step through all bit patterns, and densely where functions are interesting.
+    // All bit patterns by a prime step, and dense values where functions are interesting.
     let everywhere = (0..1u64 << 32).step_by(16_411).map(|bits| f64::from(f32::from_bits(bits as u32)));
     let dense = (-100_000..100_000).map(|i| f64::from(i) * 9.7e-5);
     let wide = (-40_000..40_000).map(|i| f64::from(i) * 2.6e-3);

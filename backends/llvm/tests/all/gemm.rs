@@ -120,8 +120,8 @@ fn a_reduction_of_length_0_leaves_the_accumulators() {
     agrees(&nest, &[32, 3, 5]);
 }
 
-/// A tile whose five rows are pixels `step * row + 2` of an image `h` by `w`, seen one line further up and one pixel to
-/// the right.
+/// A tile whose five rows are pixels `step * row + 2` of an image `h` by `w`. Each row reads the pixel one line further
+/// up and one to the right.
 fn gathered(step: i64, limited: bool) -> LoopNest {
     let mut nest = one_tile([DType::F32; 3], [false, false], limited);
     nest.symbols = ["cols", "h", "k", "rows", "w"].map(Into::into).to_vec();

@@ -88,7 +88,7 @@ fn rows_are_reduced_in_every_way() {
                 continue;
             }
             for n in [5, 16, 100, 333] {
-                // Products of many numbers vanish.
+                // Products of many numbers approach zero.
                 let n = if how == Combine::Mul { 5 + n % 16 } else { n };
                 let n = n.to_string();
                 let buffers = vec![
@@ -136,7 +136,7 @@ fn lanes_are_combined_after_the_outermost_loop_that_allows_it() {
         vec![axis("k", "37", Mapping::Reduction, vec![combine(1, &["1"], Combine::Max, read_column)])],
     );
     agrees(&nest("columns", &[], buffers.clone(), vec![clear.clone(), column]), &[]);
-    // The element is also read in the loop: nothing may wait.
+    // The element is also read in the loop, so no combination may be deferred.
     let mut body = read(0, &["%k", "%i"], DType::F32);
     body.read(1, vec![e("0")], DType::F32);
     body.binary(BinaryOp::Mul, 0, 1);

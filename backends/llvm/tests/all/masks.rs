@@ -1,4 +1,4 @@
-//! Lanes that are left out, in vectors of any number of registers and elements of every type.
+//! Lanes that are masked out, in vectors of any number of registers and elements of every type.
 
 use crate::{
     agree::agrees_on,
@@ -30,8 +30,8 @@ fn read_or_one(dtype: DType, index: &[&str]) -> Inst {
     Inst::Read { tensor: 0, index: index.iter().map(|i| e(i)).collect(), outside: Some(one) }
 }
 
-/// 4 rows of `width` elements into 6 of `columns`: row 0 and 5 have no counterpart, nor have some columns, where the
-/// result is 1.
+/// 4 rows of `width` elements are copied into 6 rows of `columns`. Rows 0 and 5 and some columns have no
+/// counterpart; the result there is 1.
 fn bordered(dtype: DType, lanes: u32, width: &str, columns: &str, column: &str) -> LoopNest {
     let buffers = vec![
         buffer("x", dtype, &["4", width], Role::Input),
@@ -49,8 +49,8 @@ fn targets() -> [Target; 3] {
     ["x86-64-v3", "x86-64-v4", "host"].map(|name| Target::named(name).unwrap())
 }
 
-/// A row that is there or not, and the columns that are there in each: parts of vectors with nothing at all, and
-/// vectors of which one element is stored.
+/// A row exists or not, and in each row some columns exist: parts of vectors without any element, and vectors of
+/// which one element is stored.
 #[test]
 fn rows_that_end_within_a_vector() {
     for target in targets() {
@@ -64,7 +64,7 @@ fn rows_that_end_within_a_vector() {
     }
 }
 
-/// Their number known only at run time; vectors that fill no register.
+/// The same with numbers that are known only at run time; the vectors do not fill a register.
 #[test]
 fn rows_of_any_length_in_vectors_of_any_length() {
     for target in targets() {
@@ -78,7 +78,7 @@ fn rows_of_any_length_in_vectors_of_any_length() {
     }
 }
 
-/// Of every fifth element the counterpart is missing: masks that are constant and have holes.
+/// The counterpart of every fifth element is missing: the masks are constant and have holes.
 #[test]
 fn columns_that_are_missing_in_between() {
     for target in targets() {

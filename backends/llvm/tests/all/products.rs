@@ -1,4 +1,5 @@
-//! What is compiled besides right code: the same bytes each time, one image, clear refusals.
+//! Properties of compilation besides right code: the same bytes each time, one image, clear
+//! refusals.
 
 use crate::{nests::*, run::verified};
 use mlcc_ir::{
@@ -41,7 +42,7 @@ fn code_is_the_same_on_any_number_of_threads() {
 
 #[test]
 fn code_for_aarch64_links_into_an_image() {
-    // Elements two apart are gathered: the lanes' numbers lie in a section of constants.
+    // Elements two apart are gathered; the numbers of the lanes lie in a section of constants.
     let mut sparse = copy("sparse", Mapping::Vector(8));
     let body = read(0, &["2*%i"], DType::F32);
     sparse.body = vec![axis("i", "19", Mapping::Vector(8), vec![put(1, &["%i"], body)])];
@@ -55,7 +56,7 @@ fn code_for_aarch64_links_into_an_image() {
         assert!(references > 0, "{cpu}: nothing to link");
         let image = image::link(&[&kernel.object, &kernel.object]).unwrap();
         assert!(image.bytes.len() as u64 > image.entries[1], "{cpu}");
-        // Every length of vectors is fixed: no predicate registers.
+        // Every vector has a fixed length: the code uses no predicate registers.
         assert!(!kernel.texts.unwrap().asm.contains("ptrue"), "{cpu}");
     }
 }
@@ -124,7 +125,7 @@ fn objects_that_need_anything_else_are_refused() {
             .unwrap();
     let twice = image::link(&[&kernel.object, &kernel.object]).unwrap();
     assert!(twice.entries[0] != twice.entries[1]);
-    // The constants' symbols lose their section: a library function would look the same.
+    // The constants' symbols lose their section, so that they look like a library function.
     let mut body = read(0, &["%i"], DType::F32);
     body.unary(UnaryOp::Exp, 0);
     let mut exp = copy("exp", Mapping::Vector(16));
@@ -142,7 +143,7 @@ fn objects_that_need_anything_else_are_refused() {
     let error = image::link(&[undefined]).unwrap_err();
     assert!(error.message.contains("undefined symbol"), "{error}");
     for cut in (0..kernel.object.len()).step_by(97) {
-        // Never a panic, whatever is missing.
+        // Linking never panics, whatever part is missing.
         let _ = image::link(&[&kernel.object[..cut]]);
     }
     for at in (0..kernel.object.len()).step_by(13) {

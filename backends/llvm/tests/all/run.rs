@@ -50,7 +50,7 @@ impl Mapped {
     }
 }
 
-/// Calls a kernel where denormal numbers are taken for zeros, as the runtime does.
+/// Calls a kernel with denormal numbers taken for zeros, as the runtime does.
 ///
 /// # Safety
 /// As the kernel demands of its arguments.
@@ -69,7 +69,7 @@ unsafe fn flushed(kernel: Kernel, buffers: &[*mut u8], sizes: &[i64], scratch: *
     }
 }
 
-/// As the processor is: what is tested here is the same on all.
+/// Calls a kernel with the processor as it is: the property under test is the same on all processors.
 ///
 /// # Safety
 /// As the kernel demands of its arguments.
@@ -86,8 +86,8 @@ impl Drop for Mapped {
     }
 }
 
-/// Bytes between two pages that cannot be touched, the data ending right at the second one (or beginning
-/// right behind the first): an access out of bounds kills the test.
+/// Bytes between two pages that cannot be accessed. The data ends right at the second page, or begins right behind
+/// the first, so an access out of bounds kills the test.
 pub struct Fenced {
     memory: *mut libc::c_void,
     length: usize,
@@ -131,8 +131,9 @@ impl Drop for Fenced {
     }
 }
 
-/// Whether this machine executes code for a target, as the runtime decides when it loads an artifact. Elsewhere
-/// code is compiled only, which is said and, where `cargo xtask test` asks for it, counted.
+/// Whether this machine executes code for a target; the runtime decides it in the same way when it loads an
+/// artifact. Otherwise the code is only compiled. The test says so and, if `cargo xtask test` asks for it, counts
+/// it.
 fn runs_here(target: &Target, nest: &LoopNest) -> bool {
     let described = mlcc_format::Target {
         kind: mlcc_format::TargetKind::Cpu,
@@ -151,7 +152,7 @@ fn runs_here(target: &Target, nest: &LoopNest) -> bool {
     false
 }
 
-/// Compiles and runs a nest on tensors for its operands, in order; gives the operands afterwards, or nothing where
+/// Compiles and runs a nest on tensors for its operands, in order. Gives the operands afterwards, or nothing if
 /// this machine cannot run the code. Denormal numbers are kept, as the interpreter keeps them.
 pub fn run_on(target: &Target, nest: &LoopNest, operands: &[Tensor], sizes: &[i64]) -> Option<Vec<Tensor>> {
     let options = Options { keep_denormals: true, ..Options::default() };

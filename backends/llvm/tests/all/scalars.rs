@@ -85,7 +85,7 @@ fn samples(dtype: DType, shift: usize) -> Vec<Element> {
     values
 }
 
-/// All pairs of samples, a number that is no multiple of any vector.
+/// All pairs of samples. Their number is not a multiple of any vector's lanes.
 fn pairs(dtype: DType) -> (Vec<Element>, Vec<Element>) {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for shift in 0..24 {
@@ -190,7 +190,7 @@ fn operations_of_every_type_are_right() {
         for op in BINARY {
             let want: Option<Vec<_>> =
                 left.iter().zip(&right).map(|(a, b)| scalar::binary(op, dtype, *a, *b)).collect();
-            // 16-bit floats are computed in f32, whose rounding may come before theirs.
+            // 16-bit floats are computed in f32, so an f32 rounding may come before theirs.
             let narrow = matches!(dtype, DType::F16 | DType::BF16);
             let bound = match op {
                 BinaryOp::Pow if dtype.is_float() => 8.0 * epsilon(dtype),

@@ -1,4 +1,4 @@
-//! Rows with NaN and infinities: maxima and softmax as the interpreter has them.
+//! Rows with NaN and infinities: the compiled maxima and softmax agree with the interpreter.
 
 use crate::{agree::agrees_on, nests::*};
 use mlcc_ir::{
@@ -12,7 +12,8 @@ use mlcc_llvm::Target;
 
 const TARGETS: [&str; 3] = ["znver4", "x86-64-v4", "x86-64-v3"];
 
-/// Rows of `n` numbers of which each has something special at another place, the first and the last included.
+/// Rows of `n` numbers. Each row has a special number at another place, and the first and the last place are
+/// included.
 fn rows(dtype: DType, n: usize) -> (Tensor, usize) {
     let numbers = |i: usize| ((i * 37 + 11) % 101) as f64 / 16.0 - 4.0;
     let mut rows: Vec<Vec<f64>> = Vec::new();
@@ -20,7 +21,7 @@ fn rows(dtype: DType, n: usize) -> (Tensor, usize) {
         for at in [0, n / 3, n / 2, n - 1] {
             let mut row: Vec<f64> = (0..n).map(numbers).collect();
             row[at] = special;
-            // What meets the special element next must not hide it.
+            // The next elements must not hide the special one.
             row[(at + n / 2) % n] = if at % 2 == 0 { special } else { 1e30 };
             rows.push(row);
         }

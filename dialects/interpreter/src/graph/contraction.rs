@@ -44,7 +44,7 @@ fn product<T: Number>(call: &Call<'_>, a: &Tensor, b: &Tensor) -> Result<Tensor>
     let (step_a, step_b) = (steps(batch_a)?, steps(batch_b)?);
     let (m, k, n) = (m as usize, k as usize, n as usize);
     let (left, right) = (T::load(a), T::load(b));
-    // As many columns at a time as stay in the cache for all rows.
+    // A block has as many columns as stay in the cache for all rows.
     let block = ((1 << 15) / k.max(1)).max(64);
     let mut out = vec![T::default(); count(call.dims())];
     for (i, [at_a, at_b]) in offsets(&batch, [&step_a, &step_b]).enumerate() {

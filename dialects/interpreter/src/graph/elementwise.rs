@@ -30,7 +30,7 @@ pub(super) fn evaluate(call: &Call<'_>) -> Result<Vec<Tensor>> {
         "cast" => map(call, |_, x| Some(cast(x, dtype))),
         "bit_cast" => {
             let x = call.operand(0)?;
-            // Not every byte is a `Bool`: those are 0 and 1.
+            // A `Bool` is 0 or 1; other bytes are not valid.
             if dtype == DType::Bool {
                 return map(call, |_, x| Some(cast(x, dtype)));
             }

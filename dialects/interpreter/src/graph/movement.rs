@@ -143,7 +143,7 @@ pub(super) fn reverse_sequence(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let size = x.dtype.size();
     let mut lengths = Vec::with_capacity(lens.elements());
     for i in 0..lens.elements() {
-        // A length is an index of one past the end.
+        // A length may equal the size, so it is checked as an index into one element more.
         lengths.push(wrap_index(lens.get(i), x.dims[time] + 1)? as i64);
     }
     let mut data = Vec::with_capacity(x.data.len());

@@ -46,7 +46,7 @@ pub(super) fn over_last_axes(call: &Call<'_>) -> Result<Vec<Tensor>> {
     }
     let mut results = vec![from_f64(x.dtype, call.dims(), out)?];
     if let [_, mean, inverse] = &call.results[..] {
-        // Without elements there is no row, yet the statistics may have some.
+        // An empty tensor has no rows, but its statistics may have elements.
         means.resize(count(&mean.1), f64::NAN);
         inverses.resize(count(&inverse.1), f64::NAN);
         results.push(from_f64(mean.0, &mean.1, means)?);

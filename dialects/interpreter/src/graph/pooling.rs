@@ -39,7 +39,7 @@ impl Windows {
     }
 
     /// For window `o`: the flat spatial offsets in the input, and the number of elements in the padded
-    /// input (what `ceil_mode` added beyond the padding is in neither).
+    /// input. Elements that `ceil_mode` added beyond the padding count for neither.
     fn window(&self, o: usize) -> (Vec<usize>, usize) {
         let mut rest = o as i64;
         let mut at = [0; 3];
@@ -95,7 +95,8 @@ pub(super) fn max_pool(call: &Call<'_>) -> Result<Vec<Tensor>> {
     Ok(vec![collect(x.dtype, call.dims(), values)?, collect(DType::I64, call.dims(), indices)?])
 }
 
-/// Whether a value displaces the greatest one so far: the first of equals stays, and so does NaN.
+/// Whether a value displaces the greatest one so far. Of equal values the first stays, and a NaN stays
+/// too.
 fn beats(value: Element, best: Element) -> bool {
     match (value, best) {
         (Element::Float(v), Element::Float(b)) => v > b || (v.is_nan() && !b.is_nan()),

@@ -34,7 +34,7 @@ fn zero_point(call: &Call<'_>, i: usize) -> Element {
 pub(super) fn quantize(call: &Call<'_>) -> Result<Vec<Tensor>> {
     let (x, scale) = (call.operand(0)?, call.operand(1)?);
     let indices = scale_indices(call, x, scale);
-    // The quotient is an f32 (or wider) division, as ONNX defines it, and only then rounded.
+    // The quotient is computed in f32 (or wider), as ONNX defines it, and rounded only afterwards.
     let dtype = if scale.dtype == DType::F64 { DType::F64 } else { DType::F32 };
     let elements = indices.into_iter().enumerate().map(|(i, s)| {
         let (value, divisor) = (cast(x.get(i), dtype), cast(scale.get(s), dtype));

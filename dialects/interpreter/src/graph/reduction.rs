@@ -92,7 +92,7 @@ pub(super) fn arg(call: &Call<'_>) -> Result<Vec<Tensor>> {
     Ok(vec![collect(DType::I64, call.dims(), out)?])
 }
 
-/// NaN is the extreme, as in numpy; the first one stays.
+/// As in numpy a NaN is the extreme value, and the first NaN stays.
 fn is_new_nan(value: Element, best: Element) -> bool {
     matches!((value, best), (Element::Float(v), Element::Float(b)) if v.is_nan() && !b.is_nan())
 }

@@ -63,13 +63,13 @@ struct Line<'a> {
     d: usize,
     input: i64,
     output: i64,
-    /// The scale as a quotient of integers, where it is one.
+    /// The scale as a quotient of integers; `None` if it is not such a quotient.
     ratio: Option<(i64, i64)>,
     scale: f64,
 }
 
 impl Line<'_> {
-    /// The position of element `i` of the result as dividend and divisor, where it is a quotient of integers.
+    /// The position of element `i` of the result as dividend and divisor; `None` if it is not such a quotient.
     fn quotient(&self, i: i64) -> Option<(i128, i128)> {
         let (to, from) = self.ratio?;
         let [i, to, from, input, output] = [i, to, from, self.input, self.output].map(i128::from);
@@ -85,8 +85,8 @@ impl Line<'_> {
         })
     }
 
-    /// The position of element `i` of the result: the element on the left, and the way to the next one. `None` where
-    /// the extrapolation value stands.
+    /// The position of element `i` of the result: the source element on its left, and the fraction of the way to the
+    /// next one. `None` where the result is the extrapolation value.
     fn position(&self, i: i64) -> Option<(i64, f64)> {
         if let Some((dividend, divisor)) = self.quotient(i) {
             let way = dividend.rem_euclid(divisor) as f64 / divisor as f64;
@@ -229,7 +229,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// The value at a position of the grid, whose coordinates are in reverse order of the dimensions.
+    /// The value at a position of the grid. The position's coordinates are in reverse order of the dimensions.
     fn sample(&self, plane: &[f64], position: &[f64]) -> f64 {
         let mut taps: Vec<(Vec<i64>, f64)> = vec![(Vec::new(), 1.0)];
         for (d, &size) in self.dims.iter().enumerate() {

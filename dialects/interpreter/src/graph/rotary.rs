@@ -31,7 +31,7 @@ struct Rows {
     data: Vec<f64>,
     /// Where the row begins.
     starts: Vec<usize>,
-    /// Whether there is one for each feature, not each pair.
+    /// Whether a row has one value for each feature, or else one for each pair of features.
     by_feature: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Scatters: updates in the order of their indices, so that the last one of equal indices stays.
+//! Scatters: updates are made in the order of their indices. Of several updates with one index the
+//! last stays.
 
 use super::{Call, indexing::tuple_offset, wrap_index};
 use crate::{

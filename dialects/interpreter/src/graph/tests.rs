@@ -1,4 +1,5 @@
-//! Tests of operators: cases checked by hand, one file per group of families, and what holds for all.
+//! Tests of operators: cases checked by hand, one file per group of families, and the properties that
+//! all operators share.
 
 mod arithmetic;
 mod every;

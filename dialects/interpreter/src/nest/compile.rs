@@ -64,9 +64,9 @@ pub(super) struct Operand {
     pub(super) k_stride: Index,
 }
 
-/// Compiled rows of their own addresses.
+/// Compiled rows with an address each.
 pub(super) struct Gather {
-    /// Where the axis that counts rows lies among the axes.
+    /// The slot of the axis that counts rows.
     pub(super) slot: usize,
     pub(super) offset: Index,
     pub(super) inside: Vec<(Index, Index)>,
@@ -113,7 +113,7 @@ impl Compiled {
 }
 
 impl Compiler<'_> {
-    /// `outermost`: nothing but parallel loops is around, each alone in its body.
+    /// `outermost`: the enclosing loops are all parallel, and each is alone in the body around it.
     fn nodes(&mut self, nodes: &[Node], outermost: bool) -> Result<Vec<Code>> {
         let alone = nodes.len() == 1;
         nodes.iter().map(|node| self.node(node, outermost && alone)).collect()

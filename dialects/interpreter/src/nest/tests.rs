@@ -196,8 +196,9 @@ fn checked_stores_skip_what_is_out_of_bounds() {
     assert!(error.message.contains("write out of bounds: 'y' at [-1]"), "{error}");
 }
 
-/// Sums of rows on a GPU: a block a row, 8 threads, a tree in shared memory. Barriers are those
-/// between loading, the steps of the tree and the end; `barrier` says which of the four are there.
+/// Sums of rows on a GPU: a block per row, 8 threads, a tree in shared memory. There are four
+/// barriers: one after loading, two between the steps of the tree, one at the end. `barrier` says
+/// whether each of them is there.
 fn row_sums(barrier: &dyn Fn(usize) -> bool) -> LoopNest {
     let buffers = vec![
         buffer("x", &["3", "16"], Role::Input, Space::Global),
@@ -252,12 +253,13 @@ fn a_reduction_in_shared_memory_agrees_in_every_order() {
 #[test]
 fn a_missing_barrier_is_a_race_in_every_order() {
     let x = Random(12).tensor(DType::F32, &[3, 16]);
-    // The last barrier is between a thread and itself.
+    // The last barrier separates only accesses of one thread, so the result does not need it.
     for missing in 0..3 {
         for seed in 0..20 {
             let broken = row_sums(&|b| b != missing);
             let error = run(&broken, &Symbols::new(), std::slice::from_ref(&x), seed).unwrap_err();
-            // Without the first one a thread may also find what nobody has written yet.
+            // Without the first barrier a thread may also read an element that no thread has
+            // written yet.
             let unwritten = missing == 0 && error.message.contains("before it is written");
             let found = unwritten || error.message.contains("race on 'partial'");
             assert!(found, "barrier {missing}, seed {seed}: {error}");

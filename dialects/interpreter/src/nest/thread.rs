@@ -136,7 +136,8 @@ impl<'a> Thread<'a> {
 }
 
 impl State {
-    /// An iteration of the parallel loops may run on any thread of the pool, so nothing private is left.
+    /// An iteration of the parallel loops may run on any thread of the pool, so it starts with empty
+    /// private memory.
     fn begin_tile(&mut self, machine: &mut Machine<'_>) {
         machine.tile += 1;
         self.memories.iter_mut().for_each(Memory::clear);
@@ -177,7 +178,7 @@ impl State {
         for r in 0..tile.rows {
             let (from_a, row) = match gathered.as_deref() {
                 None => (from_a, r.min(a_rows - 1).max(0)),
-                // Rows that do not exist are 0 and change nothing.
+                // A row without an address is 0 and changes nothing.
                 Some(rows) => match rows[r as usize] {
                     Some(offset) => {
                         let base = from_a[0].checked_add(offset);
@@ -208,7 +209,7 @@ impl State {
         Ok(())
     }
 
-    /// Offsets of the tile's rows, where they are gathered; `None` for rows that are 0.
+    /// Offsets of the tile's rows, if they are gathered; `None` for a row of zeros.
     fn gathered_rows(&mut self, tile: &TileCode, count: i64) -> Result<Option<Vec<Option<i64>>>> {
         let Some(gather) = &tile.a_gather else { return Ok(None) };
         let row = |r: i64| {
@@ -231,10 +232,10 @@ fn place([base, stride, k_stride]: [i64; 3], i: i64, k: i64) -> Result<i64> {
 struct Access<'s, 'm, 'p> {
     state: &'s mut State,
     machine: &'m mut Machine<'p>,
-    /// Whether what is written may be made of elements that were never written: in private memory it is
-    /// then as good as never written itself, which counts where it leaves.
+    /// Whether a value may be made of elements that were never written. A private element with such a
+    /// value counts as unwritten itself; the error is reported when the value leaves private memory.
     lenient: bool,
-    /// Whether it is.
+    /// Whether the value is made of such elements.
     undefined: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What must hold for graphs.
+//! Conditions that must hold for graphs.
 
 use super::{Contract, broken, check_defaults};
 use crate::{
@@ -44,7 +44,8 @@ fn check(graph: &Graph, after: &str) -> Result<()> {
     check_defaults(&graph.origin, &inputs, after)
 }
 
-/// Graph level, for graphs that a person may have written: declared types are those that inference finds.
+/// Graph level, for graphs that a person may have written: the declared types are equal to the inferred
+/// ones.
 ///
 /// # Errors
 /// With the first difference, as the user's.

@@ -1,4 +1,4 @@
-//! What must hold for loop nests.
+//! Conditions that must hold for loop nests.
 
 use super::{Contract, bad_body, broken};
 use crate::{

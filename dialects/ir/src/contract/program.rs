@@ -1,4 +1,4 @@
-//! What must hold for programs and their kernels.
+//! Conditions that must hold for programs and their kernels.
 
 use super::{Contract, bad_body, broken, check_defaults};
 use crate::{
@@ -80,8 +80,8 @@ fn check_kernel(kernel: &Kernel, after: &str) -> Result<()> {
     unwritten.map_or(Ok(()), |t| fail(format!("output '{}' is never written", kernel.tensors[t].name)))
 }
 
-/// An unchecked access that is certain to leave its tensor, if any: static sizes and an index that is
-/// affine in the axes, whose range is exact.
+/// An unchecked access that is certain to leave its tensor, if there is one. Only static sizes and
+/// indices that are affine in the axes are looked at, because the range of such an index is exact.
 fn out_of_bounds(kernel: &Kernel, compute: &Compute) -> Option<String> {
     if compute.axes.iter().any(|a| a.extent.is(0)) {
         return None;

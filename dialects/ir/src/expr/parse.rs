@@ -6,7 +6,7 @@
 use super::{Atom, Expr};
 use std::str::FromStr;
 
-/// Text that is not an expression.
+/// Text that does not spell an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an integer expression: '{text}' ({reason} at byte {at})")]
 pub struct ParseError {
@@ -17,7 +17,7 @@ pub struct ParseError {
 
 /// Deeper nesting is refused, so that hostile text cannot exhaust the stack.
 const MAX_DEPTH: usize = 64;
-/// Longer text is refused: reading takes time that is quadratic in the number of terms.
+/// Longer text is refused, because the time to read it is quadratic in the number of terms.
 const MAX_TEXT: usize = 1 << 14;
 
 struct Parser<'a> {
@@ -39,7 +39,7 @@ impl FromStr for Expr {
         if parser.at != text.len() {
             return Err(parser.error("unexpected text"));
         }
-        // What is read must be read back from its own print, which products of sums make longer than the text was.
+        // The printed expression must be readable again. Products of sums make it longer than the text was.
         if expr.to_string().len() > MAX_TEXT { Err(parser.error("too many terms")) } else { Ok(expr) }
     }
 }
@@ -86,7 +86,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A product, or what it is negated.
+    /// A product, or the negated product.
     fn product(&mut self, mut negative: bool) -> Result<Expr, ParseError> {
         let mut product = self.factor(&mut negative)?;
         while self.eat('*') {
@@ -97,7 +97,7 @@ impl Parser<'_> {
         Ok(if negative { -product } else { product })
     }
 
-    /// An atom. The least integer is the one whose magnitude needs the sign, which it takes.
+    /// An atom. The least integer takes the sign into its own number: its magnitude alone would not fit.
     fn factor(&mut self, negative: &mut bool) -> Result<Expr, ParseError> {
         const LEAST: &str = "9223372036854775808";
         self.skip_space();

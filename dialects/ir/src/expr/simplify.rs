@@ -92,7 +92,7 @@ impl Expr {
             let mut factors = product.iter().map(|atom| simplify_atom(atom, axis, sizes));
             let term =
                 factors.try_fold(Expr::from(*coefficient), |term, factor| term.bounded_product(&factor));
-            // Atoms that turn out to be sums could make a product too large: it stays as it is.
+            // If atoms turn into sums, the product could become too large; then it stays as it is.
             sum = sum
                 + term.unwrap_or_else(|| Expr { terms: vec![(product.clone(), *coefficient)], constant: 0 });
         }
@@ -183,8 +183,7 @@ fn simplify_atom(atom: &Atom, axis: &dyn Fn(&str) -> Interval, sizes: &SizeRange
     }
 }
 
-/// `(q, r)` with `expr = d * q + r`, all multiples of `d` taken into `q` and the constant of `r`
-/// in `0..d`.
+/// `(q, r)` with `expr = d * q + r`: all multiples of `d` are in `q`, and the constant of `r` is in `0..d`.
 fn split_multiples(expr: &Expr, d: i64) -> (Expr, Expr) {
     let (mut whole, mut part) = (Vec::new(), Vec::new());
     for (product, c) in &expr.terms {
@@ -200,8 +199,8 @@ fn split_multiples(expr: &Expr, d: i64) -> (Expr, Expr) {
     )
 }
 
-/// The greatest common divisor of `d` and the coefficients of all terms, if there are any and it is above 1. The
-/// constant need not have it: `floordiv(2a + 1, 2d) = floordiv(a, d)`.
+/// The greatest common divisor of `d` and the coefficients of all terms, if there are terms and the divisor is
+/// above 1. It need not divide the constant: `floordiv(2a + 1, 2d) = floordiv(a, d)`.
 fn common_factor(expr: &Expr, d: i64) -> Option<i64> {
     let gcd = |mut a: i64, mut b: i64| {
         while b != 0 {
@@ -213,13 +212,13 @@ fn common_factor(expr: &Expr, d: i64) -> Option<i64> {
     (factor > 1 && !expr.terms.is_empty()).then_some(factor)
 }
 
-/// The expression without terms that `d` divides for what is known of their symbols.
+/// The expression without the terms that `d` is known to divide, by the known multiples of their symbols.
 fn without_multiples(mut e: Expr, d: i64, sizes: &SizeRanges) -> Expr {
     let factor = |atom: &Atom| match atom {
         Atom::Symbol(name) => i128::from(sizes.get(name).multiple),
         _ => 1,
     };
-    // Products of two remainders need twice their bits.
+    // The product of two remainders needs twice the bits of a remainder.
     let d = i128::from(d);
     e.terms.retain(|(product, c)| {
         product.iter().fold(i128::from(*c) % d, |rest, a| rest * (factor(a) % d) % d) != 0
@@ -385,7 +384,7 @@ mod tests {
         assert_eq!(simple("floordiv(m, 9)"), "0");
         assert_eq!(simple("min(n, m)"), "m");
         assert_eq!(simple("max(m - 8, %i)"), "%i");
-        // What is not known stays.
+        // An undecided expression stays as it is.
         for text in ["mod(m, 8)", "mod(n, 32)", "min(l, m)"] {
             assert_eq!(simple(text), text);
         }

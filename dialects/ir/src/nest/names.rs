@@ -1,4 +1,4 @@
-//! Names in a nest: of stages by what they are for, and of axes by where they come from.
+//! Names in a nest: a stage is named by its purpose, an axis by its origin.
 //!
 //! | Text | Means |
 //! |---|---|
@@ -41,10 +41,10 @@ impl Purpose {
     }
 }
 
-/// A stage of a nest: what one compute, or a step of the schedule, makes of loops around one store.
+/// A stage of a nest: the loops around one store that a compute, or a step of the schedule, is turned into.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StageName {
-    /// The compute or the buffer that it is called after.
+    /// The compute or the buffer that gives the stage its name.
     pub of: Name,
     /// What it does.
     pub purpose: Purpose,
@@ -69,20 +69,21 @@ impl StageName {
         matches!(self.purpose, Purpose::Initial | Purpose::FinalInitial)
     }
 
-    /// What the nest calls an axis of the stage.
+    /// The nest's name for an axis of the stage.
     #[must_use]
     pub fn axis(&self, axis: &AxisName) -> Name {
         format!("{self}.{axis}").into()
     }
 
-    /// The stage's own name of an axis that the nest calls so, if it is one of its axes.
+    /// The stage's own name for an axis with this name in the nest, if the axis belongs to the stage.
     #[must_use]
     pub fn own(&self, axis: &str) -> Option<AxisName> {
         let rest = axis.strip_prefix(&*self.of)?.strip_prefix(self.purpose.suffix())?;
         rest.strip_prefix('.').map(AxisName::new)
     }
 
-    /// The stage among these to which an axis belongs. Where one's name begins like another's it is the longer one.
+    /// The stage among these to which an axis belongs. If several stages match because their names begin alike, the
+    /// longest name counts.
     #[must_use]
     pub fn with_axis<'s>(stages: &'s [StageName], axis: &str) -> Option<&'s StageName> {
         let length = |s: &&StageName| s.of.len() + s.purpose.suffix().len();
@@ -104,16 +105,16 @@ impl StageName {
     }
 }
 
-/// Which of a split loop's parts a loop is.
+/// Which part of a split loop this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// Counts blocks.
     Outer,
     /// Counts the points of a block.
     Inner,
-    /// The iterations in front of those that need no check.
+    /// The iterations before those that need no check.
     First,
-    /// The iterations behind those that need no check.
+    /// The iterations after those that need no check.
     Last,
     /// The last block, which is shorter.
     Rest,
@@ -142,14 +143,14 @@ impl Part {
     }
 }
 
-/// Whether an axis is another one or, at any depth, a part of it; both with their stages or both without.
+/// Whether an axis is another one or, at any depth, a part of it. Either both names have their stages or neither has.
 #[must_use]
 pub fn is_within(axis: &str, whole: &str) -> bool {
     axis.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The name of the loop that two are fused into, with or without their stage. Parts that the names share in front are
-/// kept once.
+/// The name of the loop into which two loops are fused, with or without their stage. If the names begin with the same
+/// parts, these parts are kept once.
 #[must_use]
 pub fn fused(outer: &str, inner: &str) -> Name {
     let common = outer
@@ -179,7 +180,7 @@ impl fmt::Display for AxisName {
 }
 
 impl AxisName {
-    /// An axis that prints so.
+    /// An axis that is printed like this text.
     #[must_use]
     pub fn new(text: &str) -> AxisName {
         AxisName(text.into())
@@ -203,13 +204,13 @@ impl AxisName {
         self.part(Part::Inner)
     }
 
-    /// The loop that it and the one inside of it are fused into.
+    /// The loop into which this axis and the one inside of it are fused.
     #[must_use]
     pub fn fused(&self, inner: &AxisName) -> AxisName {
         AxisName(fused(&self.0, &inner.0))
     }
 
-    /// The axis of which it is a part, and which.
+    /// The axis of which this one is a part, and the kind of part.
     #[must_use]
     pub fn parent(&self) -> Option<(AxisName, Part)> {
         Part::ALL.into_iter().find_map(|part| {

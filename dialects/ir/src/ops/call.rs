@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
     pub(super) def: &'static OpDef,
     pub(super) attrs: &'a Attrs,
     pub(super) operands: &'a [Option<Operand<'a>>],
-    /// What was taken on trust so far.
+    /// Assumptions made so far.
     pub(super) requirements: RefCell<Vec<Requirement>>,
 }
 
@@ -187,7 +187,7 @@ impl<'a> Call<'a> {
         valid.ok_or_else(|| self.attr_error(name, format!("is {axis}, but the rank is {rank}")))
     }
 
-    /// Takes a condition on trust, which then every run is checked for, unless it holds for all sizes.
+    /// Takes a condition on trust. Every run checks it, unless it holds for all sizes.
     pub(super) fn require(&self, condition: Condition, message: impl FnOnce() -> String) {
         if condition.decided() != Some(true) {
             let requirement = Requirement { condition, message: message() };
@@ -195,11 +195,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The size of two dimensions that must be equal; `what` says for what, as in `sizes 3 and 4 cannot
-    /// <what>`.
+    /// The size of two dimensions that must be equal; `what` names the purpose, as in `sizes 3 and 4
+    /// cannot <what>`.
     pub(super) fn equal(&self, a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
         let size = sizes::equal(a, b, what)?;
-        // The one that is a number is what was expected.
+        // If one of the two is a number, it is the expected size.
         let (got, expected) = if a.as_const().is_some() { (b, a) } else { (a, b) };
         self.require(Condition::Equal(got.clone(), expected.clone()), || {
             format!("{got} must equal {expected} to {what}")

@@ -35,7 +35,7 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     });
 }
 
-/// What the two convolutions have in common.
+/// The common part of the two convolutions.
 struct Window {
     spatial: usize,
     group: i64,

@@ -1,4 +1,4 @@
-//! Operators as data: what the TableGen dialect, the reference pages and [`super::infer`] agree on.
+//! Operators as data, shared by the TableGen dialect, the reference pages and [`super::infer`].
 
 use super::{Inferred, call::Call};
 use crate::{
@@ -37,7 +37,7 @@ pub enum AttrKind {
     DType,
     Ints,
     Floats,
-    /// Symbolic integers; a list of integers counts as one, and so does an integer where one is due.
+    /// Symbolic integers. A list of integers is accepted too, and so is a single integer if one is due.
     Exprs,
 }
 
@@ -52,14 +52,15 @@ pub struct AttrDef {
     pub required: bool,
 }
 
-/// What is true of an operator, whatever its operands and attributes are.
+/// A property that an operator has for all operands and attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpTrait {
     /// It sums products of elements: of matrices, of windows.
     Product,
-    /// The elements of the first operand in their order: nothing is computed, and nothing need be moved.
+    /// The result has the elements of the first operand in their order: nothing is computed, and no
+    /// element need be moved.
     View,
-    /// Where the result has the type of the first operand, it is that operand.
+    /// If the result has the type of the first operand, the result is that operand.
     IdentityByType,
 }
 
@@ -113,12 +114,13 @@ impl OpDef {
         self.attributes.iter().find(|a| a.name == name)
     }
 
-    /// Name of operand `i`, for messages; places beyond the last one are of a variadic operand.
+    /// Name of operand `i`, for messages; places beyond the last one belong to a variadic operand.
     pub(super) fn operand_name(&self, i: usize) -> &'static str {
         self.operands.get(i).or(self.operands.last()).map_or("operand", |o| o.name)
     }
 
-    /// The first attribute that is unknown or of the wrong kind, or else missing.
+    /// The first attribute that is unknown or has the wrong kind; if there is none, the first one that
+    /// is missing.
     pub(super) fn misfit(&self, attrs: &Attrs) -> Option<String> {
         for (name, value) in &attrs.0 {
             match self.attribute(name) {

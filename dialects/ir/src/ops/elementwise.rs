@@ -222,7 +222,8 @@ fn cast(call: &Call<'_>) -> Result<Vec<Inferred>> {
         return Ok(result(to, ty.dims.clone()));
     }
     let known = known::of(call, 0).filter(|elements| match to {
-        // A symbolic size is assumed to fit any integer type that is as wide as sizes are in practice.
+        // The assumption: a symbolic size fits any integer type that is as wide as sizes are in
+        // practice.
         DType::I64 | DType::I32 | DType::U64 | DType::U32 => {
             elements.iter().all(|e| e.as_const().is_none_or(|v| known::fits(to, v)))
         }

@@ -77,8 +77,8 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     );
 }
 
-/// Demands that the constants among the indices are in bounds: those of an index tuple, or else single ones, along
-/// these dimensions of the data. Where a size is a symbol, every run checks it.
+/// Demands that constant indices are in bounds along these dimensions of the data. With several dimensions the
+/// indices are index tuples, with one dimension single numbers. If a size is a symbol, every run checks it.
 fn check_indices(call: &Call<'_>, sizes: &[Expr]) -> Result<()> {
     let Some(indices) = call.optional(1) else { return Ok(()) };
     // The least and the greatest index along each dimension.
@@ -133,7 +133,7 @@ fn check_indices(call: &Call<'_>, sizes: &[Expr]) -> Result<()> {
     Ok(())
 }
 
-/// Demands that the indices are no larger than the data but along `axis`.
+/// Demands that the indices are no larger than the data, except along `axis`.
 fn check_extents(call: &Call<'_>, axis: usize) -> Result<()> {
     let (data, indices) = (call.ty(0)?, call.ty(1)?);
     for (d, (size, given)) in data.dims.iter().zip(&indices.dims).enumerate().filter(|(d, _)| *d != axis) {

@@ -168,11 +168,11 @@ fn slice(call: &Call<'_>) -> Result<Vec<Inferred>> {
     Ok(vec![Inferred { ty: TensorType::new(x.dtype, sizes), known }])
 }
 
-/// Takes on trust that a slice which is not empty begins and ends inside of its dimension.
+/// Takes on trust that a non-empty slice begins and ends inside of its dimension.
 fn require_inside(call: &Call<'_>, (start, size, step): (&Expr, &Expr, i64), dim: &Expr) {
     let last = start.clone() + (size.clone() - Expr::from(1)) * Expr::from(step);
     let (low, high) = if step >= 0 { (start, &last) } else { (&last, start) };
-    // -1 where the slice has elements, else 0, so that anything goes.
+    // -1 if the slice has elements. Otherwise 0, and then the condition always holds.
     let missing = Expr::from(0) - size.minimum(&Expr::from(1));
     for room in [low.clone(), dim.clone() - Expr::from(1) - high.clone()] {
         call.require(Condition::AtLeast(room.maximum(&missing), 0), || {

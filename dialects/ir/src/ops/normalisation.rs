@@ -80,7 +80,7 @@ fn over_last_axes(call: &Call<'_>) -> Result<Vec<Inferred>> {
     }
     let mut results = result(x.dtype, x.dims.clone());
     if call.def.name == "layer_norm" {
-        // ONNX computes the statistics in f32 at least, whatever the element type.
+        // ONNX computes the statistics in f32 at least, for every element type.
         let dtype = if x.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut dims = x.dims.clone();
         dims[axis..].fill(Expr::from(1));

@@ -49,8 +49,8 @@ pub(super) fn define(into: &mut Vec<OpDef>) {
     });
 }
 
-/// Number of windows of `extent` elements, `stride` apart, in `padded` elements. A size that is known when the
-/// model runs must have room for a window.
+/// Number of windows of `extent` elements, `stride` apart, in `padded` elements. If a size is known only when
+/// the model runs, the run checks that there is room for a window.
 pub(super) fn window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64) -> Result<Expr> {
     let room = padded.clone() - extent.clone();
     let too_large = || {
@@ -66,8 +66,8 @@ pub(super) fn window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride
     Ok(room.floor_div(&Expr::from(stride)) + Expr::from(1))
 }
 
-/// Number of a pool's windows. One that is larger than the padded input by less than a stride counts, cut off at
-/// the end: ONNX's shape inference and ONNX Runtime round the quotient towards 0.
+/// Number of a pool's windows. If a single window is larger than the padded input by less than a stride, it
+/// counts and is cut off at the end: ONNX's shape inference and ONNX Runtime round the quotient towards 0.
 fn pool_window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64) -> Result<Expr> {
     match (padded.clone() - extent.clone()).as_const() {
         Some(room) if (1 - stride..0).contains(&room) => Ok(Expr::from(1)),
@@ -75,8 +75,8 @@ fn pool_window_count(call: &Call<'_>, padded: &Expr, extent: &Expr, stride: i64)
     }
 }
 
-/// Refuses padding that a whole window of `extent` elements fits into: that window has no element, and
-/// so neither a maximum nor a mean.
+/// Refuses padding that can hold a whole window of `extent` elements. Such a window has no element, and so
+/// neither a maximum nor a mean.
 fn check_padding(call: &Call<'_>, d: usize, pads: &[&Expr; 2], extent: &Expr) -> Result<()> {
     let holds_window =
         |pad: &&&Expr| matches!((pad.as_const(), extent.as_const()), (Some(p), Some(e)) if p >= e);

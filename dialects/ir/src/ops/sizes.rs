@@ -9,7 +9,7 @@ use crate::{
 /// The dimensions of two tensors broadcast against each other, by numpy's rules.
 ///
 /// # Errors
-/// If two dimensions neither are equal nor can be assumed to be.
+/// If two dimensions are not equal and cannot be assumed to be equal.
 pub fn broadcast(a: &[Expr], b: &[Expr]) -> Result<Vec<Expr>> {
     let rank = a.len().max(b.len());
     let one = Expr::from(1);
@@ -18,8 +18,8 @@ pub fn broadcast(a: &[Expr], b: &[Expr]) -> Result<Vec<Expr>> {
     (0..rank).map(|d| broadcast_dim(&dim(a, d), &dim(b, d))).collect()
 }
 
-/// The size of two dimensions broadcast against each other. A symbol against a constant is assumed
-/// to equal it, as ONNX does.
+/// The size of two dimensions broadcast against each other. Between a symbol and a constant, equality
+/// is assumed, as ONNX does.
 ///
 /// # Errors
 /// If the sizes are different constants other than 1, or different symbolic expressions.
@@ -33,7 +33,7 @@ pub fn broadcast_dim(a: &Expr, b: &Expr) -> Result<Expr> {
     equal(a, b, "broadcast against each other")
 }
 
-/// Whether `b` is `max(a, 1)`, which broadcasts with `a` to `a`: where they differ, `b` is 1.
+/// Whether `b` is `max(a, 1)`. Broadcasting it with `a` gives `a`: if they differ, `b` is 1.
 pub(super) fn is_at_least_one(a: &Expr, b: &Expr) -> bool {
     matches!(b.as_atom(), Some(Atom::Max(ab)) if (ab.0 == *a && ab.1.is(1)) || (ab.1 == *a && ab.0.is(1)))
 }
@@ -57,8 +57,8 @@ pub(super) fn broadcasts_to(from: &[Expr], to: &[Expr]) -> bool {
     from.len() <= to.len() && from.iter().rev().zip(to.iter().rev()).all(fits)
 }
 
-/// The size of two dimensions that must be equal; `what` says for what, as in `sizes 3 and 4 cannot
-/// <what>`.
+/// The size of two dimensions that must be equal; `what` names the purpose, as in `sizes 3 and 4
+/// cannot <what>`.
 pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
     if a == b {
         return Ok(a.clone());
@@ -67,8 +67,8 @@ pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
         (Some(_), Some(_)) => Err(Diagnostic::user(format!("sizes {a} and {b} cannot {what}"))),
         (Some(_), None) => Ok(a.clone()),
         (None, Some(_)) => Ok(b.clone()),
-        // A table of positions cut to the sequence's length: equal whenever the model is used as it
-        // was meant to. The plan checks it when the sizes are known.
+        // A table of positions is cut to the sequence's length. The sizes are equal whenever the model
+        // is used as intended. The plan checks it when the sizes are known.
         (None, None) if is_bounded(a, b) => Ok(b.clone()),
         (None, None) if is_bounded(b, a) => Ok(a.clone()),
         (None, None) => Err(Diagnostic::user(format!(
@@ -80,7 +80,7 @@ pub(super) fn equal(a: &Expr, b: &Expr, what: &str) -> Result<Expr> {
     }
 }
 
-/// Bytes of the largest tensor: more than any machine's memory that this code will run on.
+/// Bytes of the largest tensor: more than the memory of any machine that will run this code.
 const MAX_BYTES: i64 = 1 << 40;
 
 /// Refuses negative sizes and tensors of more bytes than memory has.

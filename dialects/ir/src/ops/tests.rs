@@ -32,7 +32,7 @@ fn message(op: &str, list: &[(&str, Attr)], operands: &[&str]) -> String {
     types(op, list, operands).unwrap_err().to_string()
 }
 
-/// Known values of an operator's result on operands of which the elements are known.
+/// Known values of an operator's result. The elements of its operands are known.
 fn known(op: &str, list: &[(&str, Attr)], operands: &[(&str, &[&str])]) -> Option<String> {
     let held: Vec<(TensorType, Vec<Expr>)> =
         operands.iter().map(|(t, k)| (ty(t), k.iter().map(|t| e(t)).collect())).collect();

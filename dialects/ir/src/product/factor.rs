@@ -1,4 +1,4 @@
-//! Factors of a product: elements, and what is done with them before they are multiplied.
+//! Factors of a product: elements, and the steps applied to them before the multiplication.
 
 use crate::{
     dtype::DType,
@@ -12,9 +12,10 @@ use crate::{
 pub struct Factor<'a> {
     /// The instruction whose value is multiplied.
     pub value: ValueId,
-    /// The element from which it is made; `None` if it is computed in another way, from several elements or none.
+    /// The element from which the factor is made; `None` if it is computed otherwise, from several elements or none.
     pub element: Option<Element<'a>>,
-    /// What makes the factor of the element, or of the value that is computed in another way, in order.
+    /// The steps, in order, that turn the element into the factor. Without an element they start at the value computed
+    /// otherwise.
     pub steps: Vec<Step>,
     /// Whether it depends on each of the product's axes.
     pub(super) axes: Vec<bool>,
@@ -31,18 +32,18 @@ pub struct Element<'a> {
     pub dtype: DType,
     /// Where it lies.
     pub index: &'a [Expr],
-    /// The value in its place where the index is out of bounds; `None` if it never is.
+    /// The value that replaces the element if the index is out of bounds; `None` if the index never is.
     pub outside: Option<Constant>,
 }
 
-/// An instruction that leaves a factor, or a product, in proportion to what it was but for a zero point.
+/// An instruction that keeps a factor, or a product, in proportion to its former value, apart from a zero point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// It becomes this type.
     Cast(DType),
-    /// A zero point is subtracted: a constant, or an element that serves several.
+    /// A zero point is subtracted: a constant, or an element shared by several values.
     Minus(ValueId),
-    /// It is multiplied with a scale: a constant, or an element that serves several.
+    /// It is multiplied with a scale: a constant, or an element shared by several values.
     Times(ValueId),
     /// It is 0 where a condition holds.
     ZeroWhere(ValueId),
@@ -55,7 +56,7 @@ impl<'a> Factor<'a> {
         self.element.as_ref().filter(|_| self.steps.is_empty())
     }
 
-    /// Whether the last thing done to the factor is that it is read, or cast.
+    /// Whether the last step of the factor is the read of its element, or a cast.
     #[must_use]
     pub fn is_read_or_cast(&self) -> bool {
         match self.steps.last() {
@@ -75,7 +76,8 @@ impl<'a> Factor<'a> {
     pub(super) fn is_zero_outside(&self, body: &Body) -> bool {
         let Some(element) = &self.element else { return false };
         let Some(outside) = element.outside else { return true };
-        // Casts keep a value that its zero point is equal to, for that has the type which the value is cast to.
+        // A cast keeps a value that is equal to its zero point, because the zero point has the type to which the value
+        // is cast.
         let value = self.steps.iter().try_fold(number(outside), |value, step| match step {
             Step::Minus(zero) => Some(value - number(constant(body, *zero)?)),
             Step::Times(_) if value != 0.0 => None,
@@ -112,13 +114,13 @@ fn constant(body: &Body, value: ValueId) -> Option<Constant> {
     }
 }
 
-/// On which axes the values of a body depend.
+/// The axes on which the values of a body depend.
 pub(super) struct Values<'b, 'a> {
     axes: &'b [Axis],
     body: &'a Body,
     /// For each instruction and axis, whether the value depends on it.
     depends: Vec<Vec<bool>>,
-    /// The same, where neighbouring points of the axis have different elements.
+    /// The same, but only if neighbouring points of the axis have different elements.
     moves: Vec<Vec<bool>>,
 }
 
@@ -158,7 +160,8 @@ impl<'b, 'a> Values<'b, 'a> {
         self.body.insts.get(value as usize).map(|(inst, _)| inst)
     }
 
-    /// Whether a value serves several of another one: a constant, or the same along an axis where the other moves.
+    /// Whether a value is shared by several values of `other`: it is a constant, or it stays the same along an axis on
+    /// which `other` moves.
     fn serves(&self, value: ValueId, other: ValueId) -> bool {
         let [v, o] = [value, other].map(|v| v as usize);
         let within = |v: &[bool], o: &[bool]| v.iter().zip(o).all(|(v, o)| !v || *o);
@@ -177,7 +180,7 @@ impl<'b, 'a> Values<'b, 'a> {
         self.depends[value as usize].iter().zip(reduced).any(|(depends, reduced)| *depends && reduced)
     }
 
-    /// The last thing done to a value that keeps it in proportion, and the value before.
+    /// The last step of a value that keeps it in proportion, and the value before that step.
     fn step(&self, value: ValueId) -> Option<(Step, ValueId)> {
         match *self.inst(value)? {
             Inst::Cast(a) => Some((Step::Cast(self.body.dtype(value)), a)),
@@ -193,8 +196,8 @@ impl<'b, 'a> Values<'b, 'a> {
         matches!(self.inst(value), Some(Inst::Const(c)) if number(*c) == 0.0)
     }
 
-    /// The multiplication that the body's value is, and what is done to the product afterwards. It is the innermost one
-    /// that multiplies no constant: those around it are scales, as long as nothing is summed over them.
+    /// The multiplication that gives the body's value, and the steps applied to the product afterwards. It is the
+    /// innermost multiplication without a constant; those around it are scales, as long as nothing is summed over them.
     pub(super) fn multiplication(&self) -> Option<(ValueId, Vec<Step>)> {
         let (mut value, mut behind) = (self.body.result, Vec::new());
         let mut found = None;
@@ -216,7 +219,7 @@ impl<'b, 'a> Values<'b, 'a> {
         }
     }
 
-    /// What a multiplication multiplies.
+    /// The two factors of a multiplication.
     pub(super) fn factors(&self, at: ValueId) -> Option<[Factor<'a>; 2]> {
         match *self.inst(at)? {
             Inst::Binary(BinaryOp::Mul, a, b) => Some([self.factor(a), self.factor(b)]),

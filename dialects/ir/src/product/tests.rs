@@ -1,4 +1,4 @@
-//! Kernels spelled out, and what the view states of each.
+//! Kernels spelled out, and the facts that the view states of each.
 
 use super::{Product, Side, Step};
 use crate::{
@@ -48,7 +48,7 @@ fn names<'a>(axes: impl Iterator<Item = &'a Axis>) -> String {
     axes.map(|a| a.name.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-/// Batch, axes of each factor alone, and what is summed in both.
+/// Batch, axes of each factor alone, and the axes that are summed in both.
 fn classes(p: &Product<'_>) -> [String; 4] {
     [names(p.batch()), names(p.free(0)), names(p.free(1)), names(p.k())]
 }

@@ -19,7 +19,7 @@ pub struct Window<'a> {
     pub stride: i64,
     /// Distance of neighbouring points of a window.
     pub dilation: i64,
-    /// What else the index adds: less the padding in front, and axes of other kinds of windows.
+    /// The rest of the index: minus the padding in front, and axes of other kinds of windows.
     pub offset: Expr,
 }
 
@@ -37,8 +37,8 @@ impl Window<'_> {
     }
 }
 
-/// Every pair of an output's axis and a reduction axis along which an index slides forwards in constant steps: by
-/// dimension, then in the order of the reduction axes, then of the outputs' axes.
+/// Every pair of an output's axis and a reduction axis along which an index slides forwards in constant steps.
+/// The pairs are ordered by dimension, then by the reduction axes, then by the outputs' axes.
 pub fn windows<'a>(index: &'a [Expr], axes: &'a [Axis]) -> impl Iterator<Item = Window<'a>> {
     let step = |e: &Expr, axis: &Name| {
         let (step, rest) = e.split_axis(axis)?;

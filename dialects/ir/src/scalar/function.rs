@@ -1,4 +1,4 @@
-//! The functions of scalar programs, and what is true of each.
+//! The functions of scalar programs and their properties.
 
 /// Functions of one operand; operand and result have one type, except where noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub enum UnaryOp {
     IsNan,
 }
 
-/// What a function of one operand takes, and what becomes of small differences.
+/// The cost of a function of one operand, and its effect on small differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnaryKind {
     /// One operation on the bits.
@@ -47,7 +47,7 @@ pub enum UnaryKind {
     Rounding,
     /// An instruction of many cycles.
     Root,
-    /// A series with what goes before and behind it.
+    /// A series, with instructions before and after it.
     Series,
 }
 
@@ -68,7 +68,7 @@ impl UnaryOp {
         }
     }
 
-    /// Whether a last bit of the operand may decide about more than a last bit of the result.
+    /// Whether a change in the last bit of the operand may change more than the last bit of the result.
     #[must_use]
     pub fn jumps(self) -> bool {
         match self.kind() {
@@ -80,7 +80,7 @@ impl UnaryOp {
     }
 }
 
-/// Functions of two operands of one type, which is the result's.
+/// Functions of two operands of one type. The result has the same type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
@@ -107,16 +107,16 @@ pub enum BinaryOp {
     Shr,
 }
 
-/// What a function of two operands takes.
+/// The cost of a function of two operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryKind {
     /// One short instruction.
     Simple,
     /// An instruction of many cycles.
     Quotient,
-    /// A quotient, rounded, and what it leaves.
+    /// A quotient, its rounding, and the remainder.
     Remainder,
-    /// A series with what goes before and behind it.
+    /// A series, with instructions before and after it.
     Power,
 }
 
@@ -136,7 +136,7 @@ impl BinaryOp {
         }
     }
 
-    /// Whether a last bit of an operand may decide about more than a last bit of the result.
+    /// Whether a change in the last bit of an operand may change more than the last bit of the result.
     #[must_use]
     pub fn jumps(self) -> bool {
         self.kind() == BinaryKind::Remainder

@@ -25,7 +25,7 @@ impl<'m> Attribute<'m> {
         unsafe { copied(mlccAttributeName(self.raw)) }
     }
 
-    /// The attributes, and types as attributes, of which this one is made, in order.
+    /// The attributes of which this one is made, in order; types count as attributes.
     pub(crate) fn parameters(self) -> Vec<Attribute<'m>> {
         unsafe extern "C" fn visit(raw: MlirAttribute, data: *mut c_void) {
             // SAFETY: `data` is the vector below; the call cannot unwind but for lack of memory.
@@ -169,7 +169,7 @@ impl<'m> Attribute<'m> {
     }
 }
 
-/// A splat's text is short however many elements it has; more than these are refused.
+/// A splat's text is short, whatever its number of elements. More elements than these are refused.
 const MAX_DENSE: usize = 1 << 22;
 
 impl<'m> Type<'m> {

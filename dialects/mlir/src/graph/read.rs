@@ -19,10 +19,10 @@ use mlcc_ir::{
 };
 use std::collections::HashMap;
 
-/// Attributes that are not the operator's.
+/// Attributes that belong to the text form, not to the operator.
 const OURS: [&str; 4] = ["graph.known", "graph.known_inputs", "operandSegmentSizes", "resultSegmentSizes"];
 
-/// Verifies what TableGen's constraints do not: types, expressions, constants.
+/// Verifies the conditions that TableGen's constraints do not cover: types, expressions, constants.
 pub(crate) fn verify(op: Op<'_>) -> Result<()> {
     for value in op.operands().chain(op.results()) {
         value_type(op, value)?;
@@ -55,7 +55,7 @@ pub(super) fn function(op: Op<'_>, weights: Weights<'_>) -> Result<Graph> {
     reader.graph(op, 0, symbol)
 }
 
-/// The sizes' conditions that a `graph.return` carries beyond those of the graph's operators.
+/// The conditions on sizes that a `graph.return` carries beyond those of the graph's operators.
 fn requirements(end: Op<'_>) -> Result<Vec<Requirement>> {
     let rows = optional(end, "graph.requirements", |a| a.array()?.into_iter().map(names).collect())?;
     let rows: Vec<Vec<Name>> = rows.unwrap_or_default();
@@ -74,7 +74,7 @@ fn requirements(end: Op<'_>) -> Result<Vec<Requirement>> {
         .collect()
 }
 
-/// What a `graph.return` says of symbols: `[["n", "1..8"]]`.
+/// The ranges of symbols that a `graph.return` carries: `[["n", "1..8"]]`.
 fn ranges(end: Op<'_>) -> Result<SizeRanges> {
     let rows = optional(end, "graph.ranges", |a| a.array()?.into_iter().map(names).collect())?;
     let rows: Vec<Vec<Name>> = rows.unwrap_or_default();
@@ -97,7 +97,7 @@ struct Scope {
 
 struct Reader<'a> {
     weights: Weights<'a>,
-    /// The graph being read is the last one, the graphs around it those before.
+    /// The last scope is the graph being read, those before are the graphs around it.
     scopes: Vec<Scope>,
 }
 
@@ -145,7 +145,7 @@ impl Reader<'_> {
         self.scopes.last_mut().expect("a graph is being read")
     }
 
-    /// Adds what MLIR's `value` is in the graph being read.
+    /// Adds the new value that stands for MLIR's `value` in the graph being read.
     fn define(&mut self, value: Value<'_>, new: graph::Value) -> ValueId {
         let scope = self.scope();
         let id = scope.graph.add_value(new.name, new.ty, new.def);
@@ -154,7 +154,7 @@ impl Reader<'_> {
         id
     }
 
-    /// The id of a value in the graph being read, captured from those around it where it is theirs.
+    /// The id of a value in the graph being read. A value of a graph around it is captured.
     fn lookup(&mut self, op: Op<'_>, value: Value<'_>) -> Result<ValueId> {
         let key = value.key();
         let home = self.scopes.iter().rposition(|s| s.ids.contains_key(&key));
@@ -202,7 +202,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Operands in the operator's places; absent ones at the end are left away.
+    /// Operands in the operator's places; absent operands at the end are omitted.
     fn operands(&mut self, op: Op<'_>, operator: &Operator) -> Result<Vec<Option<ValueId>>> {
         let values: Vec<Value<'_>> = op.operands().collect();
         let sizes = match op.attribute("operandSegmentSizes").and_then(Attribute::ints) {

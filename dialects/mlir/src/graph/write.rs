@@ -174,7 +174,7 @@ fn attribute(attr: &Attr, kind: &str) -> Result<String> {
         Attr::Ints(v) if exprs => format!("#graph.exprs<{}>", list(v)),
         Attr::Ints(v) if v.is_empty() => "array<i64>".into(),
         Attr::Ints(v) => format!("array<i64: {}>", list(v)),
-        // Not `array<f64>`, which MLIR prints with six digits.
+        // `array<f64>` is not used, because MLIR prints it with six digits.
         Attr::Floats(v) => format!("[{}]", list(v.iter().map(|x| float(*x) + " : f64"))),
         Attr::Strs(v) => strings(v),
         Attr::Exprs(v) => expr_list(v)?,
@@ -182,13 +182,13 @@ fn attribute(attr: &Attr, kind: &str) -> Result<String> {
     })
 }
 
-/// Expressions that stay expressions, constants too.
+/// Expressions that stay expressions even if they are constants.
 fn expr_list(items: &[Expr]) -> Result<String> {
     let texts: Result<Vec<String>> = items.iter().map(quoted_expr).collect();
     Ok(format!("#graph.exprs<{}>", list(texts?)))
 }
 
-/// The known elements of some values, if any are known.
+/// The known elements of some values; `None` if none are known.
 fn known_values(known: &[Option<&[Expr]>]) -> Result<Option<String>> {
     if known.iter().all(Option::is_none) {
         return Ok(None);
@@ -263,7 +263,8 @@ fn end(graph: &Graph, names: &[String], top: bool) -> Result<String> {
     ))
 }
 
-/// `[["n", "equals", "8", "message"], ["n", "at_least", "1", "message"]]`; `None` where there are none.
+/// `[["n", "equals", "8", "message"], ["n", "at_least", "1", "message"]]`; `None` if there are no
+/// requirements.
 fn requirements(all: &[Requirement]) -> Result<Option<String>> {
     let texts = all.iter().map(|r| {
         let [value, relation, other] = match &r.condition {

@@ -92,7 +92,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A declared tensor and its value; `None` for an operation that declares none.
+    /// A declared tensor and its value; `None` for an operation that does not declare a tensor.
     fn declaration<'m>(&self, op: Op<'m>) -> Result<Option<(ProgramTensor, Value<'m>)>> {
         let (storage, ty) = match op.name().as_str() {
             "te.input" => (Storage::Input(field(op, "number", number)?), declared_type(op)?),

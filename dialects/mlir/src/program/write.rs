@@ -121,7 +121,7 @@ impl Writer<'_> {
         Ok(text)
     }
 
-    /// Declares a tensor, after the ones whose memory it views.
+    /// Declares a tensor. The tensor whose memory it views is declared before it.
     fn declare(&self, id: TensorId, declared: &mut [bool], text: &mut String) -> Result<()> {
         let mut chain = Vec::new();
         let mut at = id;

@@ -36,7 +36,7 @@ fn a_value_is_defined_within_its_region() {
     refused(&with("te.b %y", "", ""), "2:29", "y");
     refused(&with("", "te.b %y", ""), "2:37", "y");
     refused("%c = te.c\n%y = \"graph.if\"(%c) ({te.a}, {te.b %y}) : () -> ()", "2:36", "y");
-    // In front of the region, as what was found by fuzzing.
+    // The use stands before the region, as in a text found by fuzzing.
     refused("te.x %a\nte.y {\n%a = te.z\n}", "1:6", "a");
 }
 
@@ -53,7 +53,7 @@ fn arguments_are_defined_in_their_region() {
     );
     refused("func.func @f(%a: i64) attributes {te.x = %a} {\n}", "1:42", "a");
     refused("func.func @f(%a: i64) {\n}\nfunc.func @g() {\nte.y %a\n}", "4:6", "a");
-    // A function without a body has no place for them.
+    // A function without a body has no place for its arguments.
     refused("func.func private @f(%a: i64)\nmodule {\nte.y %a\n}", "3:6", "a");
     refused("func.func private @f(%a: i64) -> i64\nte.x {\nte.y %a\n}", "3:6", "a");
 }
@@ -82,7 +82,7 @@ fn whatever_is_not_mlir_ends() {
         let _ = check(text, "t");
     }
     accepted("} te.x %a");
-    // Looking ahead is not done again and again.
+    // These would take too long if the scan looked ahead again and again.
     for piece in
         ["^a(<)", "^a(]", "^a[", "{ func.func @f() -> x< }", "func.func @f(<) ", "te.x {", "%a, %a = te.x "]
     {

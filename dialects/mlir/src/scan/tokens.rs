@@ -1,6 +1,6 @@
 //! Tokens of MLIR's text, as far as brackets, values and blocks need them.
 
-/// A token. Whitespace and comments are none.
+/// A token. Whitespace and comments are not tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// `%x`.
@@ -31,12 +31,12 @@ impl<'a> Tokens<'a> {
         Tokens { text, at: 0 }
     }
 
-    /// The next token, which stays.
+    /// The next token, which is not taken.
     pub(super) fn peek(mut self) -> Option<Token<'a>> {
         self.next().map(|(_, token)| token)
     }
 
-    /// Takes the next token, where it is this one.
+    /// Takes the next token if it is this one.
     pub(super) fn accept(&mut self, token: Token<'_>) -> bool {
         let mut behind = *self;
         let found = behind.next().is_some_and(|(_, next)| next == token);
@@ -51,8 +51,8 @@ impl<'a> Tokens<'a> {
         self.at
     }
 
-    /// Skips what lies behind an opening bracket, and the bracket that closes it. Angles count only within angles: elsewhere
-    /// they may be signs of comparison.
+    /// Skips the contents of an opening bracket, and the bracket that closes it. Angle brackets count only within angle
+    /// brackets: elsewhere they may be signs of comparison.
     pub(super) fn skip_group(&mut self, opened: u8) {
         let mut depth = 1;
         for (_, token) in self.by_ref() {
@@ -73,16 +73,16 @@ impl<'a> Tokens<'a> {
         self.text.as_bytes()
     }
 
-    /// Goes on to the first byte for which `ends` holds, and returns what lies before it.
+    /// Goes on to the first byte for which `ends` holds, and returns the text before it.
     fn until(&mut self, ends: impl Fn(u8) -> bool) -> &'a str {
         let rest = &self.bytes()[self.at..];
         let from = self.at;
         self.at += rest.iter().position(|&byte| ends(byte)).unwrap_or(rest.len());
-        // A token begins between characters, and what ends it is ASCII or is not in it.
+        // A token begins between characters. The byte that ends it is ASCII, or the text ends.
         &self.text[from..self.at]
     }
 
-    /// The rest of a string behind its first quote. One that is not closed ends with its line, as MLIR reports.
+    /// The rest of a string behind its first quote. A string that is not closed ends with its line; MLIR reports it.
     fn string(&mut self) {
         while let Some(&byte) = self.bytes().get(self.at) {
             self.at += 1;
@@ -94,7 +94,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// A name behind `%`, `^`, `#`, `!` or `@`: digits alone, or what begins otherwise.
+    /// A name behind `%`, `^`, `#`, `!` or `@`: digits alone, or letters, digits and `$._-`.
     fn name(&mut self) -> &'a str {
         match self.bytes().get(self.at) {
             Some(b'0'..=b'9') => self.until(|byte| !byte.is_ascii_digit()),

@@ -1,4 +1,4 @@
-//! Text written by hand: what is valid prints as it stands, what is not is refused where it stands.
+//! Text written by hand: valid text prints as it stands, invalid text is refused at the right place.
 
 use mlcc_mlir::{MlirContext, weights::WeightStore};
 use std::path::Path;
@@ -8,7 +8,7 @@ pub(crate) fn read(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Compares with a file, or writes it where `MLCC_BLESS` is set.
+/// Compares with a file, or writes the file if `MLCC_BLESS` is set.
 fn check(name: &str, printed: &str) {
     if std::env::var_os("MLCC_BLESS").is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);

@@ -1,4 +1,4 @@
-//! The graph level's text form: what is printed reads back as the same value.
+//! The graph level's text form: a printed graph reads back as the same value.
 
 use super::random::Random;
 use mlcc_ir::{
@@ -111,12 +111,12 @@ fn random_graph(random: &mut Random, depth: usize, outer: &[ValueId], outer_type
                 break;
             }
         }
-        // Without a result there is no place for its name.
+        // Without a result there is no place for the location's name.
         let attrs = random.attrs(op.attributes);
         let location = location(&random.name(), &random.name());
         graph.nodes.push(Node { op: op.name.into(), attrs, operands, results, regions, location });
     }
-    // A captured value, numbered where it is first used: here by the output.
+    // A captured value is numbered at its first use, here the output.
     let captured = (!outer.is_empty() && random.chance()).then(|| random.below(outer.len()));
     if let Some(i) = captured {
         let id = graph.add_value("captured", outer_types[i].clone(), Def::Captured(outer[i]));
@@ -127,7 +127,7 @@ fn random_graph(random: &mut Random, depth: usize, outer: &[ValueId], outer_type
     graph
 }
 
-/// Captured values take over name and knowledge of what they capture.
+/// Captured values take over the name and the known elements of the captured ones.
 fn inherit(graph: &mut Graph) {
     let values = graph.values.clone();
     for node in &mut graph.nodes {

@@ -1,10 +1,10 @@
-//! Text that somebody damaged is refused with a message, and never brings the process down.
+//! Damaged text is refused with a message, and never brings the process down.
 
 use super::{program::random_program, random::Random};
 use mlcc_ir::{diagnostic::Fault, graph::Graph};
 use mlcc_mlir::{MlirContext, weights::WeightStore};
 
-/// Whatever the text is, reading it returns, and what it returns prints. Whether any level is read.
+/// Reads any text: reading must return, and a value that it returns must print. Gives whether any level could be read.
 fn survive(context: &MlirContext, text: &str, weights: &WeightStore) -> bool {
     let mut is_read = false;
     if let Ok(graph) = context.parse_graph(text, weights) {
@@ -43,7 +43,7 @@ fn truncated_text_is_refused() {
         let step = text.len() / 150 + 1;
         for end in (0..text.trim_end().len()).step_by(step).filter(|end| text.is_char_boundary(*end)) {
             let is_read = survive(&context, &text[..end], &weights);
-            // Only text without a module around it may end between two operations.
+            // Only a text without a module around it may end between two operations and still be read.
             assert!(!is_read || !text.starts_with("module"), "the first {end} bytes are read of\n{text}");
         }
     }
@@ -105,7 +105,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn a_use_in_front_of_the_region_that_defines_it_is_refused() {
-    // MLIR's parser takes the use, refuses the second branch, and would write to the freed definition in the first.
+    // MLIR's parser accepts the use, refuses the second branch, and would write to the freed definition in the first.
     let text = "func.func @f(%c: tensor<i1>) -> tensor<i1> {
   %x = graph.not %a : (tensor<i1>) -> tensor<i1>
   %y = graph.if %c then {
@@ -122,8 +122,8 @@ fn a_use_in_front_of_the_region_that_defines_it_is_refused() {
 
 #[test]
 fn a_name_is_known_in_all_regions_around() {
-    // What refuses uses in front of definitions takes a value of an outer region for defined. So must MLIR's parser, or it
-    // would wait for a definition that comes later: it finds this one, and what is wrong is something else.
+    // The check for uses before definitions treats a value of an outer region as defined. MLIR's parser must do so too,
+    // or it would wait for a later definition. It finds the outer one, and the error is about something else.
     for inner in [
         "func.func @f() {\n te.copy %a to %a\n}",
         "te.kernel @k nodes [] {\n te.copy %a to %a\n}",
@@ -176,7 +176,7 @@ fn values_without_a_text_form_are_refused() {
 
 #[test]
 fn text_ends_where_it_ends() {
-    // What lies behind a text in memory is not read, also where the text ends within a token.
+    // Memory behind a text is not read, even if the text ends within a token.
     let context = MlirContext::new();
     let whole = super::files::read("graph_ops.mlir");
     let none = WeightStore::new();

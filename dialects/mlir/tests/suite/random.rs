@@ -33,7 +33,7 @@ impl Random {
         items[self.below(items.len())].clone()
     }
 
-    /// A range that leaves some size out.
+    /// A range that excludes some size.
     pub(crate) fn size_range(&mut self) -> SizeRange {
         let (low, multiple) = (self.below(100) as i64, 2 + self.below(20) as i64);
         SizeRange { low, high: self.chance().then_some(low + 100), multiple }
@@ -43,7 +43,7 @@ impl Random {
         self.below(2) == 0
     }
 
-    /// A name with characters that text forms stumble over.
+    /// A name with characters that are difficult for text forms.
     pub(crate) fn name(&mut self) -> String {
         let odd = [
             "/conv1/Conv_output_0",

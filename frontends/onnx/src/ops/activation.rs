@@ -1,4 +1,4 @@
-//! Elementwise operators of one operand, and operators composed of few of them.
+//! Elementwise operators of one operand, and operators composed of a few of them.
 
 use crate::{
     call::Call,

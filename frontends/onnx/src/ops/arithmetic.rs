@@ -60,7 +60,8 @@ fn modulo(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     if fmod || !call.dtype(a).is_float() {
         return Ok(vec![call.op("mod", Attrs::new().with("fmod", Attr::Bool(fmod)), &[a, b])?]);
     }
-    // The floored remainder of floats: the truncated one, moved by b where its sign is not that of b.
+    // The floored remainder of floats: the truncated remainder, plus b if its sign differs from the
+    // sign of b.
     let rest = call.op("mod", Attrs::new().with("fmod", Attr::Bool(true)), &[a, b])?;
     let zero = call.scalar_like(a, 0.0);
     let rest_negative = call.binary("less", rest, zero)?;
@@ -79,7 +80,7 @@ fn pow(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (base, exponent) = (call.input(0)?, call.input(1)?);
     let (to, from) = (call.dtype(base), call.dtype(exponent));
     if to.is_int() && from.is_float() {
-        // An integer to the power of 0.5 is no integer power.
+        // An integer to the power of 0.5 is not an integer power.
         let base = call.cast(base, from)?;
         let power = call.binary("pow", base, exponent)?;
         return Ok(vec![call.cast(power, to)?]);
@@ -118,7 +119,8 @@ fn mean(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.with_scalar("div", sum, count)?])
 }
 
-/// Bounds are attributes before opset 11, then operands. Without bounds nothing remains.
+/// Bounds are attributes before opset 11, operands afterwards. Without bounds the operator does
+/// nothing.
 fn clip(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let (min, max) = if call.opset < 11 {

@@ -23,8 +23,8 @@ struct Heads {
     packed: bool,
 }
 
-/// Queries `y = softmax(q kᵀ scale + bias) v`, with `present` keys and values that a next call takes
-/// as its past.
+/// Queries `y = softmax(q kᵀ scale + bias) v`. The results include `present` keys and values, which a next
+/// call takes as its past.
 fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let heads = heads(call)?;
     let past = match (call.optional(4), call.optional(5)) {
@@ -47,7 +47,7 @@ fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
             1.0 / (size as f64).sqrt()
         }
     };
-    // Both factors get the root of the scale, so that half precision does not overflow.
+    // Both factors get the square root of the scale, so that half precision does not overflow.
     let q = call.with_scalar("mul", heads.q, scale.sqrt())?;
     let k = call.with_scalar("mul", present_k, scale.sqrt())?;
     let k = repeated_heads(call, heads.q, k)?;
@@ -100,7 +100,7 @@ fn attention(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![y, present_k, present_v, observed])
 }
 
-/// Splits the last dimension into heads where the operands have three dimensions.
+/// Splits the last dimension into heads if the operands have three dimensions.
 fn heads(call: &mut Call<'_, '_>) -> Result<Heads> {
     let (q, k, v) = (call.input(0)?, call.input(1)?, call.input(2)?);
     match [q, k, v].map(|x| call.rank(x)) {
@@ -146,14 +146,14 @@ fn repeated_heads(call: &mut Call<'_, '_>, q: ValueId, x: ValueId) -> Result<Val
     call.reshape(y, vec![batch.clone(), wanted, length.clone(), size.clone()])
 }
 
-/// How many keys precede the first query.
+/// The number of keys before the first query.
 enum Offset {
     Same(Expr),
     /// From the number of valid keys in each sequence of the batch.
     PerBatch(ValueId),
 }
 
-/// What is added to the logits.
+/// The bias added to the logits.
 struct Bias {
     value: ValueId,
     /// Whether all keys may be masked for some query.
@@ -241,7 +241,7 @@ fn both(call: &mut Call<'_, '_>, a: Option<ValueId>, b: ValueId) -> Result<Optio
     }
 }
 
-/// `0..length`, with so many dimensions of size 1 behind.
+/// `0..length`, followed by this number of dimensions of size 1.
 fn positions(call: &mut Call<'_, '_>, length: &Expr, behind: usize) -> Result<ValueId> {
     let (start, step) = (call.int_scalar(DType::I64, 0), call.int_scalar(DType::I64, 1));
     let range =
@@ -251,7 +251,7 @@ fn positions(call: &mut Call<'_, '_>, length: &Expr, behind: usize) -> Result<Va
     call.reshape(range, shape)
 }
 
-/// A mask for fewer keys than there are masks the others.
+/// If a mask covers fewer keys than there are, the other keys are masked.
 fn padded_mask(call: &mut Call<'_, '_>, mask: ValueId, kv_length: &Expr) -> Result<ValueId> {
     let dims = call.dims(mask);
     let Some(last) = dims.last() else { return Err(malformed("the mask is a scalar")) };
@@ -270,7 +270,7 @@ fn padded_mask(call: &mut Call<'_, '_>, mask: ValueId, kv_length: &Expr) -> Resu
     call.op("pad", attrs, &[mask, value])
 }
 
-/// Zeros in the place of the NaN that the softmax of a fully masked row is.
+/// Replaces the NaNs of fully masked rows by zeros; the softmax of such a row is NaN.
 fn without_masked_rows(call: &mut Call<'_, '_>, weights: ValueId, bias: ValueId) -> Result<ValueId> {
     let last = call.rank(bias).saturating_sub(1);
     let most = call.reduce("reduce_max", bias, &[last], true)?;

@@ -1,4 +1,4 @@
-//! Constants, and operators of which nothing remains at inference.
+//! Constants, and operators that do nothing at inference.
 
 use crate::{
     builder::product,
@@ -97,7 +97,7 @@ fn dropout(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(results)
 }
 
-/// The dimensions, or from opset 15 on a part of them.
+/// The dimensions. From opset 15 on the result may be a part of them.
 fn shape(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let dims = call.dims(x);

@@ -16,7 +16,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("CastLike", 15, Function(cast_like)),
 ];
 
-/// `saturate` and `round_mode` concern only 8-bit floats, which are no element types here.
+/// `saturate` and `round_mode` concern only 8-bit floats, which are not element types here.
 fn cast(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let to = call.element_type("to")?.ok_or_else(|| malformed("attribute 'to' is missing"))?;

@@ -96,14 +96,14 @@ fn conv_transpose(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
         let full = stride * (size.clone() - Expr::from(1)) + extent + Expr::from(output_padding[d]);
         let mut total = full - target;
         if let Some(missing) = total.as_const().filter(|t| *t < 0) {
-            // What is asked for beyond the windows is added at the end. With automatic padding, a result that ends
-            // before `size * stride` stays so, as in ONNX's shape inference and ONNX Runtime.
+            // A given size that is larger than the windows reach is filled up at the end. With automatic padding,
+            // a result that ends before `size * stride` stays so, as in ONNX's shape inference and ONNX Runtime.
             if wanted.is_some() {
                 output_padding[d] = output_padding[d].saturating_sub(missing);
             }
             total = Expr::from(0);
         }
-        // The specification puts the odd element at the begin unless asked for the upper side.
+        // The specification puts the odd element at the begin, unless the upper side is asked for.
         let half = total.floor_div(&Expr::from(2));
         let rest = total - half.clone();
         (pads[d], pads[d + spatial]) = if auto == AutoPad::SameUpper { (half, rest) } else { (rest, half) };
@@ -119,8 +119,8 @@ fn conv_transpose(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op_optional("conv_transpose", attrs, &operands)?])
 }
 
-/// A depthwise convolution over time that sees the present and the past; the last `k - 1` inputs are
-/// the state that the next call continues from.
+/// A depthwise convolution over time that sees the present and the past. The last `k - 1` inputs are the state
+/// from which the next call continues.
 fn causal_conv(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, weight) = (call.input(0)?, call.input(1)?);
     let dims = call.dims(x);

@@ -81,7 +81,7 @@ fn one_hot(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("one_hot", attrs, &[indices, values])?])
 }
 
-/// `k` is an attribute before opset 10, then an operand.
+/// `k` is an attribute before opset 10, an operand afterwards.
 fn top_k(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let axis = call.axis(-1, call.rank(x))?;
@@ -94,7 +94,7 @@ fn top_k(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     call.op_results("top_k", attrs, &[Some(x)], 2)
 }
 
-/// A constant operand of few elements, for operators whose result's size depends on it.
+/// A small constant operand that decides the size of the operator's result.
 fn deciding_constant(call: &mut Call<'_, '_>, i: usize, what: &str) -> Result<Tensor> {
     let id = call.input(i)?;
     call.constant_value(id).filter(|t| t.elements() <= 1 << 20).ok_or_else(|| {
@@ -103,7 +103,7 @@ fn deciding_constant(call: &mut Call<'_, '_>, i: usize, what: &str) -> Result<Te
     })
 }
 
-/// The slices of which a condition holds: a gather, since the condition must be a constant.
+/// The slices for which a condition holds. The condition must be a constant, so this is a gather.
 fn compress(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let condition = deciding_constant(call, 1, "condition")?;
@@ -114,7 +114,7 @@ fn compress(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
             (call.reshape(x, vec![elements])?, 0)
         }
     };
-    // A condition may be shorter than the axis, and what is beyond its end says nothing.
+    // A condition may be shorter than the axis; elements beyond its end are not selected.
     let length = call.ty(x).dims[axis].as_const().and_then(|n| usize::try_from(n).ok());
     let length = condition.elements().min(length.unwrap_or(usize::MAX));
     let chosen: Vec<i64> =
@@ -123,7 +123,7 @@ fn compress(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.along("gather", &[x, indices], axis)?])
 }
 
-/// The positions of elements that are not 0, of a constant.
+/// The positions of the elements of a constant that are not 0.
 fn non_zero(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = deciding_constant(call, 0, "X")?;
     let found: Vec<usize> = (0..x.elements()).filter(|&i| x.get(i).to_f64() != 0.0).collect();
@@ -136,8 +136,8 @@ fn non_zero(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.literal(Tensor::from_i64(&dims, &positions))])
 }
 
-/// Writes a block of each sequence into a cache, from an index per sequence on: the positions along
-/// the axis are computed and scattered to.
+/// Writes a block of each sequence into a cache, from an index per sequence on. The positions along
+/// the axis are computed, and the block is scattered to them.
 fn tensor_scatter(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (cache, update) = (call.input(0)?, call.input(1)?);
     let (cache_dims, dims) = (call.dims(cache), call.dims(update));

@@ -25,7 +25,7 @@ fn softmax_cross_entropy(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![loss(call, log_probabilities)?, log_probabilities])
 }
 
-/// `-x[n, target[n, ...], ...]`, weighted by class, ignored positions left out, then reduced. Operand
+/// `-x[n, target[n, ...], ...]`, weighted by class, without ignored positions, then reduced. Operand
 /// 1 is the target, operand 2 the weights.
 fn loss(call: &mut Call<'_, '_>, x: ValueId) -> Result<ValueId> {
     let target = call.input(1)?;
@@ -42,7 +42,7 @@ fn loss(call: &mut Call<'_, '_>, x: ValueId) -> Result<ValueId> {
         }
         None => None,
     };
-    // An ignored class may be no class at all: class 0 stands in for it.
+    // The ignored class need not be a valid class, so class 0 replaces it.
     let class = match ignored {
         Some(ignored) => {
             let first = call.scalar_like(target, 0.0);

@@ -48,7 +48,8 @@ fn tile(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("tile", Attrs::new().with("repeats", Attr::Exprs(repeats)), &[x])?])
 }
 
-/// Pads are attributes before opset 11, then operands; from opset 18 on they may be of some axes.
+/// Pads are attributes before opset 11, operands afterwards. From opset 18 on they may cover only
+/// some axes.
 fn pad(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let rank = call.rank(x);
@@ -116,7 +117,7 @@ fn blocks(call: &Call<'_, '_>) -> Result<(ValueId, Expr, [Expr; 4])> {
     Ok((x, Expr::from(size), dims))
 }
 
-/// Whether blocks are ordered depth-column-row; else column-row-depth.
+/// Whether blocks are ordered depth-column-row, or else column-row-depth.
 fn depth_first(call: &Call<'_, '_>) -> Result<bool> {
     match call.text("mode", "DCR")? {
         "DCR" => Ok(true),
@@ -156,7 +157,8 @@ fn space_to_depth(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.reshape(y, vec![n, c * block.clone() * block, rows, columns])?])
 }
 
-/// The middle of what is too large, zeros around what is too small.
+/// Cuts out the middle of a dimension that is too large, and puts zeros around one that is too
+/// small.
 fn center_crop_pad(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, shape) = (call.input(0)?, call.input(1)?);
     let shape = call.shape_operand(shape, "shape")?;

@@ -27,7 +27,7 @@ fn epsilon(call: &Call<'_, '_>) -> Result<Attrs> {
     Ok(Attrs::new().with("epsilon", Attr::Float(call.float("epsilon", 1e-5)?)))
 }
 
-/// With the statistics of training, or, in training mode, with those of the operand.
+/// Uses the statistics of training or, in training mode, those of the operand.
 fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let inputs = call.all_inputs()?;
     let &[x, scale, bias, mean, variance] = &inputs[..] else {
@@ -69,7 +69,7 @@ fn instance_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("instance_norm", attrs, &[x, scale, bias])?])
 }
 
-/// Before opset 21 scale and bias are per group, then per channel.
+/// Scale and bias are per group before opset 21, per channel afterwards.
 fn group_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, mut scale, mut bias) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let groups = call.int("num_groups", 0)?;
@@ -116,7 +116,7 @@ fn lrn(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("lrn", attrs, &[x])?])
 }
 
-/// `x` divided by its 1-norm or 2-norm along an axis; 0 where the norm is 0.
+/// `x` divided by its 1-norm or 2-norm along an axis; 0 if the norm is 0.
 fn lp_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let axis = call.axis(-1, call.rank(x))?;
@@ -135,7 +135,7 @@ fn lp_normalization(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let dtype = call.dtype(x);
     let (zero, one) = (call.scalar(dtype, 0.0), call.scalar(dtype, 1.0));
     let vanishes = call.binary("equal", norm, zero)?;
-    // Where the norm is 0, so is x.
+    // If the norm is 0, x is 0 too.
     let divisor = call.select(vanishes, one, norm)?;
     Ok(vec![call.binary("div", x, divisor)?])
 }

@@ -20,7 +20,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("MaxPool", 1, Function(max_pool)),
 ];
 
-/// Operand and attributes that all windowed pooling has.
+/// The operand and the attributes that all windowed pooling shares.
 fn windowed(call: &Call<'_, '_>) -> Result<(ValueId, Attrs)> {
     let x = call.input(0)?;
     let dims = call.dims(x);
@@ -40,7 +40,7 @@ fn windowed(call: &Call<'_, '_>) -> Result<(ValueId, Attrs)> {
     Ok((x, attrs))
 }
 
-/// Explicit padding must be smaller than the kernel, as ONNX Runtime demands whatever the dilations.
+/// Explicit padding must be smaller than the kernel. ONNX Runtime demands this for all dilations.
 fn check_pads(window: &Window) -> Result<()> {
     let kernels = window.kernel.iter().cycle();
     match window.pads.iter().zip(kernels).find(|(pad, kernel)| pad.as_const().is_some_and(|p| p >= **kernel)) {

@@ -23,7 +23,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("QuantizeLinear", 10, Function(quantize_linear)),
 ];
 
-/// Attributes `axis` and `block_size`, of which a scale per tensor needs none.
+/// Attributes `axis` and `block_size`. A scale per tensor needs neither.
 fn granularity(call: &Call<'_, '_>, x: ValueId, scale: ValueId) -> Result<Attrs> {
     if call.ty(scale).elements() == Expr::from(1) && call.rank(scale) <= 1 {
         return Ok(Attrs::new());
@@ -40,7 +40,7 @@ fn granularity(call: &Call<'_, '_>, x: ValueId, scale: ValueId) -> Result<Attrs>
 fn quantize_linear(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, scale) = (call.input(0)?, call.input(1)?);
     let zero_point = call.optional(2);
-    // 0 stands for an output type that is not given.
+    // 0 means that the output type is not given.
     let declared = match call.attributes.int("output_dtype")? {
         None | Some(0) => None,
         Some(_) => call.element_type("output_dtype")?,
@@ -59,7 +59,7 @@ fn quantize_linear(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op_optional("quantize_linear", attrs, &operands)?])
 }
 
-/// The result's type is that of the multiplication, too.
+/// The multiplication has the result's type, too.
 fn dequantize_linear(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, mut scale) = (call.input(0)?, call.input(1)?);
     if !matches!(call.attributes.int("output_dtype")?, None | Some(0))
@@ -73,8 +73,8 @@ fn dequantize_linear(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op_optional("dequantize_linear", attrs, &operands)?])
 }
 
-/// The difference of a quantised tensor and its zero point, in `i32`. A zero point per row or column
-/// is aligned with dimension `axis`.
+/// The difference of a quantised tensor and its zero point, in `i32`. If the zero point is per row or
+/// column, it is aligned with dimension `axis`.
 fn centred(call: &mut Call<'_, '_>, x: ValueId, zero_point: Option<ValueId>, axis: usize) -> Result<ValueId> {
     let wide = call.cast(x, DType::I32)?;
     let Some(zero_point) = zero_point else { return Ok(wide) };
@@ -83,8 +83,8 @@ fn centred(call: &mut Call<'_, '_>, x: ValueId, zero_point: Option<ValueId>, axi
     call.binary("sub", wide, zero_point)
 }
 
-/// A parameter per element of dimension `axis`, so shaped that it broadcasts. One that is a scalar, or
-/// of higher rank, broadcasts as it is.
+/// A parameter per element of dimension `axis`, reshaped so that it broadcasts. A scalar, or a
+/// parameter of higher rank, broadcasts as it is.
 fn aligned(call: &mut Call<'_, '_>, parameter: ValueId, rank: usize, axis: usize) -> Result<ValueId> {
     let dims = call.dims(parameter);
     let [size] = &dims[..] else { return Ok(parameter) };
@@ -122,7 +122,7 @@ fn conv_integer(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("conv", attrs, &[x, weight])?])
 }
 
-/// Quantises an `i32` accumulator: `accumulator * scale` over the result's scale.
+/// Quantises an `i32` accumulator: `accumulator * scale`, divided by the result's scale.
 fn requantised(
     call: &mut Call<'_, '_>,
     accumulator: ValueId,
@@ -153,7 +153,8 @@ fn qlinear_matmul(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let rank = call.rank(accumulator);
     let a_scale = aligned(call, a_scale, rank_a.min(rank), rank_a.min(rank).saturating_sub(2))?;
     let b_scale = aligned(call, b_scale, rank_b.min(rank), rank_b.min(rank).saturating_sub(1))?;
-    // The scales of half precision are multiplied in single precision: their product may underflow.
+    // Scales of half precision are multiplied in single precision, because their product may
+    // underflow.
     let (a_scale, b_scale) = (call.cast(a_scale, DType::F32)?, call.cast(b_scale, DType::F32)?);
     let scale = call.binary("mul", a_scale, b_scale)?;
     Ok(vec![requantised(call, accumulator, scale, (y_scale, y_zero))?])

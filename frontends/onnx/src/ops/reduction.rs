@@ -28,15 +28,15 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("ReduceSumSquare", 1, Function(reduce_sum_square)),
 ];
 
-/// What is reduced.
+/// The operand and the axes of a reduction.
 struct Reduction {
     x: ValueId,
     axes: Vec<usize>,
     keepdims: bool,
 }
 
-/// Axes are attributes, and operands from opset 18 on (`ReduceSum`: 13). Without axes all are meant,
-/// or none if the node says so.
+/// Axes are attributes, but operands from opset 18 on (`ReduceSum`: 13). Without axes all axes are
+/// reduced, or none if the node says so.
 fn reduction(call: &mut Call<'_, '_>, operand_since: i64) -> Result<Reduction> {
     let x = call.input(0)?;
     let rank = call.rank(x);
@@ -51,7 +51,7 @@ fn reduction(call: &mut Call<'_, '_>, operand_since: i64) -> Result<Reduction> {
 }
 
 impl Reduction {
-    /// Reduces `x`, of the shape of the operand.
+    /// Reduces `x`, which has the shape of the operand.
     fn apply(&self, call: &mut Call<'_, '_>, op: &str, x: ValueId) -> Result<ValueId> {
         if self.axes.is_empty() {
             return Ok(x);
@@ -101,7 +101,7 @@ fn reduce_sum_square(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![sum_of_squares(call, &r, r.x)?])
 }
 
-/// The operand as floats, for results that are defined by roots and logarithms, and its own type.
+/// The operand as floats, for results that roots and logarithms define, and its own type.
 fn as_float(call: &mut Call<'_, '_>, x: ValueId) -> Result<(ValueId, DType)> {
     let dtype = call.dtype(x);
     let x = if dtype.is_float() { x } else { call.cast(x, DType::F64)? };
@@ -124,8 +124,8 @@ fn reduce_log_sum(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.cast(log, dtype)?])
 }
 
-/// `max + log(sum(exp(x - max)))`, so that nothing overflows. An infinite maximum is left out of the
-/// difference, which would be NaN.
+/// `max + log(sum(exp(x - max)))`, so that no intermediate value overflows. An infinite maximum is
+/// not subtracted, because the difference would be NaN.
 fn reduce_log_sum_exp(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let r = reduction(call, 18)?;
     let (x, dtype) = as_float(call, r.x)?;

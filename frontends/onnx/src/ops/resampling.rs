@@ -19,8 +19,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("Upsample", 7, Function(upsample)),
 ];
 
-/// The size after scaling: `floor(size * scale)`, with the rounding of single precision that ONNX's
-/// shape inference has. For a symbolic size the scale is taken as the fraction that it is.
+/// The size after scaling: `floor(size * scale)`, rounded in single precision as in ONNX's shape
+/// inference. For a symbolic size the scale is taken as an exact fraction.
 fn scaled(size: &Expr, scale: f64) -> Result<Expr> {
     let bad = || malformed(format!("{scale} is no scale"));
     if !(scale > 0.0 && scale < 1e6) {
@@ -56,7 +56,7 @@ fn scaled_dims(dims: &[Expr], scales: &[f64]) -> Result<Vec<Expr>> {
     dims.iter().zip(scales).map(|(d, &s)| scaled(d, s)).collect()
 }
 
-/// Before opset 10, and in opset 10's `Resize`: pixels are mapped by division, and rounded down.
+/// Before opset 10, and in opset 10's `Resize`, pixels are mapped by division and rounded down.
 fn upsample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let scales = if call.opset < 9 {
@@ -148,12 +148,12 @@ fn check_length(what: &str, found: usize, wanted: usize) -> Result<()> {
     Err(malformed(format!("operand '{what}' has {} instead of {wanted}", count(found, "element"))))
 }
 
-/// What given sizes say about a resize.
+/// The consequences of given sizes for a resize.
 struct Given {
-    /// 0 where it is a quotient of integers.
+    /// 0 if the scale is a quotient of integers.
     scales: Vec<f64>,
     sizes: Vec<Expr>,
-    /// That quotient, if it is not the one of a dimension's own sizes.
+    /// That quotient, unless it is the quotient of a dimension's own sizes.
     ratio: Option<[i64; 2]>,
 }
 
@@ -185,7 +185,7 @@ fn from_sizes(call: &Call<'_, '_>, dims: &[Expr], axes: &[usize], wanted: Vec<Ex
     let chosen = if larger { lengths.iter().max_by(by_ratio) } else { lengths.iter().min_by(by_ratio) };
     let Some(&ratio) = chosen else { return Ok(Given { scales, sizes, ratio: None }) };
     for (&d, [_, old]) in axes.iter().zip(&lengths) {
-        // Rounded, halves up.
+        // Rounded to the nearest integer, halves up.
         let doubled = 2 * product(*old, ratio[0]) + i128::from(ratio[1]);
         let size = doubled / (2 * i128::from(ratio[1]).max(1));
         sizes[d] = Expr::from(i64::try_from(size).unwrap_or(i64::MAX));
@@ -209,8 +209,8 @@ fn grid_sample(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.op("grid_sample", attrs, &[x, grid])?])
 }
 
-/// Positions of the pixels of an image, transformed by a matrix: a product with the constant grid of
-/// all positions in homogeneous coordinates.
+/// Positions of the pixels of an image, transformed by a matrix. They are a product of the matrix
+/// with the constant grid of all positions in homogeneous coordinates.
 fn affine_grid(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (theta, size) = (call.input(0)?, call.input(1)?);
     let size = call.int_operand(size, "size")?;

@@ -13,7 +13,7 @@ use mlcc_ir::{
 
 pub(super) const OPERATORS: &[Operator] = &[Operator::new("RotaryEmbedding", 23, Function(rotary_embedding))];
 
-/// Turns pairs of features by the angle of their position, whose cosine and sine are given.
+/// Turns pairs of features by the angle of their position; the angle's cosine and sine are given.
 fn rotary_embedding(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (input, cos, sin) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let original = call.dims(input);
@@ -54,8 +54,8 @@ fn rotary_embedding(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![if original.len() == 4 { y } else { call.reshape(y, original)? }])
 }
 
-/// The cache's rows at the positions (without positions the cache has a row per element of the
-/// sequence), with a dimension for the heads.
+/// The cache's rows at the positions, with a dimension for the heads. Without positions the cache
+/// has a row per element of the sequence.
 fn angles(call: &mut Call<'_, '_>, cache: ValueId, heads_axis: usize, rotated: i64) -> Result<ValueId> {
     let rows = match call.optional(3) {
         Some(positions) => call.along("gather", &[cache, positions], 0)?,

@@ -15,7 +15,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::new("Unsqueeze", 1, Function(unsqueeze)),
 ];
 
-/// 0 stands for the operand's size (unless `allowzero`), one -1 for what is left.
+/// 0 stands for the operand's size (unless `allowzero`); one -1 stands for the rest.
 fn reshape(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, shape) = (call.input(0)?, call.input(1)?);
     let mut shape = call.shape_operand(shape, "shape")?;

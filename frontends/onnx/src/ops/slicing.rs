@@ -24,7 +24,7 @@ pub(super) fn is_non_negative(e: &Expr) -> bool {
     e.interval(&|_| Interval::ALL).low.is_some_and(|low| low >= 0)
 }
 
-/// The smaller one, without a `min` where it is decided for all sizes of symbols.
+/// The smaller expression, without a `min` if the order is decided for all sizes of symbols.
 fn smaller(a: &Expr, b: &Expr) -> Expr {
     if is_non_negative(&(b.clone() - a.clone())) {
         a.clone()
@@ -46,7 +46,7 @@ fn larger(a: &Expr, b: &Expr) -> Expr {
 }
 
 /// Start and size of `start..end` in steps of `step` in a dimension of `size` elements, by numpy's
-/// rules. A symbolic bound of unknown sign is taken to count from the begin.
+/// rules. A symbolic bound of unknown sign is assumed to count from the begin.
 fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64) -> (Expr, Expr) {
     let zero = Expr::from(0);
     let absolute =
@@ -76,7 +76,7 @@ fn slice_of(size: &Expr, start: &Expr, end: &Expr, step: i64) -> (Expr, Expr) {
     (start, larger(&count, &zero))
 }
 
-/// Bounds are attributes before opset 10, then operands.
+/// Bounds are attributes before opset 10, operands afterwards.
 fn slice(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let starts = call.exprs_before(10, "starts", 1)?.ok_or_else(|| malformed("the starts are missing"))?;
@@ -108,7 +108,7 @@ fn slice(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![call.slice(x, all_starts, all_sizes, all_steps)?])
 }
 
-/// Sizes are given, or the parts are as equal as possible with the last one smaller.
+/// The sizes are given, or the parts are as equal as possible and the last one may be smaller.
 fn split(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let dims = call.dims(x);

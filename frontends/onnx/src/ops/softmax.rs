@@ -25,7 +25,8 @@ fn hardmax(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     along_axis(call, "hardmax")
 }
 
-/// Before opset 13 the operand is taken for a matrix: the dimensions from the axis on are one.
+/// Before opset 13 the operand is treated as a matrix: the dimensions from the axis on are one
+/// dimension.
 fn along_axis(call: &mut Call<'_, '_>, op: &str) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let dims = call.dims(x);

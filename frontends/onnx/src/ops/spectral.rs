@@ -15,20 +15,20 @@ use mlcc_ir::{
 pub(super) const OPERATORS: &[Operator] =
     &[Operator::new("DFT", 17, Function(dft)), Operator::new("STFT", 17, Function(stft))];
 
-/// A longer transform wants a fast algorithm, and its matrices would be large.
+/// A longer transform needs a fast algorithm, because its matrices would be large.
 const MAX_LENGTH: i64 = 2048;
 
-/// What a transform along the last dimension does.
+/// A transform along the last dimension.
 #[derive(Clone, Copy)]
 struct Transform {
     /// Number of points of the signal.
     length: i64,
     inverse: bool,
-    /// Only the first half of the spectrum, the rest being its mirror image.
+    /// Only the first half of the spectrum is present; the rest is its mirror image.
     onesided: bool,
 }
 
-/// Two matrices that take points to bins: cosines and sines.
+/// Two matrices that map points to bins: cosines and sines.
 struct Matrices {
     cos: ValueId,
     sin: ValueId,
@@ -39,7 +39,7 @@ impl Transform {
         self.length / 2 + 1
     }
 
-    /// Number of points that go in and come out.
+    /// Number of input points and of output points.
     fn sizes(self) -> (i64, i64) {
         match (self.inverse, self.onesided) {
             (false, true) => (self.length, self.half()),
@@ -48,8 +48,8 @@ impl Transform {
         }
     }
 
-    /// The matrices; an inverse one has the division by the length in it, and counts each bin of a
-    /// half spectrum as often as it occurs in the whole one.
+    /// The matrices. An inverse transform's matrices include the division by the length, and count
+    /// each bin of a half spectrum as often as it occurs in the whole one.
     fn matrices(self, call: &mut Call<'_, '_>, like: ValueId) -> Matrices {
         let (from, to) = self.sizes();
         let n = self.length;
@@ -71,8 +71,8 @@ impl Transform {
         Matrices { cos, sin }
     }
 
-    /// The transform of `real + i imaginary` along the last dimension: real and imaginary part, of
-    /// which an inverse of a half spectrum has only the real one.
+    /// The transform of `real + i imaginary` along the last dimension: real and imaginary part. The
+    /// inverse of a half spectrum has only the real part.
     fn apply(
         self,
         call: &mut Call<'_, '_>,
@@ -99,7 +99,7 @@ impl Transform {
     }
 }
 
-/// A length that import knows and that is not too large.
+/// A length that is known at import and not too large.
 fn constant_length(length: &Expr) -> Result<i64> {
     match length.as_const() {
         Some(n) if (1..=MAX_LENGTH).contains(&n) => Ok(n),
@@ -109,7 +109,7 @@ fn constant_length(length: &Expr) -> Result<i64> {
     }
 }
 
-/// Real and imaginary part, each with the signal along the last dimension, `length` points of it.
+/// Real and imaginary part. Each has the signal along the last dimension, with `length` points.
 fn parts(
     call: &mut Call<'_, '_>,
     x: ValueId,
@@ -132,7 +132,7 @@ fn parts(
     Ok((real, if count == 2 { Some(part(1)?) } else { None }))
 }
 
-/// The first `length` elements of the last dimension, zeros where there are fewer.
+/// The first `length` elements of the last dimension, filled up with zeros if there are fewer.
 fn fitted(call: &mut Call<'_, '_>, x: ValueId, size: &Expr, length: i64) -> Result<ValueId> {
     let size = constant_length(size)?;
     let last = call.rank(x) - 1;
@@ -161,7 +161,7 @@ fn joined(call: &mut Call<'_, '_>, parts: (ValueId, Option<ValueId>), axis: usiz
     call.concat(&columns, rank)
 }
 
-/// The axis is an attribute before opset 20, then an operand.
+/// The axis is an attribute before opset 20, an operand afterwards.
 fn dft(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let x = call.input(0)?;
     let rank = call.rank(x);

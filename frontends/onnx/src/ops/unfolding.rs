@@ -1,4 +1,4 @@
-//! Inverses of windows: elements scattered back to where a window took them from.
+//! Inverses of windows: elements are scattered back to the places from which a window took them.
 
 use super::window::{explicit_pads, per_dimension};
 use crate::{
@@ -17,7 +17,7 @@ use mlcc_ir::{
 pub(super) const OPERATORS: &[Operator] =
     &[Operator::new("Col2Im", 18, Function(col2im)), Operator::new("MaxUnpool", 9, Function(max_unpool))];
 
-/// More positions are not written into a constant.
+/// If there are more positions, they are not written into a constant.
 const MAX_POSITIONS: usize = 1 << 26;
 
 fn scatter(call: &mut Call<'_, '_>, operands: &[ValueId], axis: i64, reduction: &str) -> Result<ValueId> {
@@ -56,7 +56,8 @@ fn col2im(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (Some(total), Some(pixels)) = (total.filter(|&n| n <= MAX_POSITIONS), pixels) else {
         return Err(Diagnostic::unsupported("the image is too large").hint("use ConvTranspose instead"));
     };
-    // Every element's pixel: the place in the block is outer, the block inner.
+    // The pixel of every element: the outer loops run over the place in the block, the inner ones
+    // over the blocks.
     let mut positions = vec![0i64; 1];
     for (sizes, steps) in [(&block, &dilations), (&counts, &strides)] {
         for d in 0..spatial {
@@ -89,7 +90,7 @@ fn col2im(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     Ok(vec![y])
 }
 
-/// The maxima back at their places, zeros elsewhere.
+/// Puts the maxima back at their places, with zeros elsewhere.
 fn max_unpool(call: &mut Call<'_, '_>) -> Result<Vec<ValueId>> {
     let (x, indices) = (call.input(0)?, call.input(1)?);
     let dims = call.dims(x);

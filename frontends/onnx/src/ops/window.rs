@@ -1,4 +1,4 @@
-//! Windows that slide over spatial dimensions: what convolutions and pooling have in common.
+//! Windows that slide over spatial dimensions, shared by convolutions and pooling.
 
 use crate::call::{Call, malformed};
 use mlcc_ir::{
@@ -6,7 +6,7 @@ use mlcc_ir::{
     expr::Expr,
 };
 
-/// The window's attributes, defaults and `auto_pad` resolved.
+/// The window's attributes, with defaults and `auto_pad` resolved.
 pub(super) struct Window {
     pub(super) kernel: Vec<i64>,
     pub(super) strides: Vec<i64>,
@@ -15,7 +15,7 @@ pub(super) struct Window {
     pub(super) pads: Vec<Expr>,
 }
 
-/// Kernels, strides and dilations beyond this are taken for damage.
+/// Larger kernels, strides and dilations are considered damage.
 const MAX_WINDOW: i64 = 1 << 31;
 
 /// An attribute with one positive integer per spatial dimension; ones by default.
@@ -54,7 +54,8 @@ impl AutoPad {
         })
     }
 
-    /// Divides what is missing into begin and end; `SAME_LOWER` puts the odd one at the begin.
+    /// Divides the missing elements between begin and end; `SAME_LOWER` puts the odd one at the
+    /// begin.
     pub(super) fn divide(self, total: &Expr) -> (Expr, Expr) {
         let half = total.floor_div(&Expr::from(2));
         let rest = total.clone() - half.clone();
@@ -76,8 +77,8 @@ pub(super) fn explicit_pads(call: &Call<'_, '_>, spatial: usize) -> Result<Vec<E
 }
 
 impl Window {
-    /// The window of a call over the spatial dimensions `dims`; `kernel` is its size, where that is
-    /// not an attribute.
+    /// The window of a call over the spatial dimensions `dims`; `kernel` is the window's size if it
+    /// is not an attribute.
     pub(super) fn of(call: &Call<'_, '_>, dims: &[Expr], kernel: Option<Vec<i64>>) -> Result<Window> {
         let spatial = dims.len();
         let kernel = match kernel {

@@ -1,4 +1,4 @@
-//! Operators that become several: computed by the interpreter, against their plain definition.
+//! Operators that become several: the interpreter's results are compared with their plain definition.
 
 use super::models::{float, imported, int, ints, model, node, text};
 use crate::proto::{

@@ -3,7 +3,7 @@
 use super::models::{FLOAT, INT64, float_weight, imported, int_weight, model, node, value};
 use crate::proto::{GraphProto, ModelProto};
 
-/// `y = x * w`, `w` an initializer of so many elements that is an input, too.
+/// `y = x * w`, where `w` is an initializer with this number of elements and also an input.
 fn scaled(ir_version: i64, elements: usize) -> ModelProto {
     let graph = GraphProto {
         input: vec![value("x", FLOAT, "n 1"), value("w", FLOAT, &elements.to_string())],
@@ -31,7 +31,7 @@ fn weights_of_old_files_and_of_exporters_that_list_them_all_are_constants() {
         assert_eq!(found.graph.inputs.len(), inputs, "IR {ir_version}, {elements} elements");
         assert_eq!(found.defaults.len(), inputs - 1);
     }
-    // Where others are not listed, those that are were meant.
+    // If other initializers are not listed, the listed ones are meant as inputs.
     let mut chosen = scaled(8, 17 << 10);
     chosen.graph.as_mut().unwrap().initializer.push(float_weight("other", &[1], &[1.0]));
     assert_eq!(imported(&chosen).unwrap().graph.inputs.len(), 2);
@@ -54,7 +54,7 @@ fn a_default_whose_value_import_needs_is_a_constant_and_others_are_not() {
 fn a_default_that_does_not_fit_its_input_is_a_constant() {
     let mut model = scaled(8, 4);
     model.graph.as_mut().unwrap().input[1] = value("w", FLOAT, "3");
-    // As a constant it is right whatever the input says, as in ONNX Runtime with a warning.
+    // As a constant it is right, whatever the input declares, as in ONNX Runtime with a warning.
     assert_eq!(imported(&model).unwrap().graph.inputs.len(), 1);
     model.graph.as_mut().unwrap().node[0] = node("y = Nothing(x)", vec![]);
     assert!(imported(&model).is_err());

@@ -1,4 +1,4 @@
-//! Damaged files: whatever is in them, import returns.
+//! Damaged files: import returns for any content.
 
 use super::models::{
     BOOL, FLOAT, INT64, float_weight, graph, int, int_weight, ints, model, node, text, value,
@@ -91,8 +91,8 @@ fn the_sample_itself_imports() {
 fn truncated_models_are_refused_without_a_panic() {
     let bytes = sample().encode_to_vec();
     for length in 0..bytes.len() {
-        // A file that ends within a field cannot be decoded; one that ends between two fields lacks
-        // its opset or functions.
+        // A file that ends within a field cannot be decoded. A file that ends between two fields
+        // lacks its opset or functions.
         assert!(!try_import(bytes[..length].to_vec()), "the first {length} bytes import");
     }
 }

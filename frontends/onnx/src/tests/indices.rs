@@ -1,4 +1,4 @@
-//! Constant indices, which are in bounds or an error.
+//! Constant indices must be in bounds; otherwise they are an error.
 
 use super::models::{FLOAT, imported, int_weight, model, node, value};
 use crate::proto::GraphProto;
@@ -32,7 +32,7 @@ fn a_constant_index_is_in_bounds_or_an_error() {
         let pairs = with("y = GatherND(x, i)", "3 4", &[0, 4], &[1, 2]).unwrap_err().remove(0);
         assert_eq!(pairs.message, "index 4 is out of range for 4 elements");
     }
-    // Where the size is a symbol, every run checks it.
+    // If the size is a symbol, every run checks the index.
     assert!(with("y = Gather(x, i)", "n 4", &[5], &[1]).is_ok());
     let error = with("y = GatherElements(x, i)", "3 4", &[0; 5], &[1, 5]).unwrap_err().remove(0);
     assert!(error.message.contains("is longer than the data's 4 along dimension 1"), "{}", error.message);

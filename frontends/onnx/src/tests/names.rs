@@ -3,7 +3,7 @@
 use super::models::{FLOAT, model, value, with_options};
 use crate::{DimSpec, ImportOptions, proto::GraphProto};
 
-/// The type of an input `x` whose dimensions have these names, with shapes that are given.
+/// The type of an input `x` whose dimensions have these names, with these given shapes.
 fn typed(dims: [&str; 4], shapes: &[&str]) -> String {
     let mut input = value("x", FLOAT, "a a a a");
     if let Some(crate::proto::type_proto::Value::Tensor(tensor)) = &mut input.ty.as_mut().unwrap().value {
@@ -27,7 +27,7 @@ fn names_of_dimensions_that_say_nothing_are_different_symbols() {
     let with = |dims| typed(dims, &[]);
     assert_eq!(with(["?", "?", "", " "]), "(x_d0)x(x_d1)x(x_d2)x(x_d3)xf32");
     assert_eq!(with(["None", "unknown", "-1", "*"]), "(x_d0)x(x_d1)x(x_d2)x(x_d3)xf32");
-    // Names that differ stay different, and names that are the same stay one.
+    // Different names stay different, and equal names stay equal.
     assert_eq!(with(["a-b", "a_b", "a-b", "x_d3"]), "(a_b)x(a_b_2)x(a_b)x(x_d3)xf32");
     assert_eq!(with(["?", "x_d0", "n", "n"]), "(x_d0_2)x(x_d0)x(n)x(n)xf32");
 }

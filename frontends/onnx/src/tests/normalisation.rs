@@ -1,4 +1,4 @@
-//! One operator in several opsets: the same graph.
+//! One operator in several opsets gives the same graph.
 
 use super::models::{
     FLOAT, float, float_weight, graph_of, imported, int, ints, listing, model, node, operators, output_type,
@@ -187,7 +187,7 @@ fn transposed_convolution_meets_its_output_shape() {
         (vec![ints("strides", &[2, 2]), ints("output_shape", &[9, 8])], "9x8"),
         (vec![ints("strides", &[3, 3]), ints("output_shape", &[13, 14])], "13x14"),
         (vec![ints("strides", &[2, 2]), text("auto_pad", "SAME_UPPER")], "8x8"),
-        // Nothing is padded where windows are shorter than the stride, and nothing added.
+        // If windows are shorter than the stride, nothing is padded and nothing is added.
         (vec![ints("strides", &[5, 5]), text("auto_pad", "SAME_LOWER")], "18x18"),
         (vec![ints("strides", &[2, 2]), text("auto_pad", "VALID")], "9x9"),
         (vec![ints("strides", &[2, 2]), ints("pads", &[1, 1, 0, 0])], "8x8"),

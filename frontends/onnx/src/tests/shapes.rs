@@ -1,4 +1,4 @@
-//! Symbolic dimensions, overrides, folding, and values that are given.
+//! Symbolic dimensions, overrides, folding, and given values.
 
 use super::models::{
     FLOAT, INT64, exprs, graph_of, imported, int_weight, listing, model, node, output_type, value,

@@ -1,4 +1,4 @@
-//! `TensorProto`: where the data is, whether it fits.
+//! `TensorProto`: the place of the data, and whether it fits.
 
 use super::models::{FLOAT, float_weight, int_weight};
 use crate::{

@@ -147,7 +147,7 @@ fn with_function(call: Vec<AttributeProto>) -> ModelProto {
 fn functions_are_inlined() {
     for (call, alpha) in [(vec![], 0.5), (vec![float("slope", 0.25)], 0.25)] {
         let graph = imported(&with_function(call)).unwrap().graph;
-        // The absent second operand leaves nothing of the clip.
+        // Without the second operand the clip does nothing.
         assert_eq!(listing(&graph), ["elu (n)x4xf32"]);
         assert_eq!(graph.nodes[0].attrs.get("alpha"), Some(&Attr::Float(alpha)));
         assert_eq!(&*graph.nodes[0].location.node, "call/elu");

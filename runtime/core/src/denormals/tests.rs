@@ -1,9 +1,9 @@
-//! Tests of the control register: what kernels see of it, and that nobody else does.
+//! Tests of the control register: kernels see its bits, and no other code does.
 
 use super::*;
 use std::arch::asm;
 
-/// What sets the bits.
+/// The bits that are set for a kernel.
 #[cfg(target_arch = "x86_64")]
 const BITS: u64 = 0x8040;
 #[cfg(target_arch = "aarch64")]
@@ -84,7 +84,7 @@ fn kernels_see_zeros_unless_they_keep_denormals() {
 fn the_caller_s_register_stays() {
     let before = register();
     call(Denormals::Flush);
-    // The flags of the exceptions that the kernel met are dropped, too.
+    // The flags of the kernel's exceptions are dropped, too.
     assert_eq!(register(), before);
     assert_eq!(before & BITS, 0);
 }

@@ -1,26 +1,26 @@
 //! The greatest or least elements along an axis.
 //!
-//! Elements become integers of the same order, so that a comparison is one instruction and knows neither NaN nor
-//! signed zeros. A line is read once; only elements that come before the worst of the best so far are kept, with their
-//! positions, in a buffer that is cut to the `k` best whenever it is full: no more than `n + k log k` steps.
+//! Elements become integers of the same order, so that a comparison is one instruction without special cases for NaN
+//! and signed zeros. A line is read once. Only elements that come before the worst of the best so far are kept, with
+//! their positions, in a buffer. Whenever it is full, it is cut to the `k` best: no more than `n + k log k` steps.
 
 use mlcc_format::DType;
 use std::ops::Range;
 
-/// What to find.
+/// The elements to find.
 #[derive(Clone, Copy)]
 pub(super) struct TopK {
-    /// Extents of the axis, and behind it.
+    /// Extents of the axis, and of the dimensions behind it.
     pub(super) size: usize,
     pub(super) inner: usize,
-    /// How many elements of each line.
+    /// Number of elements to find in each line.
     pub(super) k: usize,
     pub(super) largest: bool,
 }
 
 /// Elements of one type in the order of their keys.
 trait Ordered {
-    /// An integer of the same order as the element: NaN above all, both zeros equal.
+    /// An integer type with the order of the elements: NaN is the greatest, both zeros are equal.
     type Key: Copy + Ord + std::ops::Not<Output = Self::Key>;
     /// A key and a position in one number, greater for greater keys and for earlier positions.
     type Entry: Copy + Ord;
@@ -72,7 +72,7 @@ macro_rules! float_key {
     }};
 }
 
-// Positions of 32 bits: the caller sees to it that lines are shorter.
+// Positions have 32 bits: the caller makes sure that lines are shorter.
 ordered!(F32, u32, i32, i64, u32, |bits| float_key!(bits, i32, 0x7f80_0000));
 ordered!(F16, u16, i32, i64, u32, |bits| i32::from(float_key!(bits, i16, 0x7c00)));
 ordered!(BF16, u16, i32, i64, u32, |bits| i32::from(float_key!(bits, i16, 0x7f80)));
@@ -86,7 +86,7 @@ ordered!(U16, u16, i32, i64, u32, i32::from);
 ordered!(U32, u32, i32, i64, u32, |v| (v ^ (1 << 31)) as i32);
 ordered!(U64, u64, i64, i128, u32, |v| (v ^ (1 << 63)) as i64);
 
-/// Finds the best elements of the lines `lines` of `data`, and calls `found(line, positions)` for each, with the
+/// Finds the best elements of the lines `lines` of `data`. Calls `found(line, positions)` for each line, with the
 /// positions along the axis, best first.
 pub(super) fn find(top: TopK, dtype: DType, data: &[u8], lines: Range<usize>, found: Found<'_>) {
     match dtype {
@@ -105,15 +105,15 @@ pub(super) fn find(top: TopK, dtype: DType, data: &[u8], lines: Range<usize>, fo
     }
 }
 
-/// What is called with a line and the positions of its best elements.
+/// A callback that receives a line and the positions of its best elements.
 pub(super) type Found<'a> = &'a mut dyn FnMut(usize, &[usize]);
 
-/// So many elements are compared before any is looked at by itself.
+/// This number of elements is compared before any single one is looked at.
 const CHUNK: usize = 32;
-/// The buffer holds so many times `k`, and no fewer than so many, before it is cut.
+/// Before it is cut, the buffer holds this multiple of `k`, and at least `LEAST_ROOM` elements.
 const ROOM: usize = 3;
 const LEAST_ROOM: usize = 256;
-/// So many lines that lie side by side are copied at once.
+/// This number of neighbouring lines is copied at once.
 const COLUMNS: usize = 16;
 
 fn find_in<T: Ordered>(top: TopK, data: &[u8], lines: Range<usize>, found: Found<'_>) {
@@ -169,7 +169,7 @@ impl<T: Ordered> Best<T> {
     fn of<const LARGEST: bool>(&mut self, line: &[u8]) -> &[usize] {
         let Best { k, entries, positions } = self;
         entries.clear();
-        // Keys above this one may be among the best; all may while fewer than `k` are known.
+        // Keys above this one may be among the best; while fewer than `k` keys are known, all may be.
         let mut bar: Option<T::Key> = None;
         let mut keys = [T::key(&[0; 8]); CHUNK];
         for (begin, chunk) in (0..).step_by(CHUNK).zip(line.chunks(CHUNK * T::BYTES)) {
@@ -181,7 +181,7 @@ impl<T: Ordered> Best<T> {
             }
             match bar {
                 Some(bar) => {
-                    // What an earlier chunk left behind the end counts for nothing.
+                    // Keys of an earlier chunk behind the end have no effect on the result.
                     if !keys.iter().fold(false, |any, key| any | (*key > bar)) {
                         continue;
                     }
@@ -217,7 +217,7 @@ fn dense_keys<T: Ordered, const LARGEST: bool>(keys: &mut [T::Key], bytes: &[u8]
     }
 }
 
-/// Keeps the `k` best; returns the key of the last of them, if there are as many.
+/// Keeps the `k` best; returns the key of the worst of them, if there are `k`.
 fn keep<T: Ordered>(best: &mut Vec<T::Entry>, k: usize) -> Option<T::Key> {
     if k == 0 || best.len() < k {
         best.truncate(k);

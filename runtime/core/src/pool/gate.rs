@@ -1,12 +1,11 @@
 //! The gate through which threads enter a job, and where they sleep between jobs.
 //!
-//! An even value is closed, an odd one is open for the job of that number. A worker enters by writing
-//! the number to its slot and then reading the gate again; the caller leaves by closing the gate and
-//! then reading the slots. Between the two accesses each has a fence of one total order (`SeqCst`), so
-//! either the worker sees the gate closed and turns back, or the caller sees the worker and waits for
-//! it. Hence nobody looks at a job after its call returned. A worker on its way to sleep and a caller
-//! that opens the gate meet in the same way: either the worker sees the gate open, or the caller sees
-//! that there is someone to wake.
+//! An even value means closed; an odd one means open for the job of that number. A worker enters by writing the
+//! number to its slot and then reading the gate again; the caller leaves by closing the gate and then reading
+//! the slots. Each side has a fence of one total order (`SeqCst`) between its two accesses. So either the
+//! worker sees the gate closed and turns back, or the caller sees the worker and waits for it. Hence no thread
+//! looks at a job after its call returned. A worker on its way to sleep and a caller that opens the gate meet
+//! in the same way: either the worker sees the gate open, or the caller sees that there is a worker to wake.
 
 use super::sync::{
     AtomicBool, AtomicU64, AtomicUsize, Cell, Condvar, Fence, LOOKS, Mutex, Ordering, Patience, PoisonError,
@@ -18,9 +17,9 @@ use std::time::Duration;
 /// A gate for one caller at a time and a fixed number of workers.
 pub(super) struct Gate {
     value: Padded<AtomicU64>,
-    /// For each worker the job that it is in, or 0.
+    /// For each worker, the job in which it is, or 0.
     slots: Box<[Padded<AtomicU64>]>,
-    /// Between what a thread tells and what it looks at.
+    /// Separates a thread's own announcement from its look at the others.
     fence: Fence,
     job: Cell<Job>,
     /// Whether a caller has the workers.
@@ -32,7 +31,7 @@ pub(super) struct Gate {
     spin: Duration,
 }
 
-/// The job of an open gate; its pointers outlive the gate's closing and no more.
+/// The job of an open gate; its pointers are valid until the gate is closed, and no longer.
 struct Job {
     body: *const Body<'static>,
     steps: *const [Step],
@@ -68,18 +67,19 @@ impl Gate {
 
     /// The right to open the gate, unless another caller has it.
     pub(super) fn caller(&self) -> Option<Caller<'_>> {
-        // Acquire, for what the caller before wrote. A caller is made only then: its drop gives the right back.
+        // Acquire, because of the previous caller's writes. A caller is made only if the swap succeeds: its
+        // drop gives the right back.
         (!self.busy.swap(true, Ordering::Acquire)).then(|| Caller(self))
     }
 
-    /// Lets a worker into one job after the other, until the pool ends. One thread for each number.
+    /// Lets a worker into one job after the other, until the pool ends. Each number belongs to one thread.
     pub(super) fn work(&self, worker: usize, inside: impl Fn(&[Step], &Body<'_>)) {
         let slot = &self.slots[worker].0;
         let mut last = 0;
         while let Some(number) = self.next_job(last) {
             last = number;
             slot.store(number, Ordering::Relaxed);
-            // It also acquires what the gate's opening released, which `next_job` saw.
+            // The fence also acquires the writes that were released when the gate opened, as `next_job` saw.
             self.fence.pass();
             if self.value.0.load(Ordering::Relaxed) == number {
                 self.job.with(|job| {
@@ -92,7 +92,7 @@ impl Gate {
                     std::mem::forget(guard);
                 });
             }
-            // Release, for the next job is written over this one.
+            // Release, because the next job is written over this one.
             slot.store(0, Ordering::Release);
         }
     }
@@ -103,14 +103,14 @@ impl Gate {
         self.wake_all();
     }
 
-    /// Waits for the gate to open for another job than the last; none where the pool ends.
+    /// Waits for the gate to open for another job than the last; none if the pool ends.
     fn next_job(&self, last: u64) -> Option<u64> {
         loop {
             let patience = Patience::new(self.spin);
             let mut closed = last;
             loop {
                 for _ in 0..LOOKS {
-                    // Relaxed, for a worker looks again before it enters.
+                    // Relaxed, because a worker looks again before it enters.
                     let gate = self.value.0.load(Ordering::Relaxed);
                     if gate % 2 == 1 && gate != last {
                         return Some(gate);
@@ -128,8 +128,8 @@ impl Gate {
             self.sleepers.0.fetch_add(1, Ordering::Relaxed);
             self.fence.pass();
             let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
-            // Once woken it spins again, also where the job is over already: work tends to come in
-            // bursts, and this one's next job is near.
+            // Once woken the worker spins again, even if the job is over already: work tends to come in bursts,
+            // and the next job is near.
             while self.value.0.load(Ordering::Relaxed) == closed && !self.stop.load(Ordering::Relaxed) {
                 guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
@@ -138,20 +138,21 @@ impl Gate {
         }
     }
 
-    /// Wakes all who sleep, and all who looked before the caller's last store and are about to sleep.
+    /// Wakes all sleeping threads, and all threads that looked before the caller's last store and are about to
+    /// sleep.
     fn wake_all(&self) {
-        // A worker looks and falls asleep under the lock, so each has done either both or neither.
+        // A worker looks and falls asleep under the lock, so each worker has done both or neither.
         drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
         self.wake.notify_all();
     }
 }
 
 impl Caller<'_> {
-    /// Opens the gate for a job while `own` runs, the caller's part of it, which must only return when
-    /// there is nothing left to do. Then no worker is inside.
+    /// Opens the gate for a job while `own` runs. `own` is the caller's part of the job, and must only return
+    /// when all work is done. After this function no worker is inside.
     pub(super) fn admit(&mut self, steps: &[Step], body: &Body<'_>, own: impl FnOnce()) {
         let gate = self.0;
-        // Were the gate left open, workers would use a job that is gone.
+        // If the gate stayed open, workers would use a job that no longer exists.
         let guard = AbortOnUnwind;
         gate.job.with_mut(|job| {
             // SAFETY: the lifetime that is erased here ends after this function, which leaves no
@@ -162,7 +163,7 @@ impl Caller<'_> {
             unsafe { *job = Job { body, steps } };
         });
         let number = gate.value.0.load(Ordering::Relaxed) + 1;
-        // Release, for the job and what the caller wrote before.
+        // Release, because of the job and the caller's earlier writes.
         gate.value.0.store(number, Ordering::Release);
         gate.fence.pass();
         if gate.sleepers.0.load(Ordering::Relaxed) > 0 {

@@ -1,10 +1,10 @@
 //! The pool's protocol in every order of its operations (`cargo xtask loom`).
 //!
-//! `loom` runs a model again and again, each time with another interleaving of the threads and other
-//! values that relaxed loads may see, and fails on a data race, a deadlock or a failed assertion. Tiles
-//! keep their results in `loom`'s cells, so that a hand-over without the necessary ordering is a race.
-//! The bounds on preemptions keep a model under half a minute; each mutation of the protocol that was
-//! tried is found within one or two preemptions.
+//! `loom` runs a model again and again, each time with another interleaving of the threads and other values that
+//! relaxed loads may see. It fails on a data race, a deadlock or a failed assertion. Tiles keep their results in
+//! `loom`'s cells, so that a hand-over without the necessary ordering is a race. The bounds on preemptions keep
+//! a model under half a minute. Each mutation of the protocol that was tried is found within one or two
+//! preemptions.
 
 use super::{Pool, Step};
 use loom::cell::UnsafeCell;
@@ -12,7 +12,7 @@ use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// Checks a model in all orders with up to that many preemptions.
+/// Checks a model in all orders with at most this number of preemptions.
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -20,7 +20,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// What tiles write: a count for each, under `loom`'s eyes.
+/// The results of tiles: a count for each tile, in cells that `loom` watches.
 struct Results(Vec<UnsafeCell<u32>>);
 
 // SAFETY: a cell is only used through `with` and `with_mut`, where loom panics if two threads use it
@@ -51,7 +51,8 @@ fn independent(tiles: i64) -> Step {
     Step { tiles, grain: 1, waits: false }
 }
 
-/// Runs the steps once. A step that waits reads what all tiles before it wrote; the caller reads all in the end.
+/// Runs the steps once. A step that waits reads the results of all tiles before it; the caller reads all results
+/// in the end.
 fn run(pool: &Pool, steps: &[Step]) {
     let first = |step: usize| steps[..step].iter().map(|one| one.tiles as usize).sum::<usize>();
     let all = Results::new(first(steps.len()));
@@ -75,7 +76,7 @@ fn kernels_hand_over_to_the_next() {
 
 #[test]
 fn jobs_follow_each_other() {
-    // The worker may sleep before, between and after them, or come to one when it is over.
+    // The worker may sleep before, between and after the runs, or come to a run that is already over.
     check(2, || {
         let pool = Pool::new(2).expect("threads");
         run(&pool, &[step(2)]);
@@ -95,7 +96,7 @@ fn independent_steps_are_waited_for_together() {
 
 #[test]
 fn who_sleeps_is_woken_for_work() {
-    // The caller would do without the worker, were each step not to wait until the other has begun.
+    // Each step waits until the other has begun; otherwise the caller would do without the worker.
     check(3, || {
         let pool = Pool::new(2).expect("threads");
         let begun = AtomicUsize::new(0);
@@ -123,7 +124,7 @@ fn two_callers_share_a_pool() {
     check(2, || {
         let pool = Arc::new(Pool::new(2).expect("threads"));
         let other = Arc::clone(&pool);
-        // Twice: the second run meets what a refused one left behind.
+        // Twice, so that the second run meets the state that a refused run left behind.
         let caller = loom::thread::spawn(move || {
             run(&other, &[step(2)]);
             run(&other, &[step(2)]);

@@ -1,31 +1,31 @@
-//! How the threads of a job share out the tiles of its steps.
+//! How the tiles of a job's steps are shared out among the threads.
 //!
 //! The tiles of a step are partitioned statically, one range for each thread, so that a thread meets
-//! the same data from step to step; who is done with its range takes what is left of the others'.
-//! Each thread has one *cursor*: which step it was last used for and the next tile of the range. A
-//! cursor of an earlier step stands for a whole range, one of a later step for an empty one; so no
-//! cursor is ever reset, and a step costs nothing but the taking of its tiles and one addition to the
-//! count of finished ones.
+//! the same data from step to step. A thread that is done with its range takes the rest of the
+//! others' ranges. Each thread has one *cursor*: the step for which it was last used, and the next
+//! tile of the range. A cursor of an earlier step stands for a whole range, a cursor of a later step
+//! for an empty one. So no cursor is ever reset, and a step costs only the taking of its tiles and
+//! one addition to the count of finished ones.
 //!
-//! Why a cursor of an earlier step may be read as a whole range: a thread goes on to a step only
-//! when all ranges of the one before were taken to their ends, and taken tiles never come back.
+//! A cursor of an earlier step may be read as a whole range, because a thread goes on to a step only
+//! after all ranges of the step before were taken to their ends, and taken tiles never come back.
 
 use super::sync::{AtomicU64, Ordering};
 use super::{Body, Padded, Step, wait_until};
 
-/// Bits of a cursor for the next tile; those above are the step's number.
+/// Bits of a cursor for the next tile; the bits above are the step's number.
 const TILE_BITS: u32 = 40;
 const TILE_MASK: u64 = (1 << TILE_BITS) - 1;
-/// Steps after which numbers begin again.
+/// Number of steps after which the numbers begin again.
 const NUMBERS: u64 = 1 << (64 - TILE_BITS);
 
-/// What the threads of a job share.
+/// The state that the threads of a job share.
 pub(super) struct Share {
     /// For each participant `step number << TILE_BITS | next tile`.
     cursors: Box<[Padded<AtomicU64>]>,
     /// Tiles finished since the pool was made, of all jobs.
     finished: Padded<AtomicU64>,
-    /// What `finished` was when the job began. Written with the gate closed.
+    /// The value of `finished` when the job began. Written with the gate closed.
     base: AtomicU64,
     /// The number of the job's first step. Written with the gate closed.
     first: AtomicU64,
@@ -33,13 +33,13 @@ pub(super) struct Share {
     next: AtomicU64,
 }
 
-/// Steps that are shared out at once: one, or several that one thread executes one after the other.
+/// Steps that are shared out at once: one step, or several that one thread executes in sequence.
 pub(super) struct Unit {
     /// The first step, counted from the job's first.
     first: usize,
-    /// How many steps.
+    /// Number of steps.
     pub(super) steps: usize,
-    /// How many tiles; whole steps are one.
+    /// Number of tiles; whole steps count as one tile.
     pub(super) tiles: u64,
     grain: u64,
     /// Whether the one tile is all tiles of all the steps.
@@ -47,10 +47,11 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// The unit that begins at a step. Only where that step waits for all before it do others join
-    /// it: those wait for all before them in turn, which then is what the unit itself has done.
+    /// The unit that begins at a step. Other steps join it only if this step waits for all steps
+    /// before it. A joined step also waits for all steps before it, but the unit itself has executed
+    /// those.
     pub(super) fn at(steps: &[Step], at: usize) -> Unit {
-        // More tiles than a cursor counts are taken at once.
+        // A step with more tiles than a cursor counts is taken at once.
         let alone = |step: &Step| !step.is_shared() || step.tiles as u64 > TILE_MASK;
         let step = &steps[at];
         if !alone(step) {
@@ -58,7 +59,8 @@ impl Unit {
             return Unit { first: at, steps: 1, tiles, grain, whole: false };
         }
         let mut count = 1;
-        // A step that is independent of this one is better left to another thread.
+        // A step that is independent of this one is better left to another thread, so it does not
+        // join.
         while (step.waits || at == 0)
             && steps.get(at + count).is_some_and(|next| next.waits && alone(next))
             && steps.get(at + count + 1).is_none_or(|after| after.waits)
@@ -70,7 +72,7 @@ impl Unit {
 }
 
 impl Share {
-    /// How many steps a job has at most.
+    /// The most steps of a job.
     pub(super) const MAX_STEPS: usize = 1 << 16;
 
     pub(super) fn new(participants: usize) -> Share {
@@ -83,12 +85,12 @@ impl Share {
         }
     }
 
-    /// Prepares a job of that many steps. The gate is closed and no worker inside; its opening
-    /// publishes what is written here.
+    /// Prepares a job of that many steps. The gate is closed and no worker inside; the opening of the
+    /// gate publishes the values written here.
     pub(super) fn begin(&self, steps: usize) {
         let mut first = self.next.load(Ordering::Relaxed);
         if first + steps as u64 >= NUMBERS {
-            // Numbers begin again, so no cursor may have one that is to come.
+            // Numbers begin again, so no cursor may keep a number that is used again.
             self.cursors.iter().for_each(|cursor| cursor.0.store(0, Ordering::Relaxed));
             first = 1;
         }
@@ -97,25 +99,25 @@ impl Share {
         self.base.store(self.finished.0.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Whether that many of the job's tiles are finished; if so, what they wrote can be read.
+    /// Whether this number of the job's tiles is finished; if so, their results can be read.
     pub(super) fn finished(&self, tiles: u64) -> bool {
         self.finished.0.load(Ordering::Acquire).wrapping_sub(self.base.load(Ordering::Relaxed)) >= tiles
     }
 
-    /// Makes finished tiles known.
+    /// Publishes finished tiles.
     fn add_finished(&self, tiles: u64) {
         if tiles > 0 {
             self.finished.0.fetch_add(tiles, Ordering::Release);
         }
     }
 
-    /// Goes through the steps and executes what tiles there are to take. Returns how many tiles must
-    /// be finished for the job to be.
+    /// Goes through the steps and executes the tiles that are left to take. Returns the number of
+    /// finished tiles at which the job is done.
     pub(super) fn participate(&self, steps: &[Step], body: &Body<'_>, participant: usize) -> u64 {
         let mut before = 0;
-        // Finished here and not yet known to the others.
+        // Tiles finished here that the others do not know of yet.
         let mut finished = 0;
-        // One who comes late passes what is over without looking for tiles.
+        // A late thread passes finished steps without looking for tiles.
         let mut late = participant != 0;
         let mut at = 0;
         while at < steps.len() {
@@ -146,7 +148,7 @@ impl Share {
         before
     }
 
-    /// Takes tiles of a unit until none are left: of the own range first, then of the others'.
+    /// Takes tiles of a unit until none are left, first from its own range, then from the others'.
     fn take_all(&self, unit: &Unit, participant: usize, run: &mut dyn FnMut(i64, i64)) {
         let participants = self.cursors.len() as u64;
         let number = self.first.load(Ordering::Relaxed) + unit.first as u64;
@@ -163,8 +165,8 @@ impl Share {
     }
 }
 
-/// Takes half of what is left of a range, at least `grain`: large pieces first, small ones at the
-/// end, where they even out the load.
+/// Takes half of the rest of a range, at least `grain`: large pieces first, small ones at the end to
+/// even out the load.
 fn take(cursor: &AtomicU64, number: u64, low: u64, high: u64, grain: u64) -> Option<(u64, u64)> {
     let mut seen = cursor.load(Ordering::Relaxed);
     loop {
@@ -221,7 +223,7 @@ mod tests {
         };
         assert_eq!(units(0), (3, 1));
         assert_eq!(units(3), (1, 9));
-        // Another thread can execute the step after.
+        // Another thread can execute the step after it.
         assert_eq!(units(4), (1, 1));
         assert_eq!(units(5), (1, 1));
         let endless = Unit::at(&[step(i64::MAX, true)], 0);

@@ -1,8 +1,8 @@
 //! The primitives of the pool: those of the standard library and the system, or `loom`'s.
 //!
-//! `cargo xtask loom` checks the pool's protocol under `cfg(loom)`: [`models`](super::models) run it
-//! in every order of its operations that the memory model allows, up to a number of preemptions.
-//! `loom` takes an access that is `SeqCst` for `AcqRel`, so the pool's total orders are fences.
+//! `cargo xtask loom` checks the pool's protocol under `cfg(loom)`: [`models`](super::models) run it in
+//! every order of its operations that the memory model allows, up to a number of preemptions. `loom`
+//! treats a `SeqCst` access as `AcqRel`, so the pool's total orders are fences.
 
 #[cfg(all(test, loom))]
 pub(super) use model::*;
@@ -16,12 +16,12 @@ mod system {
     pub(in super::super) use std::sync::{Arc, Condvar, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
-    /// How often an idle thread looks before it reads the clock.
+    /// Number of looks of an idle thread before it reads the clock.
     pub(in super::super) const LOOKS: u32 = 64;
-    /// How often a thread that waits for another looks before it leaves the CPU to others.
+    /// Number of looks of a thread that waits for another before it leaves the CPU to others.
     pub(in super::super) const SPINS: u32 = 4096;
 
-    /// A cell that is shared, with the interface of `loom`'s.
+    /// A shared cell with the interface of `loom`'s cell.
     pub(in super::super) struct Cell<T>(std::cell::UnsafeCell<T>);
 
     impl<T> Cell<T> {
@@ -69,12 +69,12 @@ mod system {
         }
     }
 
-    /// What a thread does between two looks at what it waits for.
+    /// The action of a thread between two looks at its condition.
     pub(in super::super) fn spin() {
         std::hint::spin_loop();
     }
 
-    /// As [`spin`], where the wait lasts long: leaves the CPU to others.
+    /// As [`spin`], for a long wait: leaves the CPU to others.
     pub(in super::super) fn yield_now() {
         std::thread::yield_now();
     }
@@ -89,15 +89,17 @@ mod model {
     pub(in super::super) use std::sync::PoisonError;
     use std::time::Duration;
 
-    /// One look is enough: how long a thread spins decides which orders are likely, not which there are.
+    /// One look is enough: the time that a thread spins decides which orders are likely, not which are
+    /// possible.
     pub(in super::super) const LOOKS: u32 = 1;
-    /// A thread that waits in a loop must yield, for loom would run it forever.
+    /// A thread that waits in a loop must yield; otherwise loom would run it forever.
     pub(in super::super) const SPINS: u32 = 0;
 
-    /// Does nothing: behind a yield loom shows the newest values, and no thread may rely on that.
+    /// Does nothing. After a yield loom shows the newest values, and no thread may rely on that.
     pub(in super::super) fn spin() {}
 
-    /// The number makes loom try other threads before the fence, which alone is no point where it does.
+    /// The number makes loom try other threads before the fence. At the fence alone loom would not do
+    /// so.
     pub(in super::super) struct Fence(AtomicUsize);
 
     impl Fence {

@@ -16,7 +16,7 @@ fn check(pool: &Pool, steps: &[Step]) {
         })
         .collect();
     let ran: Vec<AtomicU32> = (0..total).map(|_| AtomicU32::new(0)).collect();
-    // For each step the tiles before the last one that waited.
+    // For each step, the tiles before the last waiting step.
     let needed: Vec<u64> = steps
         .iter()
         .zip(&firsts)
@@ -113,8 +113,8 @@ fn independent_steps_run_at_once() {
     pool.run(&[step(1, 1), independent(1, 1)], &body);
 }
 
-/// Not a check but figures: what a fork and join cost, with work that is empty and that takes 5 us on each
-/// of two threads; and what each further kernel of a region costs, shared or for one thread.
+/// Not a check, but measurements: the cost of a fork and join, with empty work and with work that takes 5
+/// us on each of two threads, and the cost of each further kernel of a region, shared or for one thread.
 /// `cargo test --release -p mlcc-runtime fork_join -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures; run it on an idle machine"]

@@ -1,8 +1,8 @@
 //! A thread, started by the system's own call.
 //!
 //! `std::thread` prepares each new thread for reports of stack overflows, on the thread itself, and
-//! ends the process where there is no memory left for that: a thread that cannot be started would be
-//! an abort. Here nothing can fail once the system has said yes.
+//! ends the process if there is no memory left for that: a thread that cannot be started would be an
+//! abort. Here nothing can fail after the system has started the thread.
 
 use std::ffi::{CString, c_void};
 use std::io;
@@ -17,7 +17,7 @@ type Body = Box<dyn FnOnce() + Send>;
 pub(super) struct Thread(libc::pthread_t);
 
 impl Thread {
-    /// Starts a thread that executes `body`, which must not unwind: the process aborts where it does.
+    /// Starts a thread that executes `body`. The body must not unwind: the process aborts if it does.
     pub(super) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
         let attributes = Attributes::new()?;
         let argument = Box::into_raw(Box::new(Box::new(body) as Body));
@@ -45,7 +45,7 @@ impl Thread {
         debug_assert_eq!(error, 0, "a thread can be joined");
     }
 
-    /// Names the thread for debuggers and profilers; without it they say less, and no more.
+    /// Names the thread for debuggers and profilers. Without a name they only show less.
     fn set_name(&self, name: &str) {
         #[cfg(target_os = "linux")]
         if let Ok(name) = CString::new(name) {
@@ -57,7 +57,7 @@ impl Thread {
     }
 }
 
-/// What the system is told about a thread.
+/// The attributes with which the system makes a thread.
 struct Attributes(libc::pthread_attr_t);
 
 impl Attributes {
@@ -83,7 +83,7 @@ impl Drop for Attributes {
     }
 }
 
-/// Where a thread begins.
+/// The function with which a thread begins.
 extern "C" fn main(argument: *mut c_void) -> *mut c_void {
     // SAFETY: `start` passes a `Body` that came from `Box::into_raw`, once.
     let body = unsafe { Box::from_raw(argument.cast::<Body>()) };

@@ -1,4 +1,4 @@
-//! Builds small models, and has the kernels for them.
+//! Builds small models, and provides their kernels.
 
 use mlcc_format::{
     Block, BufferDef, Counts, DType, Dim, Expr, Instruction, KernelEntry, KernelInfo, Launch, Manifest,
@@ -6,7 +6,7 @@ use mlcc_format::{
 };
 use mlcc_runtime::{KernelFn, LoadOptions, Model};
 
-/// Elements that a tile of the element-wise kernels has.
+/// Number of elements in a tile of the element-wise kernels.
 pub(crate) const TILE: i64 = 16;
 
 /// Collects a plan; buffers and symbols are named by the numbers that come back.
@@ -124,7 +124,8 @@ impl Builder {
     }
 }
 
-/// A launch of an element-wise kernel over `elements`, which claims to be worth many threads.
+/// A launch of an element-wise kernel over `elements`, with estimates that make it worth many
+/// threads.
 pub(crate) fn launch(kernel: u32, buffers: &[u32], inputs: u32, elements: impl Into<Expr>) -> Launch {
     let elements = elements.into();
     Launch {
@@ -171,7 +172,7 @@ pub(crate) unsafe extern "C" fn add(
     }
 }
 
-/// `y[i] = 2 * x[n - 1 - i]`: reads what other tiles wrote before.
+/// `y[i] = 2 * x[n - 1 - i]`: reads elements that other tiles wrote before.
 pub(crate) unsafe extern "C" fn reverse(
     buffers: *const *mut u8,
     sizes: *const i64,

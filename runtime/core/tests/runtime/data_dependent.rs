@@ -1,4 +1,4 @@
-//! Sizes that only the data tells.
+//! Sizes that are known only from the data.
 
 use crate::builder::{self, Builder, launch, random, region};
 use mlcc_format::{Call, DType, Expr, Instruction, Place, RuntimeFunction, SymbolDef};
@@ -60,7 +60,7 @@ fn outputs_take_the_size_that_was_found() {
         let doubled = outputs[1].elements::<f32>().expect("f32");
         assert_eq!((doubled.len(), doubled[0]), (count, 1.0));
         let rest: Vec<f32> = doubled[1..].iter().rev().map(|d| d / 2.0).collect();
-        // All but the NaN and the one that was replaced.
+        // All elements except the NaN and the replaced one.
         assert!(rest.iter().skip(1).eq(x[..count - 1].iter().skip(1)));
     }
 }

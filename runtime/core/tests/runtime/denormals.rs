@@ -9,7 +9,7 @@ use std::arch::asm;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The register that decides.
+/// The control register that decides about denormals.
 fn control_register() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -60,7 +60,7 @@ unsafe extern "C" fn multiply(
 /// How many threads are in [`multiply_together`], of any test.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
-/// As [`multiply`], once two threads have begun it.
+/// As [`multiply`], but begins only after two threads are in it.
 unsafe extern "C" fn multiply_together(
     buffers: *const *mut u8,
     sizes: *const i64,

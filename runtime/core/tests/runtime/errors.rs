@@ -1,4 +1,5 @@
-//! What does not fit the signature is refused, with a message that says what, where and why.
+//! Tensors that do not fit the signature are refused, with a message that states what, where and
+//! why.
 
 use crate::builder::{self, Builder, launch, region};
 use mlcc_format::{Check, Condition, DType, Expr};

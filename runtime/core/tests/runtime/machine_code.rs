@@ -40,7 +40,7 @@ fn write(path: &Path, w: &[f32], features: &[&str], triple: &str) {
     let plan = Plan { kernels: vec![KernelEntry { offset: ENTRY as u64 }], ..b.plan };
     let mut writer = ArtifactWriter::create(path).expect("creates");
     writer.add_weight(&b.weights).expect("writes");
-    // Breakpoints everywhere else: a wrong entry shows.
+    // All other bytes are breakpoints, so that a wrong entry is noticed.
     let mut code = vec![0xcc; ENTRY];
     code.extend(ADD);
     writer.finish(&b.manifest, &plan, &code).expect("finishes");
@@ -66,7 +66,7 @@ fn code_and_weights_run_from_the_file() {
             Model::load_with(&path, &LoadOptions { threads, ..LoadOptions::default() }).expect("loads");
         check(&model, &w);
     }
-    // From memory there is no file to map the code from.
+    // An artifact in memory has no file from which the code could be mapped.
     let artifact = Artifact::from_bytes(&std::fs::read(&path).expect("reads")).expect("sound");
     check(
         &Model::from_artifact(artifact, &LoadOptions { threads: 2, ..LoadOptions::default() })
@@ -132,7 +132,7 @@ fn a_model_keeps_its_file_when_that_is_replaced_or_removed() {
     std::fs::remove_file(&path).expect("removes");
     check(&first, &old);
     check(&second, &new);
-    // What was read needs no file.
+    // An artifact that was read needs no file.
     write(&path, &old, &[], TRIPLE);
     let bytes = std::fs::read(&path).expect("reads");
     std::fs::write(&path, b"cut").expect("writes");
@@ -144,7 +144,7 @@ fn a_model_keeps_its_file_when_that_is_replaced_or_removed() {
 fn damaged_weights_are_refused_unless_they_are_trusted() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("add.mlcc");
-    // Several pieces, so that several threads check them.
+    // Several pieces of weights, so that several threads check them.
     let w: Vec<f32> = random(5, 900_001);
     write(&path, &w, &[], TRIPLE);
     let sound = std::fs::read(&path).expect("reads");
@@ -162,8 +162,8 @@ fn damaged_weights_are_refused_unless_they_are_trusted() {
     }
 }
 
-/// Not a check but figures: what loading costs at least, of seven times, with and without the check of the weights, for a file in
-/// the page cache.
+/// Not a check, but measurements: the least time of seven loads, with and without the check of the weights, for a file
+/// in the page cache.
 /// `cargo test --release -p mlcc-runtime --test runtime load_rate -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures; run it on an idle machine"]

@@ -35,7 +35,7 @@ fn rows_are_shared_among_threads() {
             assert_eq!((values[row * k + rank], indices[row * k + rank]), (line[at], at as i64));
         }
     }
-    // Nothing of nothing.
+    // The best elements of an empty tensor.
     let outputs = model.run_owned(&[TensorRef::new(&[0, 1000], &[0f32; 0])]).expect("runs");
     assert_eq!(outputs[0].dims(), [0, 3]);
 }
@@ -70,7 +70,7 @@ fn a_result_never_lies_in_the_operand() {
         buffers: vec![x, x, y],
         attributes: vec![0, 1],
     }));
-    // Refused when it is loaded, or when it runs.
+    // The plan is refused either when it is loaded or when it runs.
     if let Ok(model) = b.try_load(1) {
         assert!(model.run_owned(&[]).is_err());
     }

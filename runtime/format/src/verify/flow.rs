@@ -1,11 +1,12 @@
-//! Follows a plan's instructions in the order of execution: each buffer lives and each symbol has its
-//! value where it is used, nothing read-only is written, blocks nest finitely.
+//! Follows a plan's instructions in the order of execution and checks four things: each buffer lives
+//! where it is used, each symbol has its value there, no read-only buffer is written, and blocks nest
+//! finitely.
 
 use super::{MAX_PROBLEMS, Verifier};
 use crate::{BlockId, BufferId, DType, Expr, Instruction, Launch, Loop, Place, SymbolDef, SymbolId};
 use std::fmt;
 
-/// How deep blocks may nest.
+/// The greatest depth of nested blocks.
 const MAX_NESTING: usize = 32;
 
 /// Verifies all instructions of a plan whose tables were found sound.
@@ -29,16 +30,16 @@ pub(super) fn walk(verifier: &mut Verifier<'_>) {
     }
 }
 
-/// What is alive at a point of the execution.
+/// The state at a point of the execution.
 #[derive(Clone)]
 struct State {
-    /// By buffer; always true for those that need no `Alloc`.
+    /// By buffer; always true for a buffer that needs no `Alloc`.
     live: Vec<bool>,
     /// By symbol.
     defined: Vec<bool>,
 }
 
-/// The instruction that is looked at.
+/// The instruction that is being checked.
 #[derive(Clone, Copy)]
 struct Position {
     block: BlockId,
@@ -55,8 +56,8 @@ impl fmt::Display for Position {
 struct Walk<'a, 'b> {
     verifier: &'a mut Verifier<'b>,
     state: State,
-    /// By block: one that several others refer to would be walked once for each, and so on
-    /// exponentially; the compiler never shares one.
+    /// By block, whether it is used. A block that several others refer to would be walked once for
+    /// each, and so on exponentially; the compiler never shares one.
     used: Vec<bool>,
     at: Position,
 }
@@ -153,7 +154,7 @@ impl Walk<'_, '_> {
         }
         let defined = &mut self.state.defined;
         defined[symbol as usize] = true;
-        // What is computed from it has a value as soon as all that it needs has one.
+        // A computed symbol has a value as soon as all symbols that it needs have one.
         for (id, def) in symbols.iter().enumerate() {
             if let SymbolDef::Computed(expr) = def {
                 defined[id] |= !expr.any_symbol(|s| !defined[s as usize]);
@@ -185,7 +186,7 @@ impl Walk<'_, '_> {
         }
         let before = self.state.clone();
         self.nested(repeat.body);
-        // The body may not have run at all.
+        // The body may not have run at all, so the state before it counts.
         let after = std::mem::replace(&mut self.state, before);
         let same = self.state.live == after.live;
         self.require(same, || "ends its body with other buffers alive than it began with".into());
@@ -208,7 +209,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// All symbols of an expression have their values by now.
+    /// Demands that all symbols of an expression have their values by now.
     fn defined(&mut self, expr: &Expr) {
         let missing = expr.any_symbol(|id| self.state.defined.get(id as usize) != Some(&true));
         self.require(!missing, || "uses a symbol before it has a value".into());

@@ -2,7 +2,7 @@
 
 use mlcc_format::{Artifact, ArtifactWriter, Blob, FORMAT_VERSION, FormatError, SectionKind};
 
-/// Whether a loaded artifact can be told from the one that was written.
+/// Whether a loaded artifact has the same content as the one that was written.
 fn same_content(artifact: &Artifact) -> bool {
     let (manifest, plan) = crate::common::plan(Blob { offset: 0, len: 16 });
     artifact.manifest() == &manifest && artifact.plan() == &plan && artifact.code() == [0xc3; 100]

@@ -1,4 +1,5 @@
-//! Each way in which a plan can reach beyond what it has is refused, with a message that names it.
+//! A plan that reaches beyond its own resources is refused in each way, with a message that names
+//! the problem.
 
 use mlcc_format::{
     Blob, Block, Call, Check, Condition, DType, Expr, FormatError, Instruction, Limits, Loop, Manifest,
@@ -189,7 +190,8 @@ fn calls_have_the_buffers_of_their_function() {
 
 #[test]
 fn damaged_encodings_never_panic() {
-    // A checksum stands before this in a file; a faulty compiler, or a forger, does not stop there.
+    // In a file a checksum comes before this check, but it does not stop a faulty compiler or a
+    // forger.
     let (manifest, plan) = crate::common::plan(Blob { offset: 0, len: 16 });
     let plan = postcard::to_stdvec(&plan).expect("encodes");
     let mut decoded = 0;

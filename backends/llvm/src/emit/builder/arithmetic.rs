@@ -6,7 +6,7 @@ use melior::ir::{
     attribute::{DenseElementsAttribute, DenseI32ArrayAttribute, FloatAttribute, StringAttribute},
 };
 
-/// Elements of a table that one instruction looks up.
+/// Number of table elements among which one instruction looks up.
 const TABLE_LANES: u32 = 16;
 /// Bits of AVX-512's registers.
 const REGISTER_BITS: u32 = 512;
@@ -69,18 +69,19 @@ impl<'c> Builder<'c> {
         self.xor(a, ones)
     }
 
-    /// Smaller or larger float, NaN if either is; the sign of a zero is free.
+    /// The smaller or larger float, NaN if either operand is NaN; the sign of a zero is free.
     pub fn float_extremum(&self, larger: bool, a: Val<'c>, b: Val<'c>) -> Val<'c> {
         let name = if larger { "arith.maximumf" } else { "arith.minimumf" };
         self.binary(name, a, b, &[("fastmath", self.contract_nsz)])
     }
 
-    /// Larger or smaller float in one instruction on an x86: `b` where either is NaN.
+    /// The larger or smaller float in one instruction on an x86; `b` if either operand is NaN.
     pub fn float_extremum_or(&self, larger: bool, a: Val<'c>, b: Val<'c>) -> Val<'c> {
         self.select(self.compare(if larger { Cmp::Gt } else { Cmp::Lt }, a, b), a, b)
     }
 
-    /// Where `x` is NaN, in [`Builder::unordered_lanes`]: if there are fewer than lanes of `x`, each stands for two.
+    /// Whether `x` is NaN, in [`Builder::unordered_lanes`] lanes. If these are fewer than the lanes of `x`, each
+    /// lane of the mask stands for two lanes of `x`.
     pub fn unordered(&self, x: Val<'c>) -> Val<'c> {
         match self.halves(x).filter(|_| self.unordered_lanes(x.kind, x.lanes) < x.lanes) {
             Some([low, high]) => self.compare(Cmp::Unordered, low, high),
@@ -88,7 +89,8 @@ impl<'c> Builder<'c> {
         }
     }
 
-    /// Lanes of the mask that says where a vector is NaN: of several registers, two are compared with each other.
+    /// Number of lanes of the mask of NaNs in a vector. If the vector takes several registers, its two halves are
+    /// compared with each other.
     pub fn unordered_lanes(&self, kind: Kind, lanes: u32) -> u32 {
         let several = lanes * kind.bits() > REGISTER_BITS && lanes.is_multiple_of(2);
         if several { lanes / 2 } else { lanes }
@@ -105,12 +107,13 @@ impl<'c> Builder<'c> {
         }
     }
 
-    /// Whether NaN is cheaper to look for apart from a maximum: where comparisons write mask registers.
+    /// Whether a maximum should be computed apart from the search for NaN. This is cheaper if comparisons write mask
+    /// registers.
     pub fn has_mask_registers(&self) -> bool {
         self.avx512
     }
 
-    /// `x` moved into `low..=high`; NaN stays.
+    /// `x` limited to `low..=high`; NaN stays.
     pub fn clamp(&self, x: Val<'c>, low: f64, high: f64) -> Val<'c> {
         let (low, high) = (self.like(x, low), self.like(x, high));
         if !self.x86 {
@@ -136,7 +139,7 @@ impl<'c> Builder<'c> {
         self.one("arith.negf", &[a], (a.kind, a.lanes), &[("fastmath", self.contract)])
     }
 
-    /// `a`, which is not negative, with the sign of `b`. Not `math.copysign`: LLVM would move a following
+    /// `a`, which is not negative, with the sign of `b`. `math.copysign` is not used: LLVM would move a following
     /// conversion in front of it, and then call a library function to convert the sign.
     pub fn copysign(&self, a: Val<'c>, b: Val<'c>) -> Val<'c> {
         let bits = self.bitcast(b, b.kind.as_int());
@@ -196,7 +199,7 @@ impl<'c> Builder<'c> {
         if a.kind == kind { a } else { self.one(name, &[a], (kind, a.lanes), &[]) }
     }
 
-    /// The bits as another kind of the same size.
+    /// The same bits as another kind of the same size.
     pub fn bitcast(&self, a: Val<'c>, kind: Kind) -> Val<'c> {
         self.convert("arith.bitcast", a, kind)
     }
@@ -239,9 +242,9 @@ impl<'c> Builder<'c> {
         })
     }
 
-    /// `x` moved into `-limit..=limit`; `limit` for NaN.
+    /// `x` limited to `-limit..=limit`; `limit` for NaN.
     pub fn limit_magnitude(&self, x: Val<'c>, limit: f64) -> Val<'c> {
-        /// The operand of less magnitude, with the sign of the first.
+        /// Selects the operand of less magnitude, with the sign of the first operand.
         const LESS_MAGNITUDE: i64 = 2;
         const ROUND_AS_SET: i64 = 4;
         let [how, rounding] = [LESS_MAGNITUDE, ROUND_AS_SET].map(|n| self.int(Kind::I32, 1, n));
@@ -252,7 +255,7 @@ impl<'c> Builder<'c> {
         })
     }
 
-    /// The elements of a table that the low 4 bits of `index` number.
+    /// The elements of a table at the indices in the low 4 bits of `index`.
     pub fn lookup(&self, table: &[f32; TABLE_LANES as usize], index: Val<'c>) -> Val<'c> {
         let shape = (Kind::F32, TABLE_LANES);
         let elements = table
@@ -265,7 +268,7 @@ impl<'c> Builder<'c> {
         })
     }
 
-    /// Applies what takes vectors of one register to wider ones, part by part.
+    /// Applies an operation on vectors of one register to wider vectors, part by part.
     fn by_registers<const N: usize>(
         &self,
         operands: [Val<'c>; N],
@@ -287,7 +290,7 @@ impl<'c> Builder<'c> {
         parts[0]
     }
 
-    /// Lanes of two vectors of one length, numbered through.
+    /// Lanes of two vectors of one length; the second vector's lanes are numbered after the first's.
     fn shuffle(&self, a: Val<'c>, b: Val<'c>, lanes: std::ops::Range<u32>) -> Val<'c> {
         let mask: Vec<i32> = lanes.map(|lane| lane as i32).collect();
         let attribute = DenseI32ArrayAttribute::new(self.context, &mask).into();

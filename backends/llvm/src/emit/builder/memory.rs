@@ -9,8 +9,8 @@ use melior::ir::{
 };
 
 impl<'c> Builder<'c> {
-    /// `base + offset` elements of `bytes` bytes; `offset` may be a vector. In bounds or never used,
-    /// unless `in_bounds`.
+    /// `base + offset` elements of kind `element`; `offset` may be a vector. Unless `in_bounds` is set, the
+    /// address may be out of bounds if it is never used.
     pub fn address(&self, base: Val<'c>, offset: Val<'c>, element: Kind, in_bounds: bool) -> Val<'c> {
         let lanes = base.lanes.max(offset.lanes);
         let dynamic = DenseI32ArrayAttribute::new(self.context, &[i32::MIN]).into();
@@ -61,8 +61,8 @@ impl<'c> Builder<'c> {
         self.op("llvm.store", &[value.raw, pointer.raw], &[], &[("alignment", align)], Vec::new());
     }
 
-    /// A store of consecutive elements around the caches; the address is a multiple of the vector's size, or of a
-    /// line if that is less.
+    /// A store of consecutive elements that bypasses the caches. The address is a multiple of the vector's size,
+    /// or of a cache line if that is less.
     pub fn stream(&self, value: Val<'c>, pointer: Val<'c>) {
         const LINE: u32 = 64;
         let align = self.int_attr(64, i64::from((value.kind.bits() / 8 * value.lanes).min(LINE)));
@@ -71,7 +71,7 @@ impl<'c> Builder<'c> {
         self.op("llvm.store", &[value.raw, pointer.raw], &[], &attributes, Vec::new());
     }
 
-    /// Whether the machine has stores around the caches, which [`Builder::fence`] must follow.
+    /// Whether the machine has stores that bypass the caches. [`Builder::fence`] must follow them.
     pub fn streams(&self) -> bool {
         self.avx512
     }
@@ -82,33 +82,33 @@ impl<'c> Builder<'c> {
         self.op("llvm.intr.prefetch", &[pointer.raw], &[], &attributes, Vec::new());
     }
 
-    /// Makes stores around the caches visible to other threads in order.
+    /// Makes stores that bypass the caches visible to other threads in order.
     pub fn fence(&self) {
         self.effect("llvm.x86.sse.sfence");
     }
 
-    /// A load of consecutive elements where `mask`, `otherwise` elsewhere.
+    /// A load of consecutive elements in the lanes of `mask`, with `otherwise` in the other lanes.
     pub fn masked_load(&self, pointer: Val<'c>, mask: Val<'c>, otherwise: Val<'c>) -> Val<'c> {
         let align = self.int_attr(32, i64::from(otherwise.kind.bits().div_ceil(8)));
         let shape = (otherwise.kind, otherwise.lanes);
         self.one("llvm.intr.masked.load", &[pointer, mask, otherwise], shape, &[("alignment", align)])
     }
 
-    /// A store of consecutive elements where `mask`.
+    /// A store of consecutive elements in the lanes of `mask`.
     pub fn masked_store(&self, value: Val<'c>, pointer: Val<'c>, mask: Val<'c>) {
         let align = self.int_attr(32, i64::from(value.kind.bits().div_ceil(8)));
         let operands = [value.raw, pointer.raw, mask.raw];
         self.op("llvm.intr.masked.store", &operands, &[], &[("alignment", align)], Vec::new());
     }
 
-    /// A load from a vector of addresses where `mask`.
+    /// A load from a vector of addresses in the lanes of `mask`.
     pub fn gather(&self, pointers: Val<'c>, mask: Val<'c>, otherwise: Val<'c>) -> Val<'c> {
         let align = self.int_attr(32, i64::from(otherwise.kind.bits().div_ceil(8)));
         let shape = (otherwise.kind, otherwise.lanes);
         self.one("llvm.intr.masked.gather", &[pointers, mask, otherwise], shape, &[("alignment", align)])
     }
 
-    /// A store to a vector of addresses where `mask`, in the order of the lanes.
+    /// A store to a vector of addresses in the lanes of `mask`, in the order of the lanes.
     pub fn scatter(&self, value: Val<'c>, pointers: Val<'c>, mask: Val<'c>) {
         let align = self.int_attr(32, i64::from(value.kind.bits().div_ceil(8)));
         let operands = [value.raw, pointers.raw, mask.raw];

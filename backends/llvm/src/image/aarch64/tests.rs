@@ -40,7 +40,7 @@ fn low_bits_are_scaled_by_the_size_of_the_access() {
         (R_AARCH64_LDST64_ABS_LO12_NC, 3),
         (R_AARCH64_LDST128_ABS_LO12_NC, 4),
     ] {
-        // Whatever stood in the field is replaced; the rest stays.
+        // The old bits of the field are replaced; the rest stays.
         let word = applied(8, kind, target, 0x3d80_0041 | 0xfff << 10).unwrap();
         assert_eq!(word, 0x3d80_0041 & !(0xfff << 10) | (0xa30 >> scale) << 10, "{kind}");
         if scale > 0 {

@@ -1,4 +1,4 @@
-//! What holds for every operator: it can be evaluated, and no call panics, however odd.
+//! Properties of every operator: it can be evaluated, and no call panics, however odd.
 
 use crate::testing::{Random, attrs, f32s, i64s, ints, tensor, text, try_evaluate};
 use mlcc_ir::{

@@ -69,7 +69,7 @@ fn convolutions_match_their_definition() {
 fn a_transposed_convolution_is_the_transpose_of_the_convolution() {
     let mut random = Random(2);
     for (stride, pad, dilation, group, width) in [(1, 0, 1, 1, 8), (2, 1, 1, 2, 9), (3, 2, 2, 1, 10)] {
-        // <conv(x), y> = <x, conv_transpose(y)>; the sizes are such that no input is left over.
+        // <conv(x), y> = <x, conv_transpose(y)>; with these sizes no input is left over.
         let x = random.tensor(DType::F64, &[1, 4, 7, width]);
         let w = random.tensor(DType::F64, &[6, 4 / group, 3, 3]);
         let attrs = window(stride, pad, dilation, group);
@@ -186,7 +186,8 @@ fn resampling_interpolates() {
     assert_close(&sample("reflection"), &[2.5, 2.0, 3.0]);
 }
 
-/// Each pair as a complex number times another one, of batch 2, heads 3, rows 5.
+/// Rotary embedding multiplies each pair, as a complex number, with another one; batch 2, 3 heads,
+/// 5 rows.
 #[test]
 fn rotary_embeddings_multiply_complex_numbers() {
     let (features, rows) = (10, 5);
