@@ -56,8 +56,8 @@ pub fn decide(program: &Program) -> Vec<Merge> {
         .collect()
 }
 
-/// What the producer's axes are called in the consumer: every read of `tensor` there has one index,
-/// an axis a dimension.
+/// The consumer's name for each of the producer's axes. Every read of `tensor` there must have the same
+/// index, one axis a dimension.
 fn axis_names(consumer: &Kernel, tensor: usize, producer: &Compute) -> Option<BTreeMap<Name, Name>> {
     let mut names: Option<BTreeMap<Name, Name>> = None;
     for compute in &consumer.computes {
