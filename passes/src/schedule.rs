@@ -1,8 +1,8 @@
 //! Schedules: from WHAT a kernel computes to HOW, by primitives that are visible steps.
 //!
-//! [`naive`] makes a [`LoopNest`] of a kernel; a [`Schedule`] is a list of [`Step`]s, each a primitive
-//! that transforms a nest without changing what it computes, or refuses with the reason. Which steps
-//! pay on which machine is the backends' decision; nothing here knows a machine.
+//! [`naive`] makes a [`LoopNest`] of a kernel. A [`Schedule`] is a list of [`Step`]s. Each step is a
+//! primitive: it transforms a nest and keeps the values that it computes, or refuses with the reason. The
+//! backends decide which steps pay on which machine; nothing here knows a machine.
 //!
 //! | Primitive | Does |
 //! |---|---|

@@ -6,8 +6,8 @@
 //!     y += x[h + k - 1]
 //! ```
 //!
-//! Applies to the guards that use the axis, and none of loops inside, with a constant factor. Legal if all
-//! stores inside have them.
+//! Applies to guards that use the axis with a constant factor and use no axis of a loop inside. Legal if all
+//! stores inside have these guards.
 
 use super::tree::{rewrite_loops, simplify, substitute};
 use mlcc_ir::{
@@ -20,7 +20,7 @@ type Guard = (Expr, Expr);
 
 /// Takes guards into the range of every loop over `axis`.
 ///
-/// # Errors
+/// If no guard can become a range, or some store inside lacks it.
 /// If no guard can be taken, or some store inside lacks it.
 pub fn clip(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     rewrite_loops(nest, axis, &mut |l, ranges| {
