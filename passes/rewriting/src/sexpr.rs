@@ -11,7 +11,7 @@ pub(super) struct Sexpr {
     pub(super) form: Form,
 }
 
-/// What an expression is.
+/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     /// A word: a name, a number, a variable.
