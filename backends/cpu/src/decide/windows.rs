@@ -206,7 +206,7 @@ impl<'a> Windows<'a> {
         for axis in rows {
             self.plan.attempt(Step::Clip { axis });
         }
-        // Clips blocks that may be shorter, if they are not separate.
+        // Guards for blocks that may be shorter, if they are not separate.
         if width.is_none_or(|width| width % pixels != 0) && first + last == 0 {
             self.plan.take(self.plan.in_each(|s| Step::Predicate { axis: s.axis(&pixel), multiple: 1 }))?;
         }
