@@ -11,7 +11,7 @@
 //! | [`reorder()`] | perfectly nested loops in another order |
 //! | [`fuse()`] | one loop from two; flattens the buffers' dimensions with them |
 //! | [`merge()`] | joins the loops of two stages; temporaries shrink |
-//! | [`compute_at()`] | makes a temporary inside a loop of what reads it, just the part that is read |
+//! | [`compute_at()`] | makes a temporary inside a loop of its reader, only the part that is read |
 //! | [`rfactor()`] | keeps the iterations of a reduction apart, and combines them at the end |
 //! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
 //! | [`predicate()`] | a constant extent with guards |

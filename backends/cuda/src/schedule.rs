@@ -4,10 +4,10 @@
 //!
 //! | Mapping | Kernels | Blocks and threads |
 //! |---|---|---|
-//! | [`matmul`] | sums of products with rows and columns, and what is computed from them | a tile a block, a register tile a thread |
+//! | [`matmul`] | sums of products with rows and columns, and stages that use them | a tile a block, a register tile a thread |
 //! | [`rows`] | reductions along rows, of one or more stages | a row a block, whose threads share its elements |
 //! | [`points`] | everything whose points are independent | a point a thread |
-//! | [`plain`] | what is left | a point of the independent axes a thread, which computes all stages there |
+//! | [`plain`] | everything else | a point of the independent axes a thread, which computes all stages there |
 //!
 //! If too few axes are independent for the last mapping (a scatter), the second one has a single row: the
 //! whole kernel in one block. Every nest is `block axes > thread axes > everything else`, so barriers lie

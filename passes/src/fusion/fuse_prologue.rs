@@ -37,7 +37,7 @@ pub fn run(program: &mut Program) -> usize {
     until_settled(program, decide, apply)
 }
 
-/// Every edge from an elementwise kernel to one that reduces what it reads over the same points.
+/// Every edge from an elementwise kernel to one that reduces its result over the same points.
 #[must_use]
 pub fn decide(program: &Program) -> Vec<Merge> {
     let uses = Uses::of(program);

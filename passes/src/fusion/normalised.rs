@@ -51,7 +51,7 @@ impl Normalised {
 
 /// A compute that multiplies each element of a row by the row's factor: tensors and indices.
 pub(super) struct Scaled {
-    /// What is multiplied.
+    /// The elements that are multiplied.
     pub(super) elements: usize,
     at: Vec<Expr>,
     /// The factors.

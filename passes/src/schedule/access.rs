@@ -15,7 +15,7 @@ pub(crate) struct Access {
     /// Index; `None` for a whole tile.
     pub(crate) index: Option<Vec<Expr>>,
     pub(crate) write: bool,
-    /// A store that combines with what is there.
+    /// A store that combines with the old value.
     pub(crate) combines: bool,
     /// Ranges of the axes around, within the nodes that were searched.
     pub(crate) ranges: Ranges,

@@ -54,7 +54,7 @@ pub fn clip(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     })
 }
 
-/// What a guard says about an axis.
+/// The bound that a guard gives for an axis.
 enum Bound {
     /// The axis is at least this.
     From(Expr),

@@ -89,7 +89,7 @@ pub fn tensorize(nest: &LoopNest, m: &str, n: &str, k: &str, lanes: u32) -> Resu
     Ok(tiled)
 }
 
-/// The axes of a tile and what is around them.
+/// The axes of a tile and its surroundings.
 struct Shape<'a> {
     m: &'a str,
     n: &'a str,

@@ -78,8 +78,7 @@ impl Model {
         self.w.graph.op_with(op, &[x], attrs)
     }
 
-    /// Attention of heads of 8 features with a residual connection. Heads of queries share heads of keys if
-    /// there are fewer of these.
+    /// Attention of heads of 8 features with a residual connection. Queries may share heads of keys.
     fn attention(
         &mut self,
         x: ValueId,
@@ -152,8 +151,7 @@ pub(crate) fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
     }
 }
 
-/// Allowed difference of an operator from its parts, which are rounded one by one: some steps between
-/// neighbouring numbers.
+/// Some steps between neighbouring numbers: an operator rounds once where its parts round one by one.
 fn tolerance(graph: &Graph) -> f64 {
     match graph.value(graph.inputs[0]).ty.dtype {
         DType::F16 => 4e-3,
@@ -484,7 +482,7 @@ fn heads_that_share_keys_and_values_read_them_in_place() {
     }
 }
 
-/// Demands as many kernels, with equal operations and bytes within 2%.
+/// Demands as many kernels, with operations and bytes that differ by at most 2%.
 fn assert_as_cheap(found: &Program, wanted: &Program, what: &str) {
     assert_eq!(shapes(found).len(), shapes(wanted).len(), "{what}: {:#?}", shapes(found));
     let (found, wanted) = (work(found), work(wanted));

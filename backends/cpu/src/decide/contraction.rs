@@ -124,7 +124,7 @@ struct Contraction<'a> {
     acc: usize,
     /// Buffer of the operand with the columns.
     right: usize,
-    /// Axes by what they index, outermost first.
+    /// Axes by role, outermost first.
     batch: Vec<AxisName>,
     m: Vec<AxisName>,
     n: Vec<AxisName>,

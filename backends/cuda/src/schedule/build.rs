@@ -175,7 +175,7 @@ pub(super) fn fill(buffer: usize, index: Vec<Expr>, value: Constant) -> Store {
     Store { buffer, index, body, combine: None, guards: Vec::new(), checked: false }
 }
 
-/// `target[index] = source[from]`, or combined with what is there.
+/// `target[index] = source[from]`, or combined with the old value.
 pub(super) fn copy(
     (target, index): (usize, Vec<Expr>),
     (source, from): (usize, Vec<Expr>),

@@ -16,7 +16,7 @@ use mlcc_rewriting::{
     rule::{Exactness, Rule},
 };
 
-/// Instances all of whose values are tried.
+/// Number of instances for which all values are tried.
 const INSTANCES: usize = 4;
 /// Attempts to find them.
 const ATTEMPTS: usize = 4000;

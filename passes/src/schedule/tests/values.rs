@@ -126,7 +126,7 @@ fn a_factored_axis_is_free() {
     assert_eq!(find(&nest, "mm.k.i").mapping, Mapping::Serial);
     assert_eq!(find(&nest, "mm.k.o").mapping, Mapping::Reduction);
     assert_eq!(find(&nest, "mm.final.k.i").mapping, Mapping::Reduction);
-    // Vectors over what was a reduction, each lane with a result of its own.
+    // Vectors over a former reduction, each lane with a result of its own.
     let nest = after(&nest, "reorder(mm.k.o, mm.k.i); vectorize(mm.k.i, 4); vectorize(mm.final.k.i, 4)");
     assert_same(&product(), &nest, &[]);
     // The stages are merged as others are: nothing but an element's own partial results is alive.
