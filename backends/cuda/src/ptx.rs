@@ -93,6 +93,7 @@ pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModu
 }
 
 /// The same for kernels whose loops are chosen already: the decision that led to each nest, and the nest.
+///
 /// # Errors
 /// If the architecture is not known.
 pub fn compile_nests_to_ptx(nests: &[(&Decision, &Verified<LoopNest>)], arch: &str) -> Result<PtxModule> {

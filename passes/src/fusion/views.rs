@@ -1,5 +1,6 @@
 //! Movements behind views. A kernel that only moves elements is treated as if it wrote the view of its result
 //! that others read.
+//!
 //! ```text
 //! t[b, g, r, l] = x[b, g, l];  v = view of t as [b, g * r, l]     becomes     v[b, h, l] = x[b, floordiv(h, r), l]
 //! ```

@@ -20,8 +20,8 @@ type Guard = (Expr, Expr);
 
 /// Takes guards into the range of every loop over `axis`.
 ///
+/// # Errors
 /// If no guard can become a range, or some store inside lacks it.
-/// If no guard can be taken, or some store inside lacks it.
 pub fn clip(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     rewrite_loops(nest, axis, &mut |l, ranges| {
         if !matches!(l.mapping, Mapping::Serial | Mapping::Reduction) {

@@ -1,5 +1,6 @@
 //! `rfactor(axis)`: a reduction keeps the iterations over one of its axes apart, in partial results in
 //! scratch memory. A stage of its own combines them.
+//!
 //! ```text
 //! for s.init.m: y[s.init.m] = 0             for s.init.k.i for s.init.m: y.partial[s.init.k.i, s.init.m] = 0
 //! for s.m                                   for s.m

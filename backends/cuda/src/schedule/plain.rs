@@ -1,5 +1,6 @@
 //! The mapping for all other kernels: a thread for each point of the axes along which the whole kernel is
 //! provably independent. Everything else runs within the thread, one stage after the other.
+//!
 //! ```text
 //! for block in 0..ceildiv(points, 256) on block 0
 //!   for thread in 0..256 on thread 0
