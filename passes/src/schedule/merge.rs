@@ -8,10 +8,10 @@
 //!   y[d.i] = f(t[d.i])
 //! ```
 //!
-//! Legal if both loops touch the elements that one of them writes in the same iteration. Nodes between the
-//! loops must be independent of one of them, and this one moves to the other. Temporaries that now live
-//! within one iteration shrink to the size that one iteration needs, unless iterations are the lanes of
-//! vectors.
+//! Legal if both loops touch an element in the same iteration whenever one writes it and the other touches it.
+//! Nodes between the loops must be independent of one of them, and this one moves to the other. Temporaries
+//! that now live within one iteration shrink to the size that one iteration needs, unless iterations are the
+//! lanes of vectors.
 
 use super::{
     access::{Access, accesses, separates},

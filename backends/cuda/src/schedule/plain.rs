@@ -8,7 +8,7 @@
 //!     for i in 0..6, j in 0..6: if block * 256 + thread < points: y[.., i, j] = patch[..] - patch[..]
 //! ```
 //!
-//! Temporaries keep the dimensions that are no point's axes, so these must be small constants.
+//! Temporaries keep the dimensions that do not number points, so these must be small constants.
 
 use super::{
     build::{Coordinates, NestBuilder, Place, for_each, loops_over, size, unflatten, where_less},
