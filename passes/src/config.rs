@@ -1,5 +1,5 @@
-//! What a target and the user say to the passes. Every pass of a compilation gets the same, and so do the prices of
-//! graphs that are only considered.
+//! The choices of a target and of the user for the passes. Every pass of a compilation gets the same choices,
+//! and so do the prices of graphs that are only considered.
 
 use crate::{
     graph::rewrite,
@@ -16,7 +16,7 @@ pub enum Variants {
     None,
 }
 
-/// Which passes run, and the numbers that they decide by; no device.
+/// The choice of passes, and the numbers that they decide by; no device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Whether any pass runs.
@@ -25,27 +25,27 @@ pub struct Config {
     pub disabled_passes: Vec<String>,
     /// The passes in another form that the target takes.
     pub variants: Variants,
-    /// Which algebraic rules may be applied, how much weights may grow, and so whether bits may change.
+    /// The algebraic rules that may be applied, the growth of weights, and so whether bits may change.
     pub rewrites: rewrite::Settings,
-    /// What prices of kernels know about the machine, by which algebraic rewrites are chosen.
+    /// Machine rates for the prices of kernels, by which algebraic rewrites are chosen.
     pub rates: KernelRates,
-    /// What the choice of Winograd's algorithm knows about it.
+    /// Machine rates for the choice of Winograd's algorithm.
     pub winograd: WinogradRates,
-    /// What the choice of Strassen's algorithm knows about it.
+    /// Machine rates for the choice of Strassen's algorithm.
     pub strassen: StrassenRates,
-    /// What taking reductions apart knows about it.
+    /// Thread numbers for taking reductions apart.
     pub threads: Threads,
 }
 
 impl Default for Config {
-    /// What the CPU backend takes, on a usual machine.
+    /// The CPU backend's choices on a usual machine.
     fn default() -> Config {
         Config::for_cpu(&Machine::usual())
     }
 }
 
 impl Config {
-    /// What passes are told of a CPU.
+    /// The choices for a CPU.
     #[must_use]
     pub fn for_cpu(machine: &Machine) -> Config {
         Config {
@@ -60,15 +60,15 @@ impl Config {
         }
     }
 
-    /// What passes are told of a GPU of that architecture. It takes no variants: their forms (transforms of a few
-    /// elements a thread, parts of a reduction, stages in front of a product) are made for caches and few threads, and
-    /// no mapping to a GPU expects them.
+    /// The choices for a GPU of that architecture. It takes no variants: their forms (transforms of a few
+    /// elements a thread, parts of a reduction, stages in front of a product) suit caches and few threads,
+    /// and no mapping to a GPU expects them.
     #[must_use]
     pub fn for_gpu(arch: &str) -> Config {
         Config { variants: Variants::None, rates: KernelRates::of_gpu(arch), ..Config::default() }
     }
 
-    /// Whether a pass runs: the target takes it, and the user wants it and what it does to bits.
+    /// Whether a pass runs: the target takes it, the user wants it, and the user accepts its effect on bits.
     #[must_use]
     pub fn runs(&self, pass: &PassSpec) -> bool {
         let wanted = |what: &Trait| match what {

@@ -1,12 +1,12 @@
 //! From the graph level to the tensor level: every operator becomes kernels, a view or control flow.
 //!
-//! One file per family of operators. Each node is lowered on its own; merging kernels is fusion's task,
-//! which sees nothing of operators but the computes that are made here:
+//! One file per family of operators. Each node is lowered on its own. Fusion merges kernels later. It does
+//! not know operators, only the computes that are made here:
 //!
 //! - Axes have stable names: `i0`, `i1`, ... over the dimensions of a result; `m`, `n`, `k` for matrix
 //!   products; `n`, `g`, `m`, `h`, `w`, `c`, `kh`, `kw` for convolutions. The same axis has the same
 //!   name in every compute of a kernel.
-//! - A contraction is one reduction compute whose body is the product of two reads; what follows (bias,
+//! - A contraction is one reduction compute whose body is the product of two reads. Later work (bias,
 //!   conversion) is a compute of its own that reads the accumulator.
 //! - Half-precision floats are computed and accumulated in `f32`.
 //! - An index computed from data never reads or writes out of bounds.
@@ -52,10 +52,10 @@ use mlcc_ir::{
     program::{Program, Step, Storage, Symbol, SymbolSource},
 };
 
-/// Lowers a graph to the tensor level. Nodes on which no output depends are left out.
+/// Lowers a graph to the tensor level. Nodes that no output depends on are left out.
 ///
 /// # Errors
-/// If an operator, or a form of it, cannot be compiled, or a symbolic dimension cannot be told from the
+/// If an operator, or a form of it, cannot be compiled, or if a symbolic dimension does not follow from the
 /// inputs' dimensions.
 pub fn graph_to_tensor(graph: &Graph) -> Result<Program> {
     let mut scope = Scope::new(graph, Program { name: graph.name.clone(), ..Program::default() });
@@ -117,7 +117,7 @@ fn check_symbols(program: &Program) -> Result<()> {
     }
 }
 
-/// The tensor for each of the graph's outputs: the value's own, or one that it is copied to.
+/// The tensor for each of the graph's outputs: the value's own tensor, or a copy of it.
 fn lower_outputs(scope: &mut Scope<'_>) -> Result<Vec<usize>> {
     let graph = scope.graph;
     let mut tensors = Vec::with_capacity(graph.outputs.len());
@@ -136,7 +136,7 @@ fn lower_outputs(scope: &mut Scope<'_>) -> Result<Vec<usize>> {
     Ok(tensors)
 }
 
-/// Which nodes an output depends on. A node whose results are known as symbolic integers depends on
+/// Whether an output depends on each node. A node whose results are known as symbolic integers depends on
 /// nothing.
 fn live_nodes(graph: &Graph) -> Vec<bool> {
     let mut wanted = vec![false; graph.values.len()];

@@ -1,4 +1,4 @@
-//! Runs passes in the order of the registry: the one place that does, for compilations, single passes and prices.
+//! Runs passes in the order of the registry, for compilations, single passes and prices alike.
 
 use crate::{
     config::Config,
@@ -18,7 +18,7 @@ pub trait Ir: Contract + Sized {
     /// The level.
     const LEVEL: Level;
 
-    /// What is known of the model that it came from.
+    /// Facts about the model that the IR came from.
     fn origin(&self) -> &Origin;
 
     /// The same, to change.
@@ -27,7 +27,7 @@ pub trait Ir: Contract + Sized {
     /// The IR to look at.
     fn view(&self) -> IrRef<'_>;
 
-    /// Runs a pass; `None` if it is one of another level.
+    /// Runs a pass; `None` if the pass works at another level.
     fn apply(&mut self, pass: &PassSpec, context: &mut Context<'_>) -> Option<Result<usize>>;
 }
 
@@ -71,11 +71,12 @@ impl Ir for Program {
     }
 }
 
-/// Runs the passes of a level that the configuration wants, behind the one that the IR has been through last, and checks
-/// what each leaves.
+/// Runs the passes of a level that the configuration wants, from the one behind the last that the IR has been
+/// through, and checks the result of each.
 ///
 /// # Errors
-/// The first of a pass, or of who is told of it; also where a pass panics or breaks the level's contract, a bug of ours.
+/// The first error of a pass or of the events' listener. A pass that panics or breaks the level's contract is
+/// an error too, a bug of ours.
 pub fn run<I: Ir>(mut ir: Verified<I>, context: &mut Context<'_>) -> Result<Verified<I>> {
     let mut left = PASSES.iter();
     if let Some(last) = &ir.origin().last_pass {
@@ -92,10 +93,10 @@ pub fn run<I: Ir>(mut ir: Verified<I>, context: &mut Context<'_>) -> Result<Veri
     Ok(ir)
 }
 
-/// Runs those that `among` accepts, for an IR that is only considered: nothing is checked.
+/// Runs the passes that `among` accepts on an IR that is only considered. Nothing is checked.
 ///
 /// # Errors
-/// The first of a pass.
+/// The first error of a pass.
 pub fn try_out<I: Ir>(
     ir: &mut I,
     context: &mut Context<'_>,
@@ -114,8 +115,8 @@ fn wanted<I: Ir>(
     passes.filter(|pass| pass.level() == I::LEVEL && config.runs(pass))
 }
 
-/// Runs one pass, whether or not the configuration wants it, and checks what it leaves. Returns the number of changes
-/// besides.
+/// Runs one pass, whether or not the configuration wants it, and checks its result. Also returns the number
+/// of changes.
 ///
 /// # Errors
 /// As [`run`]; also if the pass is of another level.

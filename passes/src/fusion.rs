@@ -1,8 +1,8 @@
 //! Fusion of kernels by their index maps.
 //!
-//! Nothing here knows an operator by name: a kernel is seen through its computes' iteration spaces,
-//! index expressions and bodies, so an operator that is new fuses without being mentioned. Each pass
-//! is a pure `decide(&Program) -> Vec<Merge>` and an `apply`, repeated until `decide` finds nothing.
+//! No pass here knows an operator by name: passes see a kernel's iteration spaces, index expressions and
+//! bodies, so a new operator fuses without being mentioned. Each pass is a pure `decide(&Program) ->
+//! Vec<Merge>` and an `apply`, repeated until `decide` finds nothing.
 //!
 //! | Pass | Merges |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Layouts: in which order the dimensions of a program's intermediates lie in memory.
+//! Layouts: the order in memory of the dimensions of a program's intermediates.
 //!
 //! | Pass | Does |
 //! |---|---|

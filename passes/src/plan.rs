@@ -1,12 +1,12 @@
 //! The arena plan: which intermediate tensors share memory.
 //!
 //! Every intermediate of static size has a lifetime, from the first step that touches it to the last.
-//! Placement is greedy: one tensor after the other goes to a gap in which it overlaps no tensor alive at
-//! the same time. Several orders are tried (the largest first, the widest and longest first, by the step
-//! that is fullest), with the lowest gap and with the tightest, until one needs no more than what is alive
-//! at the same time. Failing that, the tensor on top of the best arena goes to the front of the order, again and
-//! again, as long as that may help. After Pisarchyk and Lee, "Efficient Memory Management for Deep
-//! Neural Net Inference" (2020).
+//! Placement is greedy: one tensor after the other goes to a gap in which it overlaps no tensor alive at the
+//! same time. Several orders are tried (the largest first, the widest and longest first, by the fullest
+//! step), with the lowest gap and with the tightest, until an arena is no larger than the tensors alive at
+//! the same time. If none is, the tensor on top of the best arena moves to the front of the order, again and
+//! again, as long as that may help. After Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+//! Inference" (2020).
 
 mod graph_peak;
 
@@ -28,7 +28,7 @@ pub struct ArenaPlan {
     /// Greatest sum of the sizes of tensors alive at the same time, in bytes: no plan for this order
     /// of steps can be smaller.
     pub peak_live_bytes: i64,
-    /// First and last top-level step that touches each tensor, views counted to their source.
+    /// First and last top-level step that touches each tensor; touching a view touches its source.
     pub lifetimes: Vec<Option<(usize, usize)>>,
 }
 
@@ -82,12 +82,12 @@ pub fn decide(program: &Program) -> ArenaPlan {
     plan
 }
 
-/// Operations that improving one order may take, about: a few milliseconds.
+/// Approximate number of operations for improving one order: a few milliseconds.
 const EFFORT: usize = 4_000_000;
 /// Most rounds of improving one order.
 const ROUNDS: usize = 300;
 
-/// The best placement found from an order by moving what lies on top to its front.
+/// The best placement found from an order by moving the topmost tensor to its front.
 fn lower(order: &[Sized], tightest: bool, bound: i64) -> Placement {
     let mut order = order.to_vec();
     let mut best = place(&order, tightest);
@@ -115,7 +115,7 @@ struct Sized {
 struct Placement {
     offsets: Vec<(TensorId, i64)>,
     bytes: i64,
-    /// Position in the order of the tensor whose end is the arena's.
+    /// Position in the order of the tensor that ends where the arena ends.
     top: Option<usize>,
 }
 

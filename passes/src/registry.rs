@@ -1,5 +1,5 @@
-//! The passes, in the order in which they run: the one list from which `--list-passes`, the pipeline, the prices of
-//! rewrites and the reference are made.
+//! The passes in the order in which they run. `--list-passes`, the pipeline, the prices of rewrites and the
+//! reference are all made from this one list.
 
 use crate::{
     config::Config,
@@ -19,11 +19,11 @@ pub enum Level {
     Tensor,
 }
 
-/// What a pass is given besides the IR.
+/// The arguments of a pass besides the IR.
 pub struct Context<'a> {
-    /// What the target and the user say.
+    /// The choices of the target and of the user.
     pub config: &'a Config,
-    /// Is told what passes have done.
+    /// Receives reports about passes.
     pub events: &'a mut dyn Events,
 }
 
@@ -35,9 +35,10 @@ pub enum IrRef<'a> {
     Program(&'a Program),
 }
 
-/// What passes tell while they run.
+/// Reports from passes while they run.
 pub trait Events {
-    /// A pass has run; `changes` is 0 where it changed nothing. The conversion to the tensor level counts as one.
+    /// A pass has run; `changes` is 0 if it changed nothing. The conversion to the tensor level counts as a
+    /// pass.
     ///
     /// # Errors
     /// To stop the compilation.
@@ -55,7 +56,7 @@ pub trait Events {
 /// Nobody listens.
 impl Events for () {}
 
-/// What a pass does to the IR of its level; returns the number of changes.
+/// The work of a pass on the IR of its level; returns the number of changes.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Run {
@@ -63,16 +64,16 @@ pub enum Run {
     Tensor(fn(&mut Program, &mut Context<'_>) -> Result<usize>),
 }
 
-/// What decides whether a pass runs, besides its name.
+/// A property, besides the name, that decides whether a pass runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trait {
-    /// It computes something in another form, which pays only on a target whose schedules expect that form.
+    /// It computes something in another form. This pays only on a target whose schedules expect that form.
     Variant,
-    /// It computes the same over the real numbers in another way: other bits.
+    /// It computes the same over the real numbers in another way, so bits change.
     ChangesBits,
     /// It is part of algebraic rewriting, and left out with it.
     Algebraic,
-    /// Prices of rewrites do not see what it does, or see it otherwise.
+    /// Prices of rewrites do not see its effect, or see it differently.
     Unpriced,
 }
 
@@ -83,7 +84,7 @@ pub struct PassSpec {
     pub name: &'static str,
     /// One line for `--list-passes` and the reference.
     pub summary: &'static str,
-    /// What decides whether it runs.
+    /// The properties that decide whether it runs.
     pub traits: &'static [Trait],
     /// The function.
     pub run: Run,

@@ -1,10 +1,10 @@
-//! What the nodes of a graph demand of its symbolic sizes, so that every run can be checked.
+//! The demands of a graph's nodes on its symbolic sizes, so that every run can be checked.
 //!
-//! Inference takes on trust what it cannot decide ([`mlcc_ir::ops::requirements`]): that a reshape keeps the
-//! number of elements, that a symbol equals the constant it is added to. With static sizes it refuses what
-//! breaks this; with symbolic ones the runtime must. Nodes in the bodies of control flow demand the same as
-//! others, whether a run will come to them or not: a model is refused sizes with which any part of it would
-//! be wrong.
+//! Inference takes on trust some facts that it cannot decide ([`mlcc_ir::ops::requirements`]): that a reshape
+//! keeps the number of elements, or that a symbol equals the constant it is added to. With static sizes it
+//! refuses violations; with symbolic sizes the runtime must. Nodes in the bodies of control flow make demands
+//! like others, even if a run never reaches them: a model is refused sizes that would make any part of it
+//! wrong.
 
 use mlcc_ir::{
     graph::{Def, Graph, Node, Value},
@@ -12,8 +12,8 @@ use mlcc_ir::{
     requirement::Requirement,
 };
 
-/// What the nodes of a graph demand of its symbols, without repetition, in the nodes' order. Sizes that
-/// no input binds can only be those of nodes without use.
+/// The demands of a graph's nodes on its symbols, without repetition, in the nodes' order. Demands with a
+/// symbol that no input binds are left out: only unused nodes can have them.
 #[must_use]
 pub fn of_graph(graph: &Graph) -> Vec<Requirement> {
     let mut bound = Vec::new();
@@ -38,13 +38,13 @@ fn collect(graph: &Graph, found: &mut dyn FnMut(Requirement)) {
     }
 }
 
-/// Keeps what a node demands, for passes that put something in its place which demands less.
+/// Keeps a node's demands, for passes that replace the node by one that demands less.
 pub(crate) fn keep(graph: &mut Graph, node: &Node) {
     let demands = of_node(graph, node);
     graph.requirements.extend(demands);
 }
 
-/// What one node demands; nothing where its sizes are all numbers, with which inference has dealt.
+/// The demands of one node. There are none if its sizes are all numbers, since inference has checked them.
 fn of_node(graph: &Graph, node: &Node) -> Vec<Requirement> {
     fn operand(value: &Value) -> Operand<'_> {
         let constant = match &value.def {
@@ -59,7 +59,7 @@ fn of_node(graph: &Graph, node: &Node) -> Vec<Requirement> {
         return Vec::new();
     }
     let operands: Vec<_> = node.operands.iter().map(|o| o.map(|v| operand(graph.value(v)))).collect();
-    // Nodes with bodies are not the table's; what inference refuses, the passes' contract has reported.
+    // The table has no nodes with bodies. If inference refuses a node, the passes' contract has reported it.
     let mut requirements = ops::requirements(&node.op, &node.attrs, &operands).unwrap_or_default();
     for requirement in &mut requirements {
         requirement.message = format!("{} in {}", requirement.message, node.location.node);
@@ -87,7 +87,7 @@ mod tests {
         let operand = graph.add_value("x", ty(x), Def::Input(0));
         let result = graph.add_value("y", ty(y), Def::Node);
         graph.inputs.push(operand);
-        // Twice, which demands nothing new.
+        // The second round demands nothing new.
         for _ in 0..2 {
             graph.nodes.push(Node {
                 op: op.into(),

@@ -1,8 +1,8 @@
 //! Schedules: from WHAT a kernel computes to HOW, by primitives that are visible steps.
 //!
-//! [`naive`] makes a [`LoopNest`] of a kernel; a [`Schedule`] is a list of [`Step`]s, each a primitive
-//! that transforms a nest without changing what it computes, or refuses with the reason. Which steps
-//! pay on which machine is the backends' decision; nothing here knows a machine.
+//! [`naive`] makes a [`LoopNest`] of a kernel. A [`Schedule`] is a list of [`Step`]s. Each step is a
+//! primitive: it transforms a nest and keeps the values that it computes, or refuses with the reason. The
+//! backends decide which steps pay on which machine; nothing here knows a machine.
 //!
 //! | Primitive | Does |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | [`reorder()`] | perfectly nested loops in another order |
 //! | [`fuse()`] | one loop from two; flattens the buffers' dimensions with them |
 //! | [`merge()`] | joins the loops of two stages; temporaries shrink |
-//! | [`compute_at()`] | makes a temporary inside a loop of what reads it, just the part that is read |
+//! | [`compute_at()`] | makes a temporary inside a loop of its reader, only the part that is read |
 //! | [`rfactor()`] | keeps the iterations of a reduction apart, and combines them at the end |
 //! | [`parallel`], [`vectorize`], [`unroll`], [`bind`] | how an axis is executed |
 //! | [`predicate()`] | a constant extent with guards |

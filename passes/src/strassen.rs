@@ -5,9 +5,9 @@
 //! [A21 A22] [B21 B22] = [C21 C22]   =>   C's quarters are sums of the Pe
 //! ```
 //!
-//! Where products already run at a core's peak, fewer multiplications are all there is to gain: an eighth,
-//! less the sums. B's are made at compile time if B is a constant. Rows are taken apart by turns (even and
-//! odd ones), so that both of a pair are made by the same iteration; columns and terms in the middle.
+//! Where products already run at a core's peak, only fewer multiplications can save time: an eighth, less the
+//! sums. The sums of B are made at compile time if B is a constant. Rows are divided into even and odd ones,
+//! so that the same iteration makes both rows of a pair. Columns and terms are divided in the middle.
 //!
 //! | Module | What |
 //! |---|---|

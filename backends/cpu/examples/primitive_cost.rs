@@ -1,7 +1,7 @@
-//! What schedule primitives cost on `LoopNest`: microseconds for each step of a matrix product's decision.
+//! The cost of schedule primitives on `LoopNest`: microseconds for each step of a matrix product's decision.
 //!
-//! The steps that tile a product are the ones of the example `rewrite_cost` of `mlcc-mlir`, where they are rewrites
-//! of MLIR.
+//! The steps that tile a product are those of the example `rewrite_cost` of `mlcc-mlir`, where they are
+//! rewrites of MLIR.
 //!
 //!     cargo run --release -p mlcc-cpu --example primitive_cost
 
@@ -16,7 +16,7 @@ use mlcc_machine::Machine;
 use mlcc_passes::schedule::{Step, naive};
 use std::{collections::BTreeMap, time::Instant};
 
-/// What tiles a product.
+/// The steps that tile a product.
 const TILING: [&str; 5] = [
     "split(matmul.m, 6)",
     "split(matmul.n, 64)",

@@ -1,4 +1,4 @@
-//! Decisions: which variant of a kernel, and which schedule, for a machine.
+//! Decisions: the variant and the schedule of a kernel for a machine.
 //!
 //! | Template | Kernels | Variant |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | [`transform`] | small linear transforms of tiles | `transform` |
 //! | [`loops`] | everything else: elementwise, rows | `columns`, `rows`, `serial` |
 //!
-//! A template tries steps and keeps those that are legal, so that a decision is right by construction
-//! on any kernel, also with symbolic sizes.
+//! A template tries steps and keeps the legal ones, so a decision is right by construction on any kernel,
+//! also with symbolic sizes.
 
 mod attention;
 mod contraction;
@@ -39,8 +39,8 @@ use mlcc_passes::schedule::{self, Decision, Refusal, Schedule, Step};
 use plan::Plan;
 use refusal::Planned;
 
-/// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time, and
-/// may be packed; `ranges` are what is known of its symbols.
+/// Decides for a kernel. `constants` are the indices of its tensors that are known at compile time and may be
+/// packed. `ranges` are the known facts about its symbols.
 ///
 /// # Errors
 /// If the kernel has no naive nest.
@@ -60,15 +60,15 @@ fn naive(kernel: &Kernel, ranges: &SizeRanges) -> Result<LoopNest> {
     Ok(naive)
 }
 
-/// Names of the constants among a kernel's buffers, which are operands first.
+/// Names of the constants among a kernel's buffers. Operands are the first buffers.
 fn names_of(kernel: &Kernel, constants: &[usize]) -> Vec<Name> {
     constants.iter().filter_map(|&t| kernel.tensors.get(t)).map(|t| t.name.clone()).collect()
 }
 
-/// Takes a decision that somebody gives.
+/// Applies a decision given by the caller.
 ///
 /// # Errors
-/// With the reason, if it is not legal for the kernel or has steps that are for another device.
+/// If it is not legal for the kernel or has steps for another device, with the reason.
 pub fn replay(
     kernel: &Kernel,
     constants: &[usize],
@@ -123,7 +123,8 @@ pub fn schedule(
 
 type Template = fn(&Kernel, &LoopNest, &[Name], &Machine) -> Planned<(&'static str, Plan)>;
 
-/// The templates with their names, in the order in which they are asked. What all of them leave is for `loops`.
+/// The templates with their names, in the order in which they are asked. Kernels that all of them leave go to
+/// `loops`.
 const TEMPLATES: &[(&str, Template)] = &[
     ("gathered", contraction::gathered),
     ("windows", windows::plan),
@@ -141,7 +142,7 @@ fn decided(variant: &str, plan: Plan, refused: Vec<Refusal>) -> (Decision, LoopN
     (decision, plan.nest)
 }
 
-/// Writes outputs around the caches that do not fit them.
+/// Writes outputs around the caches if they do not fit them.
 fn stream_large(plan: &mut Plan, machine: &Machine) {
     let bytes = |b: &Buffer| {
         b.dims.iter().try_fold(b.dtype.size() as i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(0)

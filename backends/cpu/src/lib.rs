@@ -1,8 +1,8 @@
 //! Schedules and code for CPUs.
 //!
-//! [`decide`] chooses a variant and a schedule for a kernel on a [`mlcc_machine::Machine`], [`schedule`] applies it, [`replay`] one
-//! that is given.
-//! Decisions are data: the same kernel, machine and constants give the same decision.
+//! [`decide`] chooses a variant and a schedule for a kernel on a [`mlcc_machine::Machine`]. [`schedule`]
+//! applies the decision, and [`replay`] applies one given by the caller. Decisions are data: the same kernel,
+//! machine and constants give the same decision.
 
 pub mod decide;
 

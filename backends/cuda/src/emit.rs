@@ -1,4 +1,4 @@
-//! A bound nest as a kernel function: what the emitter that CPUs share needs to know about a GPU.
+//! A bound nest as a kernel function: the facts about a GPU that the emitter shared with CPUs needs.
 
 use crate::launch::Launch;
 use melior::{
@@ -28,7 +28,7 @@ const SHARED: u32 = 3;
 /// Shared buffers begin at multiples of the widest load, in bytes.
 const SHARED_ALIGNMENT: i64 = 16;
 
-/// The GPU, from within the kernel of that name.
+/// The GPU, as seen from within the kernel of that name.
 struct Gpu<'n> {
     entry: &'n str,
 }
@@ -76,7 +76,8 @@ impl Platform for Gpu<'_> {
     }
 }
 
-/// A pointer into any address space as one that all loads and stores take; LLVM infers the space again.
+/// A pointer into any address space as a generic one, which all loads and stores take. LLVM infers the space
+/// again.
 fn generic<'c>(b: &Builder<'c>, raw: Value<'c, 'c>) -> Val<'c> {
     let raw = b.op("llvm.addrspacecast", &[raw], &[b.ty(Kind::Pointer, 1)], &[], Vec::new())[0];
     Val { raw, kind: Kind::Pointer, lanes: 1 }

@@ -1,4 +1,4 @@
-//! How a nest is launched: grid, blocks, shared memory.
+//! The launch of a nest: grid, blocks, shared memory.
 
 use mlcc_ir::{
     Name,
@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Threads that a block may have.
 const MAX_THREADS: i64 = 1024;
-/// Shared memory that every block may have without asking, in bytes.
+/// Shared memory in bytes that every block may have without a special request.
 pub(crate) const MAX_SHARED: i64 = 48 << 10;
 
 /// The launch of a kernel. A grid in which some extent is 0 is not launched.
@@ -20,7 +20,7 @@ pub struct Launch {
     pub grid: [Expr; 3],
     /// Threads of a block along each dimension.
     pub block: [u32; 3],
-    /// Static shared memory of a block, in bytes; part of the code, not to be given at the launch.
+    /// Static shared memory of a block, in bytes. It is part of the code and must not be given at the launch.
     pub shared_bytes: u32,
     /// Parameters of the entry after its operands: values of these symbols, each an `i64`.
     pub symbols: Vec<Name>,

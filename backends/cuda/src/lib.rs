@@ -1,8 +1,8 @@
 //! Schedules and PTX for NVIDIA GPUs.
 //!
-//! [`schedule()`] binds the axes of a kernel's loop nest to blocks and threads; [`Launch`] is how such
-//! a nest is launched; [`compile_program_to_ptx`] makes one PTX module of all kernels of a program. No
-//! GPU and no CUDA is needed.
+//! [`schedule()`] binds the axes of a kernel's loop nest to blocks and threads. [`Launch`] tells how to
+//! launch such a nest. [`compile_program_to_ptx`] makes one PTX module of all kernels of a program. No GPU
+//! and no CUDA is needed.
 
 mod emit;
 pub mod launch;

@@ -23,7 +23,7 @@ use mlcc_mlir::lowering;
 use mlcc_passes::schedule::Decision;
 use std::{collections::BTreeSet, fmt::Write, sync::Once};
 
-/// Architectures with the oldest PTX version that has them: drivers understand older ones.
+/// Architectures, each with the oldest PTX version that has it: drivers understand older versions.
 const ARCHITECTURES: &[(&str, &str)] = &[
     ("sm_80", "+ptx70"),
     ("sm_86", "+ptx71"),
@@ -42,9 +42,9 @@ fn architectures() -> impl Iterator<Item = &'static str> {
     ARCHITECTURES.iter().map(|(name, _)| *name)
 }
 
-/// LLVM's passes for GPU kernels. Nothing here duplicates or moves barriers: no unrolling, no jump
-/// threading. Neighbouring loads become vectors once their alignment is known, which LLVM's own run of the
-/// vectoriser for this target does not find out.
+/// LLVM's passes for GPU kernels. No pass here duplicates or moves barriers: there is no unrolling and no
+/// jump threading. Neighbouring loads become vectors once their alignment is known; LLVM's own run of the
+/// vectoriser for this target does not find it.
 const PASSES: &str = "function(sroa,infer-address-spaces,early-cse,instcombine<no-verify-fixpoint>,\
                       loop-mssa(licm),gvn,simplifycfg,infer-alignment,load-store-vectorizer)";
 
@@ -92,7 +92,7 @@ pub fn compile_program_to_ptx(kernels: &[&Kernel], arch: &str) -> Result<PtxModu
     compile_nests_to_ptx(&nests, arch)
 }
 
-/// The same for kernels whose loops are chosen: the decision that led to each nest, and the nest.
+/// The same for kernels whose loops are chosen already: the decision that led to each nest, and the nest.
 ///
 /// # Errors
 /// If the architecture is not known.
@@ -145,7 +145,7 @@ fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// Kernels are complete: a function that is only declared would be looked for by the driver.
+/// Kernels are complete: the driver would look for a function that is only declared.
 fn refuse_calls(text: &str) -> Result<()> {
     match text.lines().find(|l| l.trim_start().starts_with(".extern .func")) {
         Some(line) => {

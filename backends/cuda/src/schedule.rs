@@ -4,14 +4,14 @@
 //!
 //! | Mapping | Kernels | Blocks and threads |
 //! |---|---|---|
-//! | [`matmul`] | sums of products with rows and columns, and what is computed from them | a tile a block, a register tile a thread |
+//! | [`matmul`] | sums of products with rows and columns, and stages that use them | a tile a block, a register tile a thread |
 //! | [`rows`] | reductions along rows, of one or more stages | a row a block, whose threads share its elements |
 //! | [`points`] | everything whose points are independent | a point a thread |
-//! | [`plain`] | what is left | a point of the independent axes a thread, which computes all stages there |
+//! | [`plain`] | everything else | a point of the independent axes a thread, which computes all stages there |
 //!
-//! Where too few axes are independent for the last one (a scatter), the second mapping has one row: the whole kernel
-//! in one block. Every nest is `block axes > thread axes > everything else`, so that barriers lie where
-//! all threads of a block come by.
+//! If too few axes are independent for the last mapping (a scatter), the second one has a single row: the
+//! whole kernel in one block. Every nest is `block axes > thread axes > everything else`, so barriers lie
+//! where all threads of a block reach them.
 
 mod build;
 mod flatten;
@@ -62,11 +62,11 @@ pub fn schedule(kernel: &Kernel) -> Result<(Decision, LoopNest)> {
         .hint(format!("it computes {nodes}; compile the model for the CPU (--target cpu)")))
 }
 
-/// Takes a decision that somebody gives: another mapping, or other numbers. The mapping chooses the numbers that are
+/// Applies a decision given by the caller: another mapping, or other numbers. The mapping chooses the numbers that are
 /// left out; the decision that is returned has all of them.
 ///
 /// # Errors
-/// With the reason, if the kernel cannot be mapped so.
+/// If the kernel cannot be mapped so, with the reason.
 pub fn replay(kernel: &Kernel, given: &Decision) -> Result<(Decision, LoopNest)> {
     refuse_atomics(kernel)?;
     let refused = |why: String, hint: String| {
@@ -117,8 +117,8 @@ fn refuse_atomics(kernel: &Kernel) -> Result<()> {
     Err(Diagnostic::unsupported(what).hint("compile the model for the CPU (--target cpu)"))
 }
 
-/// What has neither rows in common nor points that are independent throughout: the threads of one block, or of many
-/// where enough of the kernel is independent.
+/// Kernels without common rows whose points are not all independent. One block's threads run them, or the
+/// threads of many blocks if enough of the kernel is independent.
 fn rest(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest)>> {
     let plain = plain::Plain::of(kernel);
     let whole = || rows::schedule_whole(kernel, numbers);
@@ -135,8 +135,8 @@ fn rest(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Decision, LoopNest
     }
 }
 
-/// Whether a compute reduces many elements that lie side by side: threads that share a row then read
-/// neighbouring elements, while a thread a row would read far apart from its neighbours.
+/// Whether a compute reduces many elements that lie side by side. Threads that share a row then read
+/// neighbouring elements; with a row for each thread, neighbours would read far apart.
 fn reduces_contiguously(kernel: &Kernel, compute: &Compute) -> bool {
     let reduced = |name: &str| compute.axis(name).is_some_and(|a| a.kind == AxisKind::Reduction);
     let size = compute
@@ -154,7 +154,7 @@ fn reduces_contiguously(kernel: &Kernel, compute: &Compute) -> bool {
     };
     let from_memory = |(t, _): &(usize, &[Expr])| kernel.tensors[*t].role != Role::Temporary;
     let mut reads = compute.reads().filter(from_memory).filter_map(last_axes).peekable();
-    // A kernel's first stage reads its inputs; later ones read temporaries, which follow.
+    // A kernel's first stage reads its inputs. Later stages read temporaries, and follow the first.
     reads.peek().is_some() && reads.all(|axes| axes.iter().all(|a| reduced(a)))
 }
 

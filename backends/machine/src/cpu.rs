@@ -5,8 +5,8 @@ mod table;
 use std::fmt;
 use table::{Row, TABLE};
 
-/// A CPU, as decisions see it. Taken from a table by the CPU's name, or from a profile that is given, so
-/// that a decision is the same wherever it is taken.
+/// A CPU, as decisions see it. It comes from a table by the CPU's name, or from a given profile, so that a
+/// decision is the same on every host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     /// LLVM's name of the CPU, or the level's: `znver4`, `x86-64-v3`, `armv8.2-a`.
@@ -25,20 +25,20 @@ pub struct Machine {
     pub last_cache_bytes: u64,
     /// Multiply-add peak of a core in single precision; a multiply-add counts twice.
     pub flops_per_second: u64,
-    /// What a core alone reads from memory.
+    /// Bytes a second that a core alone reads from memory.
     pub memory_bytes_per_second: u64,
     /// Cores among which work should be divisible.
     pub cores: u32,
 }
 
-/// Cores among which work is made divisible where no profile says how many there are: a decision must not
-/// depend on the number of threads.
+/// Cores among which work is made divisible if no profile gives their number: a decision must not depend on
+/// the number of threads.
 const CORES: u32 = 8;
-/// Bytes of a cache line, as all CPUs of the table have them at least.
+/// Least bytes of a cache line in all CPUs of the table.
 const LINE: i64 = 64;
 
 impl Machine {
-    /// The machine of that LLVM name, `None` if the table lacks it.
+    /// The machine of that LLVM name; `None` if the table lacks it.
     #[must_use]
     pub fn named(name: &str) -> Option<Machine> {
         TABLE.iter().find(|row| row.name == name).map(Machine::of)
@@ -61,7 +61,7 @@ impl Machine {
         }
     }
 
-    /// The machine for a CPU by name and, where the table lacks the name, by LLVM feature names
+    /// The machine for a CPU by name. If the table lacks the name, the machine by LLVM feature names
     /// (`+avx512f`, `avx2`).
     #[must_use]
     pub fn for_cpu(name: &str, features: &[&str]) -> Machine {
@@ -70,8 +70,8 @@ impl Machine {
         }
         let has = |f: &str| features.iter().any(|x| x.trim_start_matches('+') == f);
         let like = match () {
-            // Virtual machines hide a server's model number, so that LLVM calls it by an older name, but not its
-            // instructions.
+            // Virtual machines hide a server's model number but not its instructions, so LLVM gives it an
+            // older name.
             () if has("avx512fp16") && has("avx512vl") => "sapphirerapids",
             () if has("avx512f") && has("avx512vl") => "x86-64-v4",
             () if has("avx2") && has("fma") => "x86-64-v3",
@@ -83,15 +83,15 @@ impl Machine {
         Machine { name: name.into(), ..Machine::of(known) }
     }
 
-    /// The machine on which most decisions were measured, for what is estimated without a target.
+    /// The machine on which most decisions were measured, for estimates without a target.
     #[must_use]
     pub fn usual() -> Machine {
         Machine::for_cpu("znver4", &[])
     }
 
-    /// Vector registers that a multiply-add's broadcast operand takes. On x86 one, since it is read from
-    /// memory or loaded just before its use. AArch64 loads it apart and some steps ahead, into lanes from which the
-    /// multiply-add takes it.
+    /// Vector registers that a multiply-add's broadcast operand takes. On x86 it takes one, since it is read
+    /// from memory or loaded just before its use. AArch64 loads it apart and some steps ahead, into lanes
+    /// from which the multiply-add takes it.
     #[must_use]
     pub fn broadcast_registers(&self) -> i64 {
         // Only AArch64 has that many registers of that size.
@@ -104,8 +104,8 @@ impl Machine {
         (self.vector_bits / 8 / element_bytes.max(1) as u32).clamp(1, 64)
     }
 
-    /// Most rows, a fixed number of bytes apart, that stay in the first cache together with what streams
-    /// through it: rows as far apart as the cache has sets share one of them.
+    /// Most rows, a fixed number of bytes apart, that stay in the first cache together with the data that
+    /// streams through it. Rows as far apart as the cache has sets share one of them.
     #[must_use]
     pub fn rows_at_stride(&self, bytes: i64) -> i64 {
         let ways = (self.l1_ways as i64).max(1);
@@ -115,24 +115,26 @@ impl Machine {
         }
         let apart = (bytes / LINE).trailing_zeros().min(sets.ilog2());
         let distinct = sets >> apart;
-        // The rest is for what streams through.
+        // The other ways are for the data that streams through.
         (ways - (ways / 4).clamp(1, 2)).max(1) * distinct
     }
 
-    /// Independent multiply-adds of vectors that keep a core busy: their latency of four cycles times what
-    /// starts in a cycle. At least eight, what two units take, since a chain too many costs nothing.
+    /// Independent multiply-adds of vectors that keep a core busy: their latency of four cycles times the
+    /// number started in a cycle. At least eight, the need of two units, since a chain too many costs
+    /// nothing.
     #[must_use]
     pub fn chains(&self) -> i64 {
         const LATENCY: u64 = 4;
-        // No clock is known, only the product of it and the units: cores do three to four billion cycles.
+        // The clock alone is not known, only its product with the units: cores do three to four billion
+        // cycles.
         const HERTZ: u64 = 3_500_000_000;
         let vector = 2 * u64::from(self.lanes(4));
         let units = (self.flops_per_second + vector * HERTZ / 2) / (vector * HERTZ);
         (units * LATENCY).clamp(8, 16) as i64
     }
 
-    /// What a core does in a time at the rate of its multiply-add peak, in multiply-adds of elements; a power
-    /// of two, so that a rate which is measured anew, a little different, changes no decision.
+    /// The work of a core in a time at the rate of its multiply-add peak, in multiply-adds of elements. It is
+    /// a power of two, so that a new measurement with a slightly different rate changes no decision.
     #[must_use]
     pub fn work_in(&self, nanoseconds: u64) -> i64 {
         let work = u128::from(self.flops_per_second / 2) * u128::from(nanoseconds) / 1_000_000_000;
@@ -185,7 +187,7 @@ mod tests {
     fn rates_become_powers_of_two_of_work() {
         let mut m = Machine::named("znver4").unwrap();
         assert_eq!((m.work_in(36_000), m.work_in(9_000)), (1 << 21, 1 << 19));
-        // What was measured on one, and much less.
+        // The rate measured on one, and a much lower one.
         m.flops_per_second = 110_000_000_000;
         assert_eq!(m.work_in(36_000), 1 << 21);
         m.flops_per_second = 48_000_000_000;

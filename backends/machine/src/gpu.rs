@@ -30,7 +30,8 @@ const CACHE_SPEED: f64 = 3.0;
 const KERNEL: f64 = 3e-6;
 
 impl KernelRates {
-    /// Those of a GPU of that architecture (`sm_90`, `sm_90a`); of the first one that the table has, if it lacks the name.
+    /// The rates of a GPU of that architecture (`sm_90`, `sm_90a`); those of the table's first one if the
+    /// table lacks the name.
     #[must_use]
     pub fn of_gpu(arch: &str) -> KernelRates {
         let row = row(arch).unwrap_or(&TABLE[0]);
@@ -38,7 +39,7 @@ impl KernelRates {
         KernelRates {
             flops: row.teraflops * 1e12,
             memory_bytes: memory,
-            // There is no cache of a core's own that outlives a kernel.
+            // No cache of a core's own outlives a kernel.
             cached_bytes: [CACHE_SPEED * memory; 2],
             caches: [l2; 2],
             kernel: KERNEL,

@@ -1,4 +1,5 @@
-//! Descriptions of machines, and what estimates of time ask of them: the one place with a machine's numbers.
+//! Descriptions of machines, and the numbers that estimates of time need: the one place with a machine's
+//! numbers.
 //!
 //! | Value | Asked by |
 //! |---|---|

@@ -1,15 +1,15 @@
-//! What estimates of time ask of a machine.
+//! The numbers of a machine that estimates of time need.
 
 use crate::Machine;
 
-/// What prices know about a machine: one core of it, or a GPU, in seconds, bytes and operations.
+/// Facts about a machine that prices use: one core of it, or a GPU, in seconds, bytes and operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KernelRates {
     /// Operations a second at the peak; multiply-adds count two.
     pub flops: f64,
     /// Bytes a second from memory.
     pub memory_bytes: f64,
-    /// Bytes a second through the second and the last cache, as kernels reach them.
+    /// Bytes a second through the second and the last cache, at the speed that kernels reach.
     pub cached_bytes: [f64; 2],
     /// Sizes of those caches in bytes.
     pub caches: [f64; 2],
@@ -18,17 +18,17 @@ pub struct KernelRates {
 }
 
 impl KernelRates {
-    /// Those of a core.
+    /// The rates of a core.
     #[must_use]
     pub fn of(machine: &Machine) -> KernelRates {
-        /// Nanoseconds of a further kernel: a launch, and what its loops take to get going.
+        /// Nanoseconds of a further kernel: a launch, and the start of its loops.
         const KERNEL: u64 = 300;
-        /// Shares of a vector that kernels which wait for the second and for the last cache move in the time of a
-        /// multiply-add: elementwise kernels, norms and copies of 0.3 to 3.6 MB run at 30 to 50 GB/s on a core of 118
-        /// GFLOP/s.
+        /// Shares of a vector that a kernel moves in the time of a multiply-add while it waits for the second
+        /// or for the last cache: elementwise kernels, norms and copies of 0.3 to 3.6 MB run at 30 to 50 GB/s
+        /// on a core of 118 GFLOP/s.
         const CACHED: [f64; 2] = [0.2, 0.15];
         let flops = (machine.flops_per_second as f64).max(1.0);
-        // A vector of single precision is as many operations as half its bytes.
+        // A vector of single precision has half as many operations as bytes.
         let vector_bytes_per_second = 2.0 * flops;
         KernelRates {
             flops,
@@ -40,19 +40,20 @@ impl KernelRates {
     }
 }
 
-/// What the choice of Winograd's algorithm knows about a machine.
+/// Facts about a machine that the choice of Winograd's algorithm uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WinogradRates {
-    /// Elements of a vector; what is left of channels or filters is paid in full.
+    /// Elements of a vector. A last vector that channels or filters fill only in part is paid in full.
     pub lanes: i64,
-    /// Weights of so many bytes stay near the core from run to run, about half of its own caches.
+    /// Weights of at most this many bytes stay near the core from run to run: about half of the core's own
+    /// caches.
     pub near_bytes: f64,
     /// Bytes from memory in the time of a multiply-add of a vector.
     pub bytes_per_operation: f64,
 }
 
 impl WinogradRates {
-    /// Those of a core.
+    /// The rates of a core.
     #[must_use]
     pub fn of(machine: &Machine) -> WinogradRates {
         WinogradRates {
@@ -63,10 +64,10 @@ impl WinogradRates {
     }
 }
 
-/// What the choice of Strassen's algorithm knows about a machine.
+/// Facts about a machine that the choice of Strassen's algorithm uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StrassenRates {
-    /// Elements of a vector; what is left of columns is paid in full.
+    /// Elements of a vector. A last vector that columns fill only in part is paid in full.
     pub lanes: i64,
     /// Cores among which work is divided.
     pub cores: i64,
@@ -76,20 +77,20 @@ pub struct StrassenRates {
     pub caches: [f64; 2],
     /// Bytes from memory in that time for one core.
     pub memory_bytes: f64,
-    /// How many cores' reading is all that memory gives.
+    /// Number of cores whose reads use all of the memory's speed.
     pub memory_cores: f64,
     /// Multiply-adds of vectors in the time of a further kernel.
     pub kernel: f64,
 }
 
 impl StrassenRates {
-    /// Those of a machine's cores.
+    /// The rates of a machine's cores.
     #[must_use]
     pub fn of(machine: &Machine) -> StrassenRates {
         /// Nanoseconds of a further kernel.
         const KERNEL: u64 = 550;
-        /// Bytes that all cores together read from memory in a second: what two Zen 4 cores do. Where a core alone
-        /// waits longer, as on servers, more of them get as much.
+        /// Bytes that all cores together read from memory in a second, the rate of two Zen 4 cores. If a core
+        /// alone waits longer, as on servers, more cores get as much.
         const ALL_MEMORY: f64 = 59.2e9;
         /// Share of a vector that comes from the second cache in the time of a multiply-add.
         const CACHED: f64 = 0.375;
@@ -107,7 +108,7 @@ impl StrassenRates {
     }
 }
 
-/// What taking reductions apart for the threads knows about them.
+/// Facts about threads that taking reductions apart uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads {
     /// Cores among which work should be divisible.
@@ -119,12 +120,12 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Those of a machine's cores.
+    /// The numbers of a machine's cores.
     #[must_use]
     pub fn of(machine: &Machine) -> Threads {
         /// Nanoseconds of a further kernel: a launch, and waiting for the slowest thread.
         const KERNEL: u64 = 550;
-        // Of elements that come from the caches a core takes about one in the time of two multiply-adds.
+        // In the time of two multiply-adds a core takes about one element from the caches.
         let kernel_work = (machine.work_in(KERNEL) / 2).max(1);
         Threads { cores: i64::from(machine.cores), kernel_work, lanes: i64::from(machine.lanes(4)) }
     }

@@ -6,11 +6,11 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 /// Instances of each rule that are compared: more than the unit tests take.
 const INSTANCES: usize = 200;
-/// Random terms that are executed to confirm what is known of them.
+/// Random terms that are executed to confirm facts about them.
 const TERMS: usize = 4000;
 /// Random graphs that are rewritten and compared.
 const GRAPHS: usize = 10_000;
-/// Those that are rewritten with exact rules only.
+/// Random graphs that are rewritten with exact rules only.
 const EXACT_GRAPHS: usize = 5000;
 
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
     let mut derived = 0;
     for (at, rule) in rules.iter().enumerate().filter(|(_, r)| r.proof == Proof::Derived) {
-        // What stands before a rule may be used to derive it.
+        // Any rule before this one may be used to derive it.
         let known: Vec<&Rule> = axioms.iter().chain(&rules[..at]).collect();
         match gates::derive(rule, &known) {
             Ok(()) => derived += 1,

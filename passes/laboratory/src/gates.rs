@@ -1,12 +1,12 @@
 //! The gates that every rule and every axiom passes before it ships, run by `cargo xtask rules --check` and by the
 //! tests.
 //!
-//! A rule's left side is instantiated at random ([`instance`]) with tiny shapes (sizes of 1, odd ones, unequal ones,
-//! strides, groups, windows that are not square), element types and attributes, which its guard accepts or not.
-//! Then:
+//! A rule's left side is instantiated at random ([`instance`]) with tiny shapes (sizes of 1, odd ones,
+//! unequal ones, strides, groups, windows that are not square), element types and attributes. The rule's
+//! guard accepts an instance or not. Then:
 //!
-//! 1. *Types*: wherever the guard holds, the right side has the type of the left one. A rule whose guard leaves that
-//!    to the engine says so (`well-typed`).
+//! 1. *Types*: wherever the guard holds, the right side has the type of the left one. A rule whose guard
+//!    leaves this check to the engine says so (`well-typed`).
 //! 2. *Values*, in the interpreter, by the rule's class; and by the kind of its operators ([`kind`]).
 //!
 //!    | What is compared | exact | reassociating | approximate |
@@ -20,8 +20,8 @@
 //!    | sums and products only: modulo a prime ([`modular`]) | yes | yes | |
 //!    | order only: all choices of values from a small domain ([`order`]) | yes | yes | yes |
 //! 3. *Derivation* from the axioms ([`derive`]).
-//! 4. What is claimed of elements (signs, integers) is confirmed by executing random terms ([`check_properties`]),
-//!    and random graphs keep their values, bit for bit where only exact rules are allowed ([`check_graphs`]).
+//! 4. Claims about elements (signs, integers) are confirmed by executing random terms ([`check_properties`]).
+//!    Random graphs keep their values, bit for bit if only exact rules are allowed ([`check_graphs`]).
 
 mod derivation;
 mod graphs;
@@ -58,12 +58,12 @@ pub const INSTANCES: usize = 24;
 const ENOUGH: usize = 100;
 /// Attempts to find them.
 const ATTEMPTS: usize = 60_000;
-/// How much numbers in double precision may differ where the sides are equal over the reals.
+/// Largest difference of numbers in double precision if the sides are equal over the reals.
 const ROUNDING: f64 = 1e-9;
-/// How much results that are numbers for few small inputs may differ in single precision.
+/// Largest difference in single precision of results that are numbers for few small inputs.
 const SINGLE: f64 = 1e-4;
 
-/// What the gates found of a rule that passed them.
+/// The findings about a rule that passed the gates.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
     /// Instances whose values were compared.
@@ -75,27 +75,27 @@ pub struct Audit {
     /// Instances that the guard accepts and whose sides have different types, and the first of them.
     pub refused: usize,
     first_refused: Option<String>,
-    /// What the sides were seen to disagree about.
+    /// Differences between the sides that were observed.
     pub observed: BTreeSet<Difference>,
 }
 
-/// Puts a rule through the gates of its values; how many instances were compared.
+/// Puts a rule through the gates of its values; returns how many instances were compared.
 ///
 /// # Errors
-/// What is wrong with the rule, with the instance that shows it.
+/// The error in the rule, with an instance that shows it.
 pub fn check(rule: &Rule, instances: usize) -> Result<usize, String> {
     let audit = audit(rule, instances, ATTEMPTS)?;
     stated(rule, &audit)?;
     Ok(audit.instances)
 }
 
-/// As [`check`] for a candidate that states nothing yet of what its sides disagree about, with so many attempts to
-/// find instances.
+/// As [`check`], for a candidate that states no differences between its sides yet, with a given number of
+/// attempts to find instances.
 pub(super) fn check_within(rule: &Rule, instances: usize, attempts: usize) -> Result<usize, String> {
     audit(rule, instances, attempts).map(|audit| audit.instances)
 }
 
-/// Whether a rule states what its sides were seen to disagree about.
+/// Checks that a rule states the differences that were observed between its sides.
 fn stated(rule: &Rule, audit: &Audit) -> Result<(), String> {
     let unstated: Vec<&str> =
         audit.observed.iter().filter(|d| !rule.differs.contains(d)).map(|d| d.name()).collect();
@@ -173,12 +173,13 @@ fn compare(
             continue;
         }
         let inputs = values::fill(leaves, values, false, random);
-        // What the interpreter does not compute is not compared; a right side that fails alone is wrong.
+        // If the interpreter cannot compute the left side, nothing is compared. A right side that fails alone
+        // is wrong.
         let Some(wanted) = run(&left, &inputs) else { return Ok(()) };
         let Some(found) = run(&right, &inputs) else {
             return Err(at(values, "the right side cannot be computed".into()));
         };
-        // Integers wrap, so that what is true of all numbers is true of their bits.
+        // Integers wrap, so a rule that is true of all numbers is true of their bits.
         if rule.class == Exactness::Exact || !floats {
             if let Some(what) = values::differing_bits(&wanted, &found) {
                 return Err(at(values, what));
@@ -219,7 +220,7 @@ fn compare(
                 .map_err(|what| at(values, format!("{what} in double precision")))?;
         }
     }
-    // Where the sides are equal over the reals, they are equal as rational functions.
+    // Sides that are equal over the reals are equal as rational functions.
     if kind == Kind::Rational
         && rule.class != Exactness::Approximate
         && let Some([wanted, found]) = modular::run([&left, &right], leaves, random)
@@ -232,7 +233,7 @@ fn compare(
     Ok(())
 }
 
-/// Where the left side is a number, the right side is one.
+/// Wherever the left side is a number, the right side must be one.
 fn numbers_stay(wanted: &[f64], found: &[f64]) -> Result<(), String> {
     match wanted.iter().zip(found).position(|(w, f)| w.is_finite() && !f.is_finite()) {
         Some(at) => {
@@ -242,7 +243,7 @@ fn numbers_stay(wanted: &[f64], found: &[f64]) -> Result<(), String> {
     }
 }
 
-/// What came of all rules of a file.
+/// The results for all rules of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Instances whose values were compared.
@@ -253,16 +254,16 @@ pub struct Totals {
     pub choices: usize,
     /// Rules whose guard leaves the types to the engine.
     pub well_typed: usize,
-    /// What is wrong with rules.
+    /// Errors in rules.
     pub failures: Vec<String>,
 }
 
-/// Puts all rules of a file through the gates of types and values. A rule must not claim too much either: what the
-/// guard leaves to the engine, or what the sides are said to disagree about, must occur.
+/// Puts all rules of a file through the gates of types and values. A rule must not claim too much either: if
+/// its guard leaves types to the engine, or it states differences between the sides, these must occur.
 #[must_use]
 pub fn check_all(rules: &[Rule], instances: usize) -> Totals {
     let mut totals = Totals::default();
-    // What is stated of a schema is shown by one of its instances.
+    // One instance of a schema is enough to show that a statement about the schema occurs.
     let mut schemas: BTreeMap<&Name, (&Rule, Audit)> = BTreeMap::new();
     for rule in rules {
         let audited = audit(rule, instances, ATTEMPTS);

@@ -1,18 +1,18 @@
-//! Finding rules: all small terms are enumerated, equal ones become candidates, what follows from others is dropped,
-//! and what is left passes the gates.
+//! Finding rules: all small terms are enumerated, and equal ones become candidates. Candidates that follow
+//! from others are dropped, and the remaining ones pass the gates.
 //!
-//! 1. [`vocabulary`] says which operators, constants and attributes terms are made of. The rules that are written are
-//!    not among what goes in: only axioms are, to derive what was found.
+//! 1. [`vocabulary`] lists the operators, constants and attributes that terms are made of. Written rules are
+//!    no input. Only axioms are, to derive the rules that were found.
 //! 2. [`enumerate`] makes all terms up to a number of operators, bottom up, and finds those with equal values in the
 //!    environments of [`environment`].
-//! 3. [`candidates`] makes rules of them: from more operators to fewer, with canonical names and the weakest guard of a
-//!    short list that passes the gates.
-//! 4. A candidate that follows from rules that are kept already ([`entail`]) is dropped, which leaves a small set, as
-//!    Ruler does (Nandi et al., OOPSLA 2021).
-//! 5. Each that is kept passes the gates of all rules; it is `derived` where it follows from the axioms.
-//! 6. [`compare`] says which written rules were found, and which found ones nobody had written.
+//! 3. [`candidates`] makes rules of them: from more operators to fewer, with canonical names. The guard is
+//!    the weakest one of a short list that passes the gates.
+//! 4. A candidate that follows from rules kept so far ([`entail`]) is dropped. This leaves a small set, as in
+//!    Ruler (Nandi et al., OOPSLA 2021).
+//! 5. Each rule that is kept passes the gates of all rules. It is `derived` if it follows from the axioms.
+//! 6. [`compare`] lists the written rules that were found, and the found rules that nobody had written.
 //!
-//! All limits are counts, so that what is found does not depend on the clock.
+//! All limits are counts, so the findings do not depend on the clock.
 
 mod candidates;
 mod compare;
@@ -35,7 +35,7 @@ use mlcc_ir::{Name, diagnostic::Result};
 use mlcc_rewriting::rule::{Proof, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How much is enumerated.
+/// The extent of the enumeration.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Terms of one operator fewer.
@@ -53,19 +53,19 @@ pub struct Found {
     pub rules: Vec<Rule>,
     /// The family of terms in which it was found.
     pub family: &'static str,
-    /// Both directions, where the other is one: what other rules may follow from.
+    /// Both directions, if the other one is a rule: other rules may follow from these.
     equal: Vec<Rule>,
     space: vocabulary::Space,
 }
 
-/// How many there were at each step.
+/// The counts of each step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Terms that were evaluated, by family.
     pub families: Vec<FamilyCounts>,
     /// Candidates: pairs of terms with equal values, each once.
     pub candidates: usize,
-    /// Candidates that a gate refused, whatever the guard.
+    /// Candidates that a gate refused under every guard.
     pub refused: usize,
 }
 
@@ -82,18 +82,18 @@ pub struct FamilyCounts {
     pub pairs: usize,
 }
 
-/// What the generator found.
+/// The findings of the generator.
 #[derive(Clone, Debug, Default)]
 pub struct Generated {
-    /// Rules, none of which follows from those before it.
+    /// Rules. None of them follows from those before it.
     pub found: Vec<Found>,
-    /// What was found too and follows from these.
+    /// Further findings, which follow from these rules.
     pub dropped: Vec<Found>,
-    /// What was done for them.
+    /// The counts of the work.
     pub counts: Counts,
 }
 
-/// Enumerates terms, and finds rules. `axioms` are what rules are derived from.
+/// Enumerates terms, and finds rules. Rules are derived from `axioms`.
 ///
 /// # Errors
 /// If a template of the vocabulary is not well formed: a bug that a test would have found.
@@ -141,20 +141,20 @@ pub fn generate(settings: &Settings, axioms: &[&Rule]) -> Result<Generated> {
     Ok(generated)
 }
 
-/// What becomes of a candidate.
+/// The outcome for a candidate.
 enum Outcome {
     Kept(Found),
     Implied(Found),
     Refused,
 }
 
-/// Instances that show most wrong candidates.
+/// Number of instances that expose most wrong candidates.
 const FEW: usize = 6;
 /// Attempts to find instances.
 const ATTEMPTS: usize = 6000;
 
-/// Puts a candidate through the gates with the weakest guard that passes them, and looks whether it follows from what
-/// is kept, as far as that is about the `operators` of its family.
+/// Puts a candidate through the gates with the weakest guard that passes them, and checks whether it follows
+/// from the kept rules about the `operators` of its family.
 fn examine(
     kept: &[Found],
     candidate: &Candidate,
@@ -169,8 +169,8 @@ fn examine(
     };
     for guard in candidates::guards(candidate) {
         let conditions = candidates::weakest_first(candidate, &guard);
-        // Few instances are cheap, and most candidates are wrong or follow from others: under any conditions if under
-        // the strictest.
+        // Few instances are cheap, and most candidates are wrong or follow from others. A candidate that is
+        // wrong under the strictest conditions is wrong under any.
         let Some(strictest) = conditions.last() else { continue };
         if !passes(&candidates::rules(candidate, name, strictest)?, FEW) {
             continue;
@@ -198,7 +198,7 @@ fn examine(
     Ok(Outcome::Refused)
 }
 
-/// Whether rules pass the gates on that many instances, if there are enough.
+/// Whether rules pass the gates on that many instances, or on as many as there are.
 fn passes(rules: &[Rule], instances: usize) -> bool {
     rules.iter().all(|r| gates::check_within(r, instances, ATTEMPTS).is_ok_and(|n| n >= FEW))
 }

@@ -1,5 +1,5 @@
-//! The laboratory of rewrite rules: what finds them, puts them through their gates and describes them. `cargo xtask
-//! rules` and `cargo xtask docs` run it; no compilation links it.
+//! The laboratory of rewrite rules: it finds rules, puts them through their gates and describes them. `cargo
+//! xtask rules` and `cargo xtask docs` run it; no compilation links it.
 //!
 //! | Module | What |
 //! |---|---|
@@ -21,8 +21,8 @@ use std::sync::LazyLock;
 static AXIOMS: LazyLock<std::result::Result<Vec<Rule>, String>> =
     LazyLock::new(|| rule::parse(include_str!("axioms.rules")).map_err(|d| d.to_string()));
 
-/// The properties of operators that rules are derived from, in the order of their file; those of a family of
-/// operators once for each.
+/// The properties of operators that rules are derived from, in the order of their file. A property of a
+/// family of operators occurs once for each of them.
 ///
 /// # Errors
 /// If the file is not well formed: a bug that a test would have found.

@@ -1,4 +1,5 @@
-//! The page of all rewrite rules, of the axioms that they are derived from, and of what is no rule.
+//! The page of all rewrite rules, of the axioms that they are derived from, and of transformations that are
+//! no rules.
 
 use crate::axioms;
 use mlcc_ir::diagnostic::Result;
@@ -83,7 +84,7 @@ pub fn page() -> Result<String> {
     Ok(text)
 }
 
-/// A rule's class, with what its sides disagree about.
+/// A rule's class, with the differences that its sides may have.
 fn class(rule: &Rule) -> String {
     let class = match rule.class {
         Exactness::Approximate => format!("{}, {:e}", rule.class.name(), rule.error),

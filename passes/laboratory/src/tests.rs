@@ -30,7 +30,7 @@ fn every_axiom_passes_the_gates() {
     assert!(failures.is_empty(), "{} axioms fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// What the gates say of rules of a text.
+/// The failures that the gates report for rules of a text.
 fn failures(text: &str) -> Vec<String> {
     gates::check_all(&rule::parse(text).expect(text), 200).failures
 }
@@ -38,7 +38,7 @@ fn failures(text: &str) -> Vec<String> {
 #[test]
 fn planted_wrong_rules_are_caught() {
     let mut missed = Vec::new();
-    // Each with a part of what has to be said about it.
+    // Each with a part of the message that must appear.
     for (what, text, message) in [
         ("a wrong value", "exact tested (=> (sum ?x ?x) (product 3 ?x) (float ?x))", "element"),
         (
@@ -153,7 +153,8 @@ fn wrong_facts_are_caught() {
     let unsigned = Properties { not_negative: true, unsigned: true, integral: false };
     let not_negative = Properties { unsigned: false, ..unsigned };
     let integral = Properties { integral: true, ..Properties::default() };
-    // The root of -0 is -0; what is a little below 0 rounds to -0; a mean of integers is none; a minimum needs both.
+    // The root of -0 is -0; a number a little below 0 rounds to -0; a mean of integers is no integer; a
+    // minimum needs both.
     for (op, wrong) in [
         ("sqrt", unsigned),
         ("tanh", not_negative),
@@ -203,12 +204,12 @@ fn derived_rules_follow_from_the_axioms() {
 fn what_the_axioms_do_not_say_is_not_derived() {
     let axioms: Vec<&Rule> = axioms().expect("parses").iter().collect();
     for (text, message) in [
-        // Wrong, and not to be had from what is right.
+        // Wrong, and not derivable from right rules.
         (
             "reassociating (from relu-as-maximum) (=> (matmul ?a (relu ?b)) (relu (matmul ?a ?b)) (float ?a))",
             "is not derived",
         ),
-        // Right, but not by these.
+        // Right, but not derivable from these.
         ("exact (from order-commutes) (=> (max ?x ?x) ?x)", "is not derived"),
         (
             "reassociating (from minus-minus) (=> (neg (sum ?a ?b)) (sum (neg ?a) (neg ?b)) (float ?a))",
@@ -231,7 +232,8 @@ fn what_the_axioms_do_not_say_is_not_derived() {
 fn most_rules_are_derived_from_few_axioms() {
     let (rules, axioms) = (rules().expect("parses"), axioms().expect("parses"));
     let derived = |rules: &[Rule]| rules.iter().filter(|r| r.proof == Proof::Derived).count();
-    // What recognises an operator says how it is written, which is no consequence of what operators do.
+    // A rule that recognises an operator says how the operator is written. This does not follow from the
+    // axioms.
     let searched = &rules[..rules.len() - recognisers().expect("parses").len()];
     assert!(derived(searched) * 10 >= searched.len() * 9, "{} of {}", derived(searched), searched.len());
     assert!(derived(rules) >= 200, "{} of {}", derived(rules), rules.len());

@@ -37,7 +37,7 @@ pub fn canonical(op: &str, attrs: Attrs, rank: usize) -> Attrs {
         };
         canonical = canonical.with(declared.name, convert(declared.kind, value));
     }
-    // What is not declared is kept: inference refuses it.
+    // An undeclared attribute is kept: inference refuses it.
     for (name, value) in attrs.0 {
         canonical.0.entry(name).or_insert(value);
     }

@@ -1,8 +1,8 @@
 //! Blocks: ranges of a graph's nodes that are rewritten at a time.
 //!
-//! A graph is cut where few values are alive, so that a block holds what belongs together, and equal blocks (a
-//! transformer's layers) are rewritten once. What a rule cannot look into (control flow, operators with several
-//! results, random numbers) lies between blocks.
+//! A graph is cut where few values are alive, so that related nodes stay together in a block. Equal blocks (a
+//! transformer's layers) are rewritten once. Nodes that a rule cannot look into (control flow, operators with
+//! several results, random numbers) lie between blocks.
 
 use super::facts::{Leaf, uniform};
 use mlcc_ir::{
@@ -11,12 +11,13 @@ use mlcc_ir::{
 };
 use std::{collections::BTreeMap, fmt::Write, ops::Range};
 
-/// Blocks have at least this many nodes if the graph has: smaller ones would cut through what rules match.
+/// Blocks have at least this many nodes if the graph has: smaller blocks would cut through the patterns of
+/// rules.
 const MIN_NODES: usize = 48;
-/// A block ends at the latest here, wherever that is.
+/// Most nodes of a block: it ends here at the latest, wherever that is.
 const MAX_NODES: usize = 160;
-/// Constants of up to this many elements are part of a block, larger ones are weights that only their type
-/// matters of.
+/// Constants of up to this many elements are part of a block. Larger ones are weights, and only their type
+/// matters.
 pub(super) const MAX_CONSTANT: usize = 16;
 
 /// A range of nodes and what goes into and out of it.
@@ -26,11 +27,11 @@ pub(super) struct Block {
     pub nodes: Range<usize>,
     /// Values that its nodes read and that are not small constants, in order of their first use.
     pub leaves: Vec<ValueId>,
-    /// What is known of them.
+    /// Facts about the leaves.
     pub facts: Vec<Leaf>,
     /// Values that it computes and others read.
     pub outputs: Vec<ValueId>,
-    /// Equal for blocks that compute the same from their leaves.
+    /// Equal keys mean that two blocks compute the same from their leaves.
     pub key: String,
 }
 
@@ -54,10 +55,11 @@ pub(super) fn blocks(graph: &Graph) -> Vec<Block> {
     blocks
 }
 
-/// Where the block that starts at `start` ends, `run` at the latest: once it is large enough, behind the first node
-/// with one value of its own alive, or else the fewest, which a later product needs or something behind one; if there
-/// is none, whatever they are needed for. What was alive before the block (a mask that every layer reads) does not
-/// count, so that equal layers are cut alike.
+/// The end of the block that starts at `start`, `run` at the latest. A block must be large enough first. It
+/// ends behind the first node with only one value of its own alive, or else the fewest, if a later product
+/// needs these values or something behind a product. If there is no such node, it ends behind the first with
+/// the fewest. Values from before the block (a mask that every layer reads) do not count, so equal layers are
+/// cut alike.
 fn cut(alive: &Alive, start: usize, run: usize) -> usize {
     if run - start <= MIN_NODES {
         return run;
@@ -78,15 +80,15 @@ fn is_opaque(node: &Node) -> bool {
     node.results.len() != 1 || !node.regions.is_empty()
 }
 
-/// What is alive behind each node.
+/// The values that are alive behind each node.
 struct Alive {
     /// How many computed values are still needed.
     count: Vec<usize>,
-    /// The node from which on the first of them is needed no more.
+    /// The first node at which one of these values is needed no more.
     until: Vec<usize>,
     /// How many nodes up to this one are products of matrices.
     products: Vec<usize>,
-    /// For each value that is needed at all, the node that computes it and the last that needs it.
+    /// For each value with a user, the node that computes it and its last user.
     spans: Vec<(usize, usize)>,
 }
 
@@ -104,7 +106,7 @@ impl Alive {
         graph.outputs.iter().for_each(|(_, o)| last[o.0 as usize] = graph.nodes.len());
         let mut alive =
             Alive { count: Vec::new(), until: Vec::new(), products: Vec::new(), spans: Vec::new() };
-        // How many values are needed last at a node.
+        // The number of values whose last user is this node.
         let mut ends: BTreeMap<usize, usize> = BTreeMap::new();
         let (mut count, mut products) = (0, 0);
         for (at, node) in graph.nodes.iter().enumerate() {
@@ -122,14 +124,14 @@ impl Alive {
         alive
     }
 
-    /// The last nodes that need what is alive when this node starts.
+    /// The last users of the values that are alive when this node starts.
     fn ends_of_values_before(&self, node: usize) -> Vec<usize> {
         let before = self.spans.iter().take_while(|(birth, _)| *birth < node);
         before.map(|(_, end)| *end).filter(|end| *end >= node).collect()
     }
 
-    /// Whether a product lies between a node and the last that needs what is alive behind it, for each such value: the
-    /// parts of an operator that is spelled out read each other without one.
+    /// Whether a product lies between a node and the last user of each value that is alive behind it. Parts
+    /// of one operator that is spelled out read each other without a product between them.
     fn reaches_product(&self, node: usize) -> bool {
         self.products.get(self.until[node]).is_none_or(|before| *before > self.products[node])
     }
@@ -170,7 +172,7 @@ fn block(graph: &Graph, nodes: Range<usize>) -> Block {
     Block { nodes, leaves, facts, outputs, key }
 }
 
-/// What a block sees of a value from outside.
+/// The view that a block has of a value from outside.
 fn leaf(graph: &Graph, id: ValueId) -> Leaf {
     let value = graph.value(id);
     let constant = graph.constant(id);

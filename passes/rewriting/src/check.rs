@@ -1,5 +1,5 @@
-//! Executes a block before and after rewriting, on random inputs, with the reference interpreter: a wrong rule, or
-//! a right one applied wrongly, costs its rewrite and no more.
+//! Executes a block before and after rewriting, on random inputs, with the reference interpreter. A wrong
+//! rule, or a right one applied wrongly, then costs only its rewrite.
 //!
 //! Sizes are shrunk so that this takes milliseconds ([`super::shrink`]), in leaves and in attributes. Inference
 //! decides whether the result is still both graphs.
@@ -19,7 +19,7 @@ use mlcc_ir::{
     tensor::{Element, Tensor, push_element},
 };
 
-/// How a check ended.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Outputs agree.
@@ -30,18 +30,19 @@ pub(super) enum Verdict {
     Unchecked(&'static str),
 }
 
-/// How far results may be apart.
+/// The allowed difference between results.
 #[derive(Clone, Copy)]
 struct Bound {
     /// Greatest relative error in norm.
     error: f64,
-    /// Size of results below which errors are measured against it: what cancelling numbers of about 1 has left is
-    /// rounding.
+    /// Errors are measured against this size if a result is smaller. If numbers of about 1 cancel, the rest
+    /// is rounding.
     small: f64,
 }
 
 impl Bound {
-    /// Of the widest steps between neighbouring numbers: interpreters round to the type after each operator.
+    /// The bound for the widest steps between neighbouring numbers: interpreters round to the type after each
+    /// operator.
     fn of(graphs: [&Graph; 2]) -> Bound {
         let values = graphs.into_iter().flat_map(|g| &g.values);
         let wider = |most: Bound, bits| Bound { error: most.error.max(8.0 * 0.5f64.powi(bits)), small: 1.0 };
@@ -55,7 +56,8 @@ impl Bound {
 /// Multiply-adds that an execution may take.
 const BUDGET: f64 = 5e7;
 
-/// Numbers of the block that may be sizes: a sum divided by the number of its terms is a mean at that size only.
+/// Numbers of the block that may be sizes. A sum divided by the number of its terms is a mean at that size
+/// only.
 fn counts(before: &Template, block: &Block) -> Vec<i64> {
     let operands = before.nodes.iter().flat_map(|n| n.operands.iter().flatten());
     let numbers = operands.filter_map(|operand| match operand {
@@ -66,7 +68,7 @@ fn counts(before: &Template, block: &Block) -> Vec<i64> {
     numbers.flat_map(|n| [n as i64, (1.0 / n).round() as i64]).collect()
 }
 
-/// Compares a block's two forms: every bit, where only exact rules were allowed.
+/// Compares a block's two forms. Every bit must agree if only exact rules were allowed.
 pub(super) fn check(before: &Template, after: &Template, block: &Block, mode: Mode) -> Verdict {
     let leaves = block.facts.iter().map(|l| &l.ty);
     let nodes = before.nodes.iter().chain(&after.nodes).map(|n| &n.ty);
@@ -80,7 +82,8 @@ pub(super) fn check(before: &Template, after: &Template, block: &Block, mode: Mo
         let (first, second) = pair(shrink)?;
         (types(&first) == types(&second)).then(|| work(&first).max(work(&second)))
     };
-    // A slice that took the rest of a dimension should still do: rules rely on it, inference does not see it.
+    // A slice that took the rest of a dimension should still take it: rules rely on this, and inference does
+    // not see it.
     let rests = pair(&Shrink::new()).map(|(first, second)| [rests(&first), rests(&second)]);
     let price_with_rests = |shrink: &Shrink| {
         let (first, second) = pair(shrink)?;
@@ -138,7 +141,7 @@ fn work(graph: &Graph) -> f64 {
 fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict {
     let bound = Bound::of([first, second]);
     let mut reason = "outputs that are not numbers";
-    // Where most is not a number (a root of something negative), positive numbers may say more; where indices do not
+    // If most results are NaN (a root of negative numbers), positive inputs may say more. If indices do not
     // fit, zeros do.
     for (low, indices) in [(-1.0, 3.0), (0.25, 3.0), (-1.0, 1.0)] {
         let leaves = first.inputs.iter().enumerate();
@@ -173,7 +176,8 @@ fn compare(first: &Graph, second: &Graph, block: &Block, mode: Mode) -> Verdict 
     Verdict::Unchecked(reason)
 }
 
-/// Relative error in norm, that of numbers of size `small` at least; infinite where one is a number and the other is not.
+/// Relative error in norm, where the norm counts as that of numbers of size `small` at least. Infinite if one
+/// is a number and the other is not.
 fn difference(wanted: &[f64], found: &[f64], small: f64) -> f64 {
     let (mut error, mut norm) = (0.0, 0.0);
     for (w, f) in wanted.iter().zip(found) {
@@ -188,8 +192,7 @@ fn difference(wanted: &[f64], found: &[f64], small: f64) -> f64 {
     (error / norm.max(least).max(f64::MIN_POSITIVE)).sqrt()
 }
 
-/// A tensor for a leaf: random numbers between `low` and 1, indices below `indices`, or the one value that is known
-/// of it.
+/// A tensor for a leaf: random numbers between `low` and 1, indices below `indices`, or its one known value.
 fn random(graph: &Graph, id: ValueId, leaf: &Leaf, at: usize, (low, indices): (f64, f64)) -> Option<Tensor> {
     let ty = &graph.value(id).ty;
     let dims = ty.static_dims()?;

@@ -1,9 +1,9 @@
-//! What a term costs, in seconds of one core of the target: the roofline of its operator, with fusion in view.
-//! Only ratios matter.
+//! The cost of a term, in seconds of one core of the target: the roofline of its operator, with fusion in
+//! view. Only ratios matter.
 //!
-//! An elementwise operator rides along in the kernel of its producer: it is charged its arithmetic and a fraction of
-//! its traffic. What can be computed when the model is compiled is free. These prices steer the search; the best few
-//! graphs are priced again as the kernels that fusion makes of them ([`Prices`]).
+//! An elementwise operator joins the kernel of its producer: it is charged its arithmetic and a fraction of
+//! its traffic. Values that can be computed when the model is compiled are free. These prices steer the
+//! search; the best few graphs are priced again as the kernels that fusion makes of them ([`Prices`]).
 
 use super::{
     facts::Classes,
@@ -17,12 +17,12 @@ use mlcc_ir::{
 };
 use mlcc_machine::KernelRates;
 
-/// What graphs cost on a target, as whoever lowers them can tell.
+/// The costs of graphs on a target, from a caller that can lower them.
 pub trait Prices {
-    /// The machine's rates, which steer the search for graphs that are worth a price.
+    /// The machine's rates; they steer the search for graphs that are worth a price.
     fn rates(&self) -> &KernelRates;
 
-    /// Seconds of a graph, of whose inputs some are weights; `None` if it cannot be lowered.
+    /// Seconds of a graph; some of its inputs are weights. `None` if it cannot be lowered.
     fn of_graph(&self, graph: &Graph, is_weight: &dyn Fn(usize) -> bool) -> Option<f64>;
 }
 
@@ -86,13 +86,13 @@ pub fn size(dim: &Expr) -> f64 {
     dim.evaluate(&|_| Some(NOMINAL)).unwrap_or(NOMINAL) as f64
 }
 
-/// Elements of a tensor, as [`size`] has them.
+/// Number of elements of a tensor, with the sizes of [`size`].
 #[must_use]
 pub fn elements(ty: &TensorType) -> f64 {
     ty.dims.iter().map(size).product()
 }
 
-/// Bytes of a tensor, likewise.
+/// Bytes of a tensor, with the same sizes.
 #[must_use]
 pub fn bytes(ty: &TensorType) -> f64 {
     elements(ty) * ty.dtype.size() as f64

@@ -1,10 +1,10 @@
 //! The cheapest terms by integer programming, behind the greedy choice.
 //!
-//! The greedy choice looks at one class at a time, so it never takes a term that only pays because several classes share
-//! it: one product instead of three, of which each needs a slice. Here each term is a variable of 0 or 1, each class
-//! that is needed has one term, and the sum of the terms' costs is least. Cycles are cut where a solution has one. The
-//! greedy choice is where the search starts and what stays if it finds nothing better within its limits, which are
-//! counts.
+//! The greedy choice looks at one class at a time. So it never takes a term that pays only if several classes
+//! share it: one product instead of three, where each class needs a slice of it. Here each term is a variable
+//! of 0 or 1, each class that is needed has one term, and the sum of the terms' costs is least. If a solution
+//! has a cycle, the cycle is cut. The search starts from the greedy choice, and keeps it if it finds nothing
+//! better within its limits, which are counts.
 
 use super::{
     cost,
@@ -19,11 +19,11 @@ use microlp::{
 use mlcc_machine::KernelRates;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Terms beyond which the greedy choice stays.
+/// With more terms than this, the greedy choice stays.
 const MAX_TERMS: usize = 1200;
 /// Nodes of the branch and bound search.
 const MAX_NODES: u64 = 200;
-/// Solutions that may turn out to have a cycle.
+/// Most solutions with a cycle before the search gives up.
 const MAX_ROUNDS: usize = 24;
 /// Costs are seconds; the solver's tolerances are made for numbers of about 1.
 const UNIT: f64 = 1e6;
@@ -54,7 +54,7 @@ pub(super) fn improve(
     None
 }
 
-/// Whether a class is computed when the model is compiled: the greedy choice does for these.
+/// Whether a class is computed when the model is compiled: the greedy choice is good enough for such classes.
 fn is_free(classes: &Classes, id: Id) -> bool {
     classes[id].data.weight
 }
@@ -99,7 +99,7 @@ fn candidates(
         terms.retain(|t| t.least(&least) <= most);
         let all = terms.clone();
         let mut at = 0;
-        // A term that needs what another does and more, and costs no less, is never better.
+        // A term that needs more classes than another and costs no less is never better.
         terms.retain(|t| {
             at += 1;
             !all.iter().enumerate().any(|(other, o)| {
@@ -121,14 +121,14 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// What the term costs at least: its dearest operand must be there too.
+    /// The least cost of the term: its dearest operand must be there too.
     fn least(&self, least: &BTreeMap<Id, f64>) -> f64 {
         let of = |o: &Id| least.get(o).copied().unwrap_or(f64::INFINITY);
         self.own + self.operands.iter().map(of).fold(0.0, f64::max)
     }
 }
 
-/// What each class costs at least.
+/// The least cost of each class.
 fn least(candidates: &BTreeMap<Id, Vec<Candidate>>) -> BTreeMap<Id, f64> {
     let mut least = BTreeMap::new();
     loop {
@@ -178,7 +178,7 @@ impl<'a> IntegerProgram<'a> {
         for root in roots {
             problem.add_constraint(one_of(root, 1.0), ComparisonOp::Eq, 1.0);
         }
-        // A class that terms of another need has a term if one of these is chosen.
+        // If a term of one class is chosen and it needs another class, that class has a term too.
         for (id, terms) in candidates {
             let needed: BTreeSet<Id> = terms.iter().flat_map(|t| t.operands.iter().copied()).collect();
             for operand in needed.iter().filter(|o| !roots.contains(&classes.find(**o))) {
@@ -194,7 +194,7 @@ impl<'a> IntegerProgram<'a> {
         IntegerProgram { problem, candidates, variables, start }
     }
 
-    /// The terms of the best solution found that outputs need.
+    /// The terms that outputs need, from the best solution found.
     fn solve(&self, classes: &Classes, roots: &BTreeSet<Id>) -> Option<Choice> {
         let mut options = SolveOptions::default();
         options.node_limit = Some(MAX_NODES);
@@ -234,7 +234,7 @@ impl<'a> IntegerProgram<'a> {
     }
 }
 
-/// The choice with what it needs of weights; `None` if it is no cheaper than the greedy one.
+/// The choice with the terms that it needs of weights; `None` if it is no cheaper than the greedy one.
 fn complete(
     rates: &KernelRates,
     classes: &Classes,
@@ -293,8 +293,8 @@ mod tests {
         choice.values().filter(|t| &*t.head.op == op).count()
     }
 
-    /// Three products of one small operand: each alone is cheaper than the product with all weights, together they are
-    /// not. Beside them two classes that could be each other's negation.
+    /// Three products of one small operand. One alone is cheaper than the product with all weights, but three
+    /// together are not. Beside them, two classes could be each other's negation.
     fn merged() -> (Classes, Vec<Id>) {
         let mut classes = Classes::new(Known::default());
         let x = leaf(&mut classes, &[1, 8], false);

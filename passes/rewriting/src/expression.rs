@@ -47,7 +47,7 @@ pub struct Function {
     pub name: &'static str,
     /// Names of its arguments; `..` stands for more of the last one.
     pub arguments: &'static str,
-    /// What it is.
+    /// A description of the function.
     pub summary: &'static str,
     pub(super) run: fn(&Classes, &[Value]) -> Option<Value>,
 }
@@ -116,7 +116,7 @@ impl Expression {
         Ok(Expression::Call(function, arguments.iter().map(Expression::parse).collect::<Result<_>>()?))
     }
 
-    /// The value; `None` if a part has none, which makes a guard false.
+    /// The value; `None` if a part has no value, which makes a guard false.
     pub fn evaluate(&self, classes: &Classes, bindings: &Bindings) -> Option<Value> {
         match self {
             Expression::Variable(name) => match bindings.get(name)? {
@@ -139,7 +139,7 @@ impl Expression {
         }
     }
 
-    /// Whether it is computed, not matched, and from variables of which some have no value yet.
+    /// Whether it is computed, not matched, and one of its variables has no value yet.
     pub(super) fn is_computed_from_unbound(&self, bindings: &Bindings) -> bool {
         let Expression::Call(function, arguments) = self else { return false };
         let is_unbound = |argument: &Expression| match argument {

@@ -1,8 +1,8 @@
 //! Choosing one term of each class so that the whole is cheap. A term that several others use is counted once.
 //!
-//! The method is the greedy one over sets of classes (as in the extraction gym's `faster-greedy-dag`): a class's
-//! cost set holds every class that its chosen term needs, and a term's cost is that of the union of its operands'
-//! sets. Choices improve until none does, in the order of ids.
+//! The method is the greedy one over sets of classes (as in the extraction gym's `faster-greedy-dag`). A
+//! class's cost set holds every class that its chosen term needs, and a term's cost is that of the union of
+//! its operands' sets. Choices improve, in the order of ids, until none does.
 
 use super::{
     cost,
@@ -21,26 +21,26 @@ struct Best {
     term: Term,
     own: f64,
     total: f64,
-    /// Classes that it needs, as a set of bits over dense indices, itself included.
+    /// The classes that it needs, itself included, as a set of bits over dense indices.
     needs: Vec<u64>,
 }
 
-/// What was chosen.
+/// The choice of terms.
 #[derive(Clone)]
 pub(super) struct Extraction {
     /// A term for each class that an output needs.
     pub(super) choice: Choice,
-    /// What they cost, each once.
+    /// The cost of these terms, each counted once.
     pub(super) total: f64,
     /// The best term of every class, by itself.
     pub(super) best: Choice,
 }
 
-/// What a term of a class with these facts costs, its operands not counted.
+/// The cost of a term of a class with these facts, its operands not counted.
 pub(super) type Price<'a> = dyn Fn(&Term, &Facts) -> f64 + 'a;
 
-/// The terms found for these outputs that take the least time; `None` if a class has no finite one. `allowed` leaves
-/// terms out.
+/// The terms found for these outputs that take the least time. `None` if a class has no finite one. `allowed`
+/// excludes terms.
 pub(super) fn extract(
     rates: &KernelRates,
     classes: &Classes,
@@ -63,7 +63,7 @@ pub(super) fn cheapest(
     let dense: BTreeMap<Id, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
     let words = ids.len().div_ceil(64);
     let mut best: Vec<Option<Best>> = ids.iter().map(|_| None).collect();
-    // Each round extends what is known by one level at least; more rounds than classes cannot help.
+    // Each round extends the known costs by one level at least, so more rounds than classes cannot help.
     for _ in 0..ids.len() {
         let mut changed = false;
         for (at, id) in ids.iter().enumerate() {
@@ -131,8 +131,8 @@ fn others(needs: &[u64], without: usize, best: &[Option<Best>]) -> f64 {
     sum
 }
 
-/// Classes of which each needs the next one and the last one the first; `None` if there are no such. Choices were made
-/// one after the other: a later one may need what an earlier one was part of.
+/// Classes in a cycle: each needs the next one, and the last needs the first. `None` if there is no cycle.
+/// Choices were made one after the other, so a later one may need a class that an earlier one was part of.
 pub(super) fn cycle(classes: &Classes, choice: &Choice, outputs: &[Id]) -> Option<Vec<Id>> {
     let mut done: BTreeSet<Id> = BTreeSet::new();
     for output in outputs {

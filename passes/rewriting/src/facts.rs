@@ -1,4 +1,4 @@
-//! What is known of each class of equal terms: types, constants, whether it depends on weights only.
+//! Facts about each class of equal terms: types, constants, whether it depends on weights only.
 
 use super::{
     attributes::canonical,
@@ -23,15 +23,15 @@ pub type Classes = EGraph<Term, Known>;
 pub struct Leaf {
     /// Its type.
     pub ty: TensorType,
-    /// Its elements, where inference knows them.
+    /// Its elements, if inference knows them.
     pub known: Option<Vec<Expr>>,
-    /// Whether it is there when the model is compiled.
+    /// Whether its value is available when the model is compiled.
     pub weight: bool,
     /// The one value that all of its elements have.
     pub uniform: Option<f64>,
 }
 
-/// The analysis: the leaves that terms refer to, and what went wrong.
+/// The analysis: the leaves that terms refer to, and errors.
 #[derive(Debug, Default)]
 pub struct Known {
     /// By index.
@@ -47,7 +47,7 @@ pub struct Known {
 pub struct Facts {
     /// The type.
     pub ty: TensorType,
-    /// Elements, where inference knows them.
+    /// Elements, if inference knows them.
     pub known: Option<Vec<Expr>>,
     /// The elements, if it is a small constant.
     pub constant: Option<Tensor>,
@@ -55,11 +55,11 @@ pub struct Facts {
     pub uniform: Option<f64>,
     /// Whether it can be computed when the model is compiled.
     pub weight: bool,
-    /// What all elements have in common.
+    /// Properties common to all elements.
     pub properties: Properties,
 }
 
-/// The facts of a term, `None` if it is ill-typed.
+/// The facts of a term; `None` if it is ill-typed.
 #[must_use]
 pub(super) fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
     let facts = |id: &Id| &classes[*id].data;
@@ -111,15 +111,15 @@ pub(super) fn infer(classes: &Classes, term: &Term) -> Option<Facts> {
                 .iter()
                 .map(|f| Operand { ty: &f.ty, known: f.known.as_deref(), constant: f.constant.as_ref() })
                 .collect();
-            // Of operators with several results, terms are those of which only the first is used.
+            // An operator with several results is a term only if its first result alone is used.
             let first = ops::infer(op, &head.attrs, &head.places(&views)).ok()?.into_iter().next()?;
             Some(Facts { known: first.known, ..only(first.ty) })
         }
     }
 }
 
-/// The value that all elements of a tensor of floats have. What is no number is not equal to itself, so that facts
-/// with it would never come to rest.
+/// The value that all elements of a tensor of floats have. NaN is not equal to itself, so facts with it would
+/// never settle.
 #[must_use]
 pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
     if tensor.elements() == 0 || !tensor.dtype.is_float() {

@@ -1,4 +1,4 @@
-//! The functions of guards and attribute values, by what they are about.
+//! The functions of guards and attribute values, by subject.
 
 mod features;
 mod lists;
@@ -56,7 +56,7 @@ fn ints(values: impl IntoIterator<Item = usize>) -> Option<Value> {
     Some(Value::List(values.into_iter().map(|v| Expr::from(v as i64)).collect()))
 }
 
-/// Two numbers' comparison: sizes that are not constant are comparable only where they are equal.
+/// Compares two numbers. Sizes that are not constant are comparable only if they are equal.
 fn compare(a: &[Value], holds: fn(i64) -> bool) -> Option<Value> {
     let difference = expr(&a[0])?.clone() - expr(&a[1])?.clone();
     Some(Value::Bool(holds(difference.as_const()?)))

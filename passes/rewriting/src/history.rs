@@ -1,4 +1,5 @@
-//! What rules have done to a block's terms: which of them made a term, and which a choice of terms needs.
+//! The history of rules on a block's terms: the rule that made each term, and the rules that a choice of
+//! terms needs.
 
 use super::{
     extract::Choice, facts::Classes, import::Imported, report::Applied, saturate::Firing, term::Term,
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct History<'a> {
     classes: &'a Classes,
     firings: Vec<Firing>,
-    /// The firing that made each term that the block did not have.
+    /// The firing that made each term that is not the block's own.
     births: BTreeMap<Term, usize>,
 }
 
@@ -52,8 +53,8 @@ impl History<'_> {
         self.births.get(term).map(|f| &self.firings[*f].rule)
     }
 
-    /// The firings that a choice depends on, in order: those that made its terms, and those that made what these
-    /// matched.
+    /// The firings that a choice depends on, in order: firings that made its terms, and firings that made the
+    /// terms these matched.
     pub(super) fn used(&self, choice: &Choice) -> impl Iterator<Item = &Firing> {
         let birth = |term: &Term| self.births.get(&canonical(self.classes, term)).copied();
         let mut used = BTreeSet::new();
@@ -66,7 +67,8 @@ impl History<'_> {
         used.into_iter().map(|at| &self.firings[at])
     }
 
-    /// The rules that a choice depends on and where they were applied, which `location` says of a class.
+    /// The rules that a choice depends on and the places where they were applied. `location` gives the place
+    /// of a class.
     pub(super) fn applied(&self, choice: &Choice, location: impl Fn(Id) -> Location) -> Vec<Applied> {
         let mut applied: Vec<Applied> = Vec::new();
         for firing in self.used(choice) {

@@ -1,7 +1,7 @@
 //! A block as terms of an e-graph.
 //!
-//! Sums and products are terms of any number of operands, so that no rule is needed for their order; a difference is
-//! a sum with a negation.
+//! Sums and products are terms of any number of operands, so no rule is needed for their order. A difference
+//! is a sum with a negation.
 
 use super::{
     block::{Block, MAX_CONSTANT},
@@ -29,7 +29,7 @@ pub(super) struct Imported {
     pub(super) terms: Vec<Term>,
 }
 
-/// The e-graph of a block; `None` if one of its nodes is beyond what terms can say.
+/// The e-graph of a block; `None` if terms cannot express one of its nodes.
 pub(super) fn import(graph: &Graph, block: &Block) -> Option<Imported> {
     let mut classes = Classes::new(Known { leaves: block.facts.clone(), ..Known::default() });
     let mut ids: BTreeMap<ValueId, Id> = BTreeMap::new();

@@ -13,8 +13,8 @@ use mlcc_ir::{
     tensor::{Element, Tensor, push_element},
 };
 
-/// The class of a rule's right side, with what the match left out of the outermost sum or product; `None` if
-/// it is ill-typed here. `root` is the class that was matched.
+/// The class of a rule's right side, with the operands of the outermost sum or product that the match left
+/// out. `None` if it is ill-typed here. `root` is the class that was matched.
 pub fn replacement(
     classes: &mut Classes,
     right: &Pattern,
@@ -33,7 +33,7 @@ pub fn replacement(
     n_ary(classes, op, operands)
 }
 
-/// A sum or product; of one operand it is the operand.
+/// A sum or product; with one operand it is that operand.
 pub fn n_ary(classes: &mut Classes, op: &str, operands: Vec<Id>) -> Option<Id> {
     match operands[..] {
         [] => None,

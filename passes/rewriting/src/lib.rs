@@ -1,12 +1,12 @@
 //! Algebraic rewriting: equality saturation over blocks of the graph with rules that are data.
 //!
-//! A block's operators become terms of an e-graph ([`import`]); rules ([`rule`], read from `algebra.rules`) add equal
-//! terms until nothing new is found or a count is reached ([`saturate`]); the cheapest terms are chosen
-//! ([`extract`]), priced by whoever knows what kernels become of them ([`Prices`]), and put in place of the block where
-//! they are cheaper than it ([`template`]). Equal blocks are rewritten once.
+//! A block's operators become terms of an e-graph ([`import`]). Rules ([`rule`], read from `algebra.rules`)
+//! add equal terms until nothing new is found or a count is reached ([`saturate`]). The cheapest terms are
+//! chosen ([`extract`]) and priced by a caller that knows the resulting kernels ([`Prices`]). They replace
+//! the block if they are cheaper ([`template`]). Equal blocks are rewritten once.
 //!
-//! `mlcc-passes` makes passes of [`rewrite()`] and [`recognise()`]. What is public besides them is what rules are
-//! searched for and checked with, outside every compilation.
+//! `mlcc-passes` makes passes of [`rewrite()`] and [`recognise()`]. The other public items search for rules
+//! and check them, outside every compilation.
 
 pub mod attributes;
 mod block;
@@ -54,12 +54,12 @@ pub use transformations::{FLATTEN, MERGE_PRODUCTS, STRASSEN_PRODUCTS, TRANSFORMA
 use mlcc_ir::diagnostic::{Diagnostic, Result};
 use std::sync::LazyLock;
 
-/// The rule files: the algebra, and what recognises operators that are spelled out.
+/// The rule files: the algebra, and the recognition of operators that are spelled out.
 const RULES: [&str; 2] = [include_str!("algebra.rules"), include_str!("recognition.rules")];
 
 type Parsed<T> = LazyLock<std::result::Result<T, String>>;
 
-/// All rules, and where those that recognise operators begin.
+/// All rules, and the position of the first rule that recognises operators.
 static PARSED_RULES: Parsed<(Vec<Rule>, usize)> = LazyLock::new(|| {
     let [algebra, recognition] = RULES.map(|text| rule::parse(text).map_err(|d| d.to_string()));
     let (mut rules, recognition) = (algebra?, recognition?);
@@ -81,7 +81,7 @@ pub fn rules() -> Result<&'static [Rule]> {
     PARSED_RULES.as_ref().map(|(rules, _)| &rules[..]).map_err(Diagnostic::internal)
 }
 
-/// The rules that recognise operators, which are applied under every setting.
+/// The rules that recognise operators. They are applied under every setting.
 ///
 /// # Errors
 /// As [`rules`].
@@ -89,7 +89,8 @@ pub fn recognisers() -> Result<&'static [Rule]> {
     PARSED_RULES.as_ref().map(|(rules, first)| &rules[*first..]).map_err(Diagnostic::internal)
 }
 
-/// Whether a rule, both directions of an equation, or what is no rule can be left out by that name.
+/// Whether something can be left out by this name: a rule, both directions of an equation, or a
+/// transformation.
 ///
 /// # Errors
 /// If the rule file is damaged.

@@ -16,13 +16,13 @@ use mlcc_ir::{attributes::Attrs, ops};
 pub struct Match {
     /// Values of the variables.
     pub bindings: Bindings,
-    /// Terms that were matched, for the record of what led to what.
+    /// Terms that were matched, to record the cause of later terms.
     pub terms: Vec<Term>,
     /// Operands of the outermost sum or product that the pattern leaves out: they stay.
     pub rest: Vec<Id>,
 }
 
-/// Ways in which a pattern may match one class; more are not looked for.
+/// Most matches of a pattern in one class; no more are looked for.
 const MAX_PER_CLASS: usize = 48;
 
 /// Every match of a rule whose guard holds: the class and the match, in the order of ids.
@@ -31,7 +31,7 @@ pub fn search(classes: &Classes, rule: &Rule, limit: usize) -> Vec<(Id, Match)> 
     let mut found = Vec::new();
     let mut roots: Vec<Id> = match rule.left.op() {
         Some(op) => classes.classes_for_op(op).into_iter().flatten().collect(),
-        // What is introduced around any term, in derivations only.
+        // A variable alone matches every class, in derivations only.
         None => classes.classes().map(|c| c.id).collect(),
     };
     roots.sort_unstable();
@@ -87,7 +87,7 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
     if term.head.op != *op {
         return Vec::new();
     }
-    // What is computed from operands that are not matched yet is compared behind them.
+    // An attribute that is computed from operands without a match yet is compared after these are matched.
     let bindings = states.first().map(|s| &s.bindings);
     let waits =
         |(_, value): &Attribute| bindings.is_some_and(|bindings| value.is_computed_from_unbound(bindings));
@@ -130,7 +130,7 @@ fn match_term(classes: &Classes, pattern: &Pattern, term: &Term, states: &[Match
     states
 }
 
-/// Matches operands in any order; what is left over stays beside the match where the sum is the outermost.
+/// Matches operands in any order. In an outermost sum, the remaining operands stay beside the match.
 fn match_unordered(
     classes: &Classes,
     patterns: &[Pattern],
@@ -212,7 +212,8 @@ fn match_attrs(
     declared.iter().all(|a| given(a.name) || default(a.name)).then_some(state)
 }
 
-/// Whether an attribute has the value that a pattern says; variables that stand alone or in a list are bound by it.
+/// Whether an attribute has the value that a pattern states. Variables that stand alone or in a list are
+/// bound to it.
 fn unify(classes: &Classes, expression: &Expression, value: &Value, bindings: &mut Bindings) -> bool {
     match (expression, value) {
         (Expression::Variable(variable), value) if bindings.get(variable).is_none() => {

@@ -1,6 +1,6 @@
-//! Horizontal merges: products of one operand with several weights (queries, keys and values; gate and up;
-//! parallel convolutions) as one product with the weights side by side, all of a group at once. As pairwise rules
-//! they would multiply: every subset of a group would be a term.
+//! Horizontal merges. Products of one operand with several weights (queries, keys and values; gate and up;
+//! parallel convolutions) become one product with the weights side by side, a whole group at once. Pairwise
+//! rules would multiply: every subset of a group would be a term.
 
 use super::{
     facts::{self, Classes},
@@ -22,8 +22,9 @@ pub(super) struct Group {
     products: Vec<(Id, Term)>,
 }
 
-/// Groups of at least two products of the same operand with different weights, by operator and attributes. Only
-/// what the block itself computes (`own`) is merged: what rules have made of a product would be merged with it.
+/// Groups of at least two products of the same operand with different weights, by operator and attributes.
+/// Only products of the block itself (`own`) are merged; otherwise, the forms of a product that rules made
+/// would be merged with it.
 pub(super) fn search(classes: &Classes, own: &[Id]) -> Vec<Group> {
     let own: BTreeSet<Id> = own.iter().map(|id| classes.find(*id)).collect();
     let mut groups: BTreeMap<(Id, String), Vec<(Id, Term)>> = BTreeMap::new();
@@ -48,7 +49,7 @@ pub(super) fn search(classes: &Classes, own: &[Id]) -> Vec<Group> {
     groups.into_values().filter(|g| g.len() > 1).map(|products| Group { products }).collect()
 }
 
-/// What products of a group have in common; `None` if a term cannot be merged.
+/// The common key of a group's products; `None` if a term cannot be merged.
 fn key(classes: &Classes, term: &Term) -> Option<String> {
     let weight = &classes[term.operands[1]].data;
     if !weight.weight

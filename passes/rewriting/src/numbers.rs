@@ -1,10 +1,10 @@
-//! When a constant of a model is a number of a rule.
+//! Comparison of a model's constant with a number of a rule.
 
 use mlcc_ir::dtype::DType;
 
-/// Whether a constant of that type is the number that a rule says. A number that no float is (the root of one half)
-/// stands for the float next to it, computed in any precision: one step more or less is the same number. -0 is not 0:
-/// the least of -1 and -0 has another sign than relu of -1.
+/// Whether a constant of that type is the number that a rule says. A number without an exact float (the root
+/// of one half) stands for the float next to it, computed in any precision: one step more or less is the same
+/// number. -0 is not 0: the least of -1 and -0 has another sign than relu of -1.
 #[must_use]
 pub(super) fn is_number(constant: f64, wanted: f64, dtype: DType) -> bool {
     let digits = match dtype {

@@ -1,4 +1,5 @@
-//! One block: searched for equal terms, the cheapest chosen, priced and compared with what the block was.
+//! One block: searches for equal terms, chooses the cheapest, prices it and compares it with the original
+//! block.
 
 use super::{
     block::Block,
@@ -26,7 +27,7 @@ use mlcc_ir::{
 use mlcc_machine::KernelRates;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A block's result: what takes its place.
+/// The replacement of a block.
 pub(super) struct Rewritten {
     pub(super) template: Template,
     pub(super) verdict: check::Verdict,
@@ -35,7 +36,7 @@ pub(super) struct Rewritten {
     pub(super) report: BlockReport,
 }
 
-/// What a block is rewritten with.
+/// The means of rewriting a block.
 pub(super) struct Means<'a> {
     pub(super) rules: &'a [&'a Rule],
     pub(super) settings: &'a Settings,
@@ -44,18 +45,18 @@ pub(super) struct Means<'a> {
     pub(super) allowance: f64,
 }
 
-/// A price must fall by this part at least: prices are estimates, and what is as good is left alone, unless fewer
-/// operators do.
+/// A price must fall by this part at least. Prices are estimates, so an equally good block is left alone,
+/// unless fewer operators do.
 const GAIN: f64 = 0.01;
-/// What is computed when the model is compiled may take this many operations a block.
+/// Most operations of a block that may run when the model is compiled.
 const MAX_FOLDING: f64 = 20e9;
 
-/// What became of a block.
+/// The outcome for a block.
 #[derive(Default)]
 pub(super) struct Optimised {
     /// `None` if nothing is gained.
     pub(super) rewritten: Option<Rewritten>,
-    /// Merges that were found and do not pay.
+    /// Merges that were found but do not pay.
     pub(super) declined: Vec<Declined>,
 }
 
@@ -127,7 +128,7 @@ struct Search<'a> {
 struct Attempt {
     extraction: extract::Extraction,
     template: Template,
-    /// Seconds; infinite where compiling would take too long or weights would grow too much.
+    /// Seconds; infinite if compiling would take too long or weights would grow too much.
     price: f64,
 }
 
@@ -137,7 +138,7 @@ impl Search<'_> {
         let mut banned = BTreeSet::new();
         let mut best = self.greedy(&banned)?;
         let mut without = BTreeMap::new();
-        // Rules that do not pay once fusion is seen are left out, one after the other.
+        // Rules that do not pay in view of fusion are left out, one after the other.
         for rule in self.rules_of(&best.extraction.choice) {
             let mut also = banned.clone();
             also.insert(rule.clone());
@@ -162,7 +163,7 @@ impl Search<'_> {
         Some((best, without))
     }
 
-    /// What merging each group of products that is not merged would cost: the price of the block with the group's
+    /// The cost of merging each group of products that is not merged: the price of the block with the group's
     /// products as parts of one.
     fn declined(&self, best: &Attempt, location: &dyn Fn(Id) -> Location) -> Vec<Declined> {
         let merges = self.history.merges();
@@ -204,8 +205,9 @@ impl Search<'_> {
         Some(Attempt { extraction, template, price })
     }
 
-    /// Whether the work at compile time and the growth of the weights stay in bounds: the growth in those of the block
-    /// as much as of the model, so that the first blocks leave something for the others.
+    /// Whether the work at compile time and the growth of the weights stay in bounds. The growth is bounded
+    /// for the block's own weights and for the model's, so that the first blocks leave something for the
+    /// others.
     fn folds_in_bounds(&self, template: &Template) -> bool {
         let Means { settings, allowance, .. } = self.means;
         let own = self.original.weight_bytes(self.block);

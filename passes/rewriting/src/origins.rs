@@ -1,4 +1,4 @@
-//! Which nodes of a block the operators that take its place come from: their names, places and order.
+//! The nodes of a block that new operators come from: their names, places and order.
 
 use super::{block::Block, import::Imported};
 use egg::Id;
@@ -9,17 +9,17 @@ use mlcc_ir::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which nodes of a block new operators come from.
+/// The nodes of a block that new operators come from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origins {
-    /// The node whose value a class is.
+    /// For each class, the node whose value it is.
     pub(super) values: BTreeMap<Id, usize>,
     /// The operands of that node, in its order.
     pub(super) operands: BTreeMap<Id, Vec<Id>>,
     /// Values that the block's own products compute.
     pub(super) products: BTreeSet<Id>,
-    /// The first node with that operator and that first operand: a product that took in what surrounded it is still
-    /// that product.
+    /// The first node with that operator and that first operand. A product that took in its surroundings is
+    /// still that product.
     pub(super) operators: BTreeMap<(Name, Id), usize>,
 }
 
@@ -44,7 +44,7 @@ impl Origins {
         origins
     }
 
-    /// Which node of the model a class comes from.
+    /// The node of the model that a class comes from.
     pub(super) fn location(&self, graph: &Graph, block: &Block, class: Id) -> Location {
         let node = self.values.get(&class).copied().unwrap_or(0);
         graph.nodes[block.nodes.start + node].location.clone()

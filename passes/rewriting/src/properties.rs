@@ -1,4 +1,5 @@
-//! What an operator's result is known to be, element by element, whatever the model's inputs are: signs, integers.
+//! Properties of an operator's result, element by element, that hold for all inputs of the model: signs,
+//! integers.
 //!
 //! The gates confirm these claims by executing random terms ([`super::gates::check_properties`]).
 
@@ -10,10 +11,10 @@ use egg::Id;
 use mlcc_ir::{dtype::DType, expr::Expr, tensor::Tensor};
 use std::collections::BTreeMap;
 
-/// Properties that every element has. What is no number has them all.
+/// Properties that every element has. A NaN has them all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    /// Not less than 0; zeros of both signs are not.
+    /// Not less than 0; either zero may occur.
     pub not_negative: bool,
     /// Without a sign: not less than 0, and no zero is -0.
     pub unsigned: bool,
@@ -22,13 +23,13 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Of what is not known at all, by its element type.
+    /// The properties of a value about which only the element type is known.
     pub(super) fn of_type(dtype: DType) -> Properties {
         let unsigned = !dtype.is_float() && !dtype.is_signed_int();
         Properties { not_negative: unsigned, unsigned, integral: !dtype.is_float() }
     }
 
-    /// Of one number.
+    /// The properties of one number.
     pub(super) fn of_value(value: f64) -> Properties {
         Properties {
             not_negative: value.is_nan() || value >= 0.0,
@@ -37,12 +38,12 @@ impl Properties {
         }
     }
 
-    /// Of a constant.
+    /// The properties of a constant.
     pub(super) fn of_tensor(tensor: &Tensor) -> Properties {
         tensor.to_f64().into_iter().map(Properties::of_value).fold(Properties::ALL, Properties::and)
     }
 
-    /// What holds of both.
+    /// The properties that both have.
     pub(super) fn and(self, other: Properties) -> Properties {
         Properties {
             not_negative: self.not_negative && other.not_negative,
@@ -51,7 +52,7 @@ impl Properties {
         }
     }
 
-    /// What holds by one of two proofs.
+    /// The properties that at least one of two proofs shows.
     pub(super) fn or(self, other: Properties) -> Properties {
         Properties {
             not_negative: self.not_negative || other.not_negative,
@@ -68,7 +69,7 @@ impl Properties {
     }
 }
 
-/// Of the result of an operator on these operands, which are classes with their facts.
+/// The properties of an operator's result. The operands are classes with their facts.
 pub(super) fn infer(head: &Head, ids: &[Id], operands: &[&Facts], dtype: DType) -> Properties {
     let places = head.places(operands);
     let of = |i: usize| places.get(i).copied().flatten().map(|f| f.properties);
@@ -108,10 +109,10 @@ pub(super) fn infer(head: &Head, ids: &[Id], operands: &[&Facts], dtype: DType) 
         "transpose" | "reshape" | "slice" | "expand" | "gather" | "reduce_sum" | "reduce_min" => first,
         "reduce_mean" => first.signs(),
         "concat" => all(),
-        // The greatest of nothing is minus infinity.
+        // The greatest element of nothing is minus infinity.
         "reduce_max" if operands[0].ty.dims.iter().all(|d| d.as_const().is_some_and(|d| d > 0)) => first,
         "max_pool" if no_pads(head) => first,
-        // Zeros are added, where no other value is given.
+        // Padding adds zeros if no other value is given.
         "pad" if head.attrs.str("mode", "constant") == "constant" => match places.len() {
             0 | 1 => first,
             _ => all(),
@@ -130,12 +131,12 @@ pub(super) fn infer(head: &Head, ids: &[Id], operands: &[&Facts], dtype: DType) 
     match &*head.op {
         _ if dtype.is_float() => found,
         "relu" => Properties::ALL,
-        // Integers wrap: what is true of sums and products of numbers is not of theirs.
+        // Integers wrap, so facts about sums and products of numbers do not hold for them.
         _ => Properties::of_type(dtype),
     }
 }
 
-/// Factors that occur twice leave no sign.
+/// Factors that occur twice have no effect on the sign.
 fn product(ids: &[Id], operands: &[&Facts]) -> Properties {
     let mut counts: BTreeMap<Id, usize> = BTreeMap::new();
     ids.iter().for_each(|id| *counts.entry(*id).or_insert(0) += 1);

@@ -1,8 +1,8 @@
 //! Recognises operators that a model spells out in primitives: norms, softmax, activations.
 //!
-//! The rules of `recognition.rules` are applied to the terms of a block until nothing new is found, and of all graphs
-//! that compute the same the one with the fewest operators is taken. Nothing is measured: an operator that is
-//! recognised is never worse than its parts, so this is done under every setting.
+//! The rules of `recognition.rules` are applied to the terms of a block until nothing new is found. Of all
+//! graphs that compute the same, the one with the fewest operators is taken. Nothing is measured: a
+//! recognised operator is never worse than its parts, so the pass runs under every setting.
 
 use super::{
     block::Block,
@@ -25,20 +25,20 @@ use super::{
 };
 use mlcc_ir::{diagnostic::Result, graph::Graph};
 
-/// Recognises operators; of the settings, only the rules that are left out and the limits matter.
+/// Recognises operators. Of the settings, only the limits and the list of disabled rules matter.
 ///
 /// # Errors
 /// If a rule file is damaged.
 pub fn recognise(graph: &mut Graph, settings: &Settings, prices: &dyn Prices) -> Result<Outcome> {
     let rules: Vec<&Rule> = recognisers()?.iter().filter(|r| !settings.leaves_out(r)).collect();
-    // What is recognised adds no weights.
+    // Recognition adds no weights.
     Ok(rewrite_blocks(graph, 0.0, &|graph, block, _| Optimised {
         rewritten: recognised(graph, block, &rules, (settings, prices)),
         declined: Vec::new(),
     }))
 }
 
-/// What a term that the block itself has is preferred by, where another one is no operator less.
+/// Advantage of a block's own term over another one with as many operators.
 const OWN: f64 = 0.01;
 
 fn recognised(
@@ -64,7 +64,7 @@ fn recognised(
     let before = extract::cheapest(classes, &imported.outputs, &price, &own)?.total;
     let Extraction { choice, total: after, .. } =
         extract::cheapest(classes, &imported.outputs, &price, &|_| true)?;
-    // A whole operator at least: preferences add up.
+    // The gain is a whole operator at least: preferences add up.
     if after > before - 0.5 {
         return None;
     }
@@ -76,7 +76,7 @@ fn recognised(
     Some(Rewritten { template, verdict, growth: 0.0, report })
 }
 
-/// How many operators a term stands for.
+/// The number of operators that a term stands for.
 fn operators(term: &Term, facts: &Facts) -> f64 {
     if facts.weight {
         return 0.0;

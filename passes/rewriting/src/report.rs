@@ -1,4 +1,4 @@
-//! What rewriting did to a graph, for its user.
+//! A report for the user about the rewriting of a graph.
 
 use mlcc_ir::{Name, graph::Location};
 use std::fmt;
@@ -10,12 +10,12 @@ pub struct Applied {
     pub rule: Name,
     /// Where it was applied.
     pub places: Vec<Location>,
-    /// Seconds by which the block's price is higher without the rule. `None` where nothing was found without it, or
-    /// it only pays together with others.
+    /// Seconds by which the block's price is higher without the rule. `None` if nothing was found without it,
+    /// or if it only pays together with others.
     pub saved: Option<f64>,
 }
 
-/// What was done to a block.
+/// The rewriting of a block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockReport {
     /// How many blocks of the graph were rewritten in this way.
@@ -26,7 +26,8 @@ pub struct BlockReport {
     pub after: f64,
     /// The rules that the result needs.
     pub applied: Vec<Applied>,
-    /// Why the result was not compared with the original by executing both; `None` if it was, and agreed.
+    /// The reason why executing both did not compare the result with the original; `None` if they were
+    /// compared and agreed.
     pub unchecked: Option<&'static str>,
 }
 
@@ -35,34 +36,34 @@ pub struct BlockReport {
 pub struct Dropped {
     /// Relative error in norm.
     pub error: f64,
-    /// The rules that it needed: at least one is wrong, or was applied wrongly.
+    /// The rules that it needed. At least one of them is wrong, or was applied wrongly.
     pub applied: Vec<Applied>,
 }
 
-/// Something that was found and left, because it does not pay.
+/// A rewrite that was found but left out, because it does not pay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declined {
-    /// How many blocks of the graph it was found in.
+    /// The number of blocks of the graph in which it was found.
     pub blocks: usize,
     /// The rule.
     pub rule: Name,
-    /// Where it could be applied.
+    /// The places where it could be applied.
     pub places: Vec<Location>,
-    /// Seconds by which it makes the block slower, by estimate (negative: faster, by too little); infinite where it exceeds a bound, such as the growth
-    /// of the weights.
+    /// Seconds by which it makes the block slower, by estimate. Negative: it is faster, but by too little.
+    /// Infinite: it exceeds a bound, such as the growth of the weights.
     pub costs: f64,
 }
 
-/// What was done to a graph.
+/// The rewriting of a graph.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Rewritten blocks, equal ones once.
     pub blocks: Vec<BlockReport>,
-    /// What was left as it was because the rewrite is wrong.
+    /// Rewrites that were dropped because they are wrong.
     pub dropped: Vec<Dropped>,
     /// Products of one operand that could be merged, in equal blocks once.
     pub declined: Vec<Declined>,
-    /// Bytes by which weights have grown; negative where they shrank.
+    /// Bytes by which weights have grown; negative if they shrank.
     pub weight_growth: i64,
 }
 

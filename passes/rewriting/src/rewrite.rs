@@ -16,16 +16,16 @@ use mlcc_ir::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What became of a graph. Operators that nothing uses any more are still in it.
+/// The outcome for a graph. Operators that nothing uses any more are still in it.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// What was done.
+    /// The report of the work done.
     pub report: Report,
     /// Values that rules compute from weights, to be computed when the model is compiled.
     pub weights: BTreeSet<ValueId>,
 }
 
-/// Rewrites a graph by the rules that the settings allow, where the prices say that it pays.
+/// Rewrites a graph by the rules that the settings allow, wherever the prices show a gain.
 ///
 /// # Errors
 /// If the rule file is damaged.
@@ -41,10 +41,10 @@ pub fn rewrite(graph: &mut Graph, settings: &Settings, prices: &dyn Prices) -> R
     }))
 }
 
-/// What takes a block's place, if the weights of each such block grow by so many bytes at most.
+/// The replacement of a block, if the weights of each such block grow by at most this many bytes.
 pub(super) type Rewrite<'a> = dyn Fn(&Graph, &block::Block, f64) -> optimise::Optimised + 'a;
 
-/// Rewrites a graph block by block, equal blocks once, as long as weights grow by no more than `allowance` bytes.
+/// Rewrites a graph block by block, equal blocks once, while weights grow by no more than `allowance` bytes.
 pub(super) fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Rewrite<'_>) -> Outcome {
     let blocks = block::blocks(graph);
     let mut report = Report::default();
@@ -60,7 +60,7 @@ pub(super) fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Re
         }
     }
     let mut weights = BTreeSet::new();
-    // From the last to the first, so that the ranges of those to come stay right.
+    // From the last to the first, so that the ranges of later blocks stay right.
     for block in blocks.iter().rev() {
         let Some(Some(rewritten)) = results.get_mut(&*block.key) else { continue };
         let (nodes, replaced) = rewritten.template.instantiate(graph, block);
@@ -81,7 +81,7 @@ pub(super) fn rewrite_blocks(graph: &mut Graph, mut allowance: f64, rewrite: &Re
     Outcome { report, weights }
 }
 
-/// A rewrite that is not known to be wrong; one that is goes into the report, and is said aloud.
+/// Passes on a rewrite unless it is known to be wrong. A wrong one goes into the report, with a loud message.
 fn checked(mut rewritten: optimise::Rewritten, report: &mut Report) -> Option<optimise::Rewritten> {
     match rewritten.verdict {
         check::Verdict::Equal => {}

@@ -8,7 +8,7 @@ use super::expression::{Expression, Value};
 use mlcc_ir::Name;
 use std::fmt;
 
-/// What a rule does to the bits of a result.
+/// The effect of a rule on the bits of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exactness {
     /// The same bits, computed by the reference interpreter.
@@ -20,7 +20,7 @@ pub enum Exactness {
 }
 
 impl Exactness {
-    /// As it stands in a rule file.
+    /// Its name in a rule file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -31,25 +31,25 @@ impl Exactness {
     }
 }
 
-/// Where a rule's truth comes from.
+/// The reason why a rule is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// It is one of the audited axioms.
     Axiom,
     /// It follows from the axioms; `cargo xtask rules` derives it.
     Derived,
-    /// Its values were compared exhaustively or by sampling only, as the rule's class allows.
+    /// Its values were compared, exhaustively or only by sampling, as the rule's class allows.
     Tested,
 }
 
-/// What the two sides of a rule that is not exact may disagree about beyond rounding.
+/// A difference beyond rounding that the two sides of a rule may have if it is not exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
     /// The sign of a zero.
     SignedZero,
-    /// An infinity on one side is a number, or another infinity, on the other one.
+    /// An infinity on one side is a number, or the other infinity, on the other side.
     Infinite,
-    /// What is no number on one side is one on the other.
+    /// A NaN on one side is a number on the other side.
     Nan,
 }
 
@@ -58,21 +58,23 @@ pub enum Difference {
 pub struct Rule {
     /// Unique name; the reverse direction of `name` is `name-reversed`.
     pub name: Name,
-    /// The statement that it comes from: its name without the direction and without the operator of a family.
+    /// The statement that the rule comes from: its name without the direction and without the operator of a
+    /// family.
     pub schema: Name,
     /// Its effect on rounding.
     pub class: Exactness,
-    /// For an approximate rule, how much the sides differ at most, relative to numbers beyond 1; else 0.
+    /// For an approximate rule, the greatest difference between the sides, relative to numbers beyond 1; else
+    /// 0.
     pub error: f64,
-    /// What the sides may disagree about.
+    /// The differences that the sides may have.
     pub differs: Vec<Difference>,
     /// Why it holds.
     pub proof: Proof,
-    /// For a derived rule, what it follows from: axioms, or rules before it. Empty: any axioms.
+    /// For a derived rule, the axioms or earlier rules that it follows from. Empty: any axioms.
     pub from: Vec<Name>,
-    /// What it replaces.
+    /// The pattern that it replaces.
     pub left: Pattern,
-    /// What by.
+    /// The replacement.
     pub right: Pattern,
     /// Conditions; all must hold.
     pub guard: Vec<Expression>,
@@ -114,7 +116,7 @@ pub enum Pattern {
     Each {
         /// The list.
         list: Name,
-        /// What is made of each.
+        /// The term made of each element.
         body: Box<Pattern>,
     },
     /// An operator.

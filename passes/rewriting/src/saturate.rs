@@ -48,18 +48,18 @@ impl Firing {
     }
 }
 
-/// Operands beyond which nested sums are not merged into one.
+/// Nested sums are not merged into one with more operands than this.
 const MAX_OPERANDS: usize = 8;
 
-/// What is done besides the rules.
+/// The transformations besides the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltIn {
     /// Whether sums of sums may become one sum, which changes the order of additions.
     pub flatten: bool,
     /// Whether products of one operand may become one product.
     pub merge: bool,
-    /// Whether rules that round otherwise are applied to elements of 16 bits, which are rounded by much: where a rule
-    /// saves rounding, as an operator does that takes the place of its parts.
+    /// Whether rules that round differently apply to elements of 16 bits, whose rounding errors are large. It
+    /// is set where rules save rounding, as for an operator that takes the place of its parts.
     pub narrow: bool,
 }
 
@@ -110,7 +110,7 @@ pub fn saturate(
     firings
 }
 
-/// Unites the classes where types agree, and notes which terms are new, if any is.
+/// Unites the classes if their types agree, and notes the new terms, if there are any.
 pub(super) fn record(classes: &mut Classes, firings: &mut Vec<Firing>, firing: Firing, new: Option<Id>) {
     let made = std::mem::take(&mut classes.analysis.born);
     let root = firing.root;
@@ -122,13 +122,15 @@ pub(super) fn record(classes: &mut Classes, firings: &mut Vec<Firing>, firing: F
 }
 
 impl BuiltIn {
-    /// Whether rounding otherwise is harmless: elements of 16 bits are rounded after each operator, by much.
+    /// Whether a change of rounding is harmless: elements of 16 bits are rounded after each operator, with
+    /// large errors.
     fn rounds(self, classes: &Classes, id: Id) -> bool {
         self.narrow || !matches!(classes[id].data.ty.dtype, DType::F16 | DType::BF16)
     }
 }
 
-/// Sums with a sum among their operands (and products likewise): the class, the term and it without the inner one.
+/// Sums with a sum among their operands (and products likewise): the class, the term, and the term without
+/// the inner one.
 fn nested(classes: &Classes, built_in: BuiltIn) -> Vec<(Id, (Term, Term))> {
     let mut found = Vec::new();
     for op in [special::SUM, special::PRODUCT] {

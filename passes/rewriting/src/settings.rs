@@ -1,4 +1,4 @@
-//! Which rules are applied, and how far.
+//! The choice of rules, and the limits of their application.
 
 use super::{
     rule::{Exactness, Rule},
@@ -13,13 +13,13 @@ pub enum Mode {
     /// All rules.
     #[default]
     All,
-    /// Rules that leave every bit as it is.
+    /// Rules that change no bit.
     Exact,
-    /// None: only the folds that are always good, which are passes of their own.
+    /// None: only the folds that are always good run, as passes of their own.
     Off,
 }
 
-/// What a user chooses.
+/// The settings that a user chooses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Which rules.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub disabled: Vec<String>,
     /// Limits of the search.
     pub limits: Limits,
-    /// How many times their bytes all weights may have.
+    /// Limit on the bytes of all weights, as a multiple of their bytes before.
     pub max_weight_growth: f64,
 }
 
@@ -44,7 +44,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether what is no rule is wanted.
+    /// Whether a transformation is wanted.
     #[must_use]
     pub fn allows(&self, transformation: &Transformation) -> bool {
         self.allows_class(transformation.class) && !self.disabled.iter().any(|d| d == transformation.name)
@@ -69,7 +69,7 @@ impl Settings {
         }
     }
 
-    /// Whether a rule, or the equation that it is a direction of, is left out by name.
+    /// Whether a rule is left out by name: its own, or that of the equation that it is a direction of.
     pub(super) fn leaves_out(&self, rule: &Rule) -> bool {
         let is = |name: &String| **name == *rule.name || rule.name.strip_suffix("-reversed") == Some(name);
         self.disabled.iter().any(is)

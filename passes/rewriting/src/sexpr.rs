@@ -11,7 +11,7 @@ pub(super) struct Sexpr {
     pub(super) form: Form,
 }
 
-/// What an expression is.
+/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     /// A word: a name, a number, a variable.
@@ -47,7 +47,7 @@ impl Sexpr {
 /// # Errors
 /// Where brackets do not match.
 pub(super) fn parse(text: &str) -> Result<Vec<Sexpr>> {
-    // The innermost open bracket is last; the first entry holds what is outside of all.
+    // The innermost open bracket is last; the first entry holds everything outside of brackets.
     let mut open: Vec<(usize, char, Vec<Sexpr>)> = vec![(1, ' ', Vec::new())];
     for (number, line) in text.lines().enumerate() {
         let line_number = number + 1;

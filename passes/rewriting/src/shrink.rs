@@ -1,20 +1,20 @@
-//! Smaller sizes for a graph whose structure they keep, so that it can be executed in milliseconds.
+//! Smaller sizes for a graph that keep its structure, so that it can be executed in milliseconds.
 //!
-//! A size is replaced wherever it stands. Sizes hang together: a reshape needs `56 = 8 * 7`, a concatenation `56 = 53 +
-//! 3`. Which relations hold is not worked out; maps that keep many of them are tried, and inference says whether the
-//! graph is still one. First come maps of all sizes at once, then steps from the sizes that there are, each of which
-//! maps a factor to a smaller one wherever it occurs.
+//! A size is replaced wherever it stands. Sizes depend on each other: a reshape needs `56 = 8 * 7`, a
+//! concatenation `56 = 53 + 3`. These relations are not derived. Maps that keep many of them are tried, and
+//! inference decides whether the graph is still valid. Maps of all sizes at once come first. Then come steps
+//! from the current sizes; each step maps a factor to a smaller one wherever it occurs.
 
 use mlcc_ir::{expr::Expr, types::TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sizes that replace others, in turn: odd, different, and none divides another.
 pub(super) const SMALL: [i64; 8] = [5, 3, 7, 4, 11, 9, 13, 8];
-/// A size that is at most this is left as it is: kernels of convolutions, numbers of parts.
+/// A size that is at most this stays: kernels of convolutions, numbers of parts.
 const KEPT: i64 = 4;
 /// Sizes above this that differ by no more than [`KEPT`] belong together.
 const NEAR: i64 = 16;
-/// What factors become, in this order.
+/// The replacements of a factor, in this order.
 const FACTORS: [i64; 4] = [2, 3, 5, 1];
 /// Maps that are tried in all.
 const ATTEMPTS: usize = 400;
@@ -36,7 +36,7 @@ impl Sizes {
         Sizes(sizes.into_iter().collect())
     }
 
-    /// A replacement whose price is at most `enough`; `price` is `None` where the graph is none any more.
+    /// A replacement whose price is at most `enough`; `price` is `None` if the graph is not valid any more.
     pub(super) fn shrink_until(&self, enough: f64, price: &dyn Fn(&Shrink) -> Option<f64>) -> Option<Shrink> {
         let fits = |shrink: &Shrink| price(shrink).is_some_and(|p| p <= enough);
         self.at_once().into_iter().find(fits).or_else(|| self.by_steps(enough, price))
@@ -45,7 +45,7 @@ impl Sizes {
     /// Replacements of all sizes, the smallest first; the last one changes nothing.
     fn at_once(&self) -> Vec<Shrink> {
         let mut attempts = vec![self.shrink(&|_| true, true), self.shrink(&|_| true, false)];
-        // Without the smallest sizes (heads, windows), then with the largest only.
+        // First without the smallest sizes (heads, windows), then with the largest only.
         for least in [16, 64, 256] {
             attempts.push(self.shrink(&|s| s > least, true));
             attempts.push(self.shrink(&|s| s > least, false));
@@ -56,8 +56,8 @@ impl Sizes {
         attempts
     }
 
-    /// Replaces the sizes that are wanted. `derived`: a size that is the product of two others, or a few times
-    /// another, becomes that of their replacements.
+    /// Replaces the sizes that are wanted. With `derived`, a size that is the product of two others, or a
+    /// small multiple of another, follows their replacements.
     fn shrink(&self, wanted: &dyn Fn(i64) -> bool, derived: bool) -> Shrink {
         let mut shrink = Shrink::new();
         let mut next = 0;
@@ -70,7 +70,8 @@ impl Sizes {
             });
             shrink.insert(size, small.min(size));
         }
-        // What a window or a shift leaves of a size stays as much smaller than it, from the largest down.
+        // A size after a window or a shift stays smaller than the full size by the same difference, from the
+        // largest down.
         for &size in self.0.iter().rev().filter(|s| wanted(**s)) {
             if let Some(difference) = near(size) {
                 let whole = shrink.get(&(size + difference)).copied().unwrap_or(size + difference);
@@ -91,7 +92,7 @@ impl Sizes {
         factor.map(|&part| of(part) * of(size / part))
     }
 
-    /// From no replacement by steps that keep the graph well typed and make it cheaper.
+    /// Steps from no replacement on, each of which keeps the graph well typed and makes it cheaper.
     fn by_steps(&self, enough: f64, price: &dyn Fn(&Shrink) -> Option<f64>) -> Option<Shrink> {
         let mut current: Shrink = self.0.iter().map(|&s| (s, s)).collect();
         let mut best = price(&current)?;
@@ -130,8 +131,9 @@ fn steps(current: &Shrink) -> Vec<Shrink> {
     steps
 }
 
-/// Values with `base` as a factor have `factor` in its place, as often as it is one. Those above `least` that differ from
-/// such a value by little still do: what a window or a shift leaves of a size, or a size with a token added.
+/// Values with `base` as a factor have `factor` in its place, as often as it occurs. Values above `least`
+/// that differ little from such a value still do: a size after a window or a shift, or a size with a token
+/// added.
 fn moved(values: &BTreeSet<i64>, base: i64, factor: i64, least: i64) -> BTreeMap<i64, i64> {
     let scaled = |value: i64| {
         let (mut rest, mut result) = (value, 1);

@@ -19,16 +19,16 @@ use mlcc_ir::{
 };
 
 impl Template {
-    /// Seconds that it takes; `None` if it cannot be lowered.
+    /// Seconds of a run; `None` if the template cannot be lowered.
     pub(super) fn price(&self, block: &Block, prices: &dyn Prices) -> Option<f64> {
-        // Behind the leaves stands what is computed from weights.
+        // Values computed from weights come behind the leaves.
         let is_weight = |at: usize| block.facts.get(at).is_none_or(|leaf| leaf.weight);
         prices.of_graph(&at_run_time(self, &block.facts)?, &is_weight)
     }
 }
 
-/// The graph at its own sizes, whose inputs are the leaves and, behind these, what is computed when the model is
-/// compiled; `None` if the template refers to what it lacks.
+/// The graph at its own sizes. Its inputs are the leaves, then the values that are computed when the model is
+/// compiled. `None` if the template refers to a value that it lacks.
 fn at_run_time(template: &Template, leaves: &[Leaf]) -> Option<Graph> {
     build(template, leaves, &|graph, node, operands| {
         let def = if node.weight { Def::Input(graph.inputs.len()) } else { Def::Node };
@@ -42,7 +42,7 @@ fn at_run_time(template: &Template, leaves: &[Leaf]) -> Option<Graph> {
     })
 }
 
-/// The graph at other sizes, whose inputs are the leaves; `None` if it is ill-typed there.
+/// The graph at other sizes; its inputs are the leaves. `None` if it is ill-typed there.
 pub(super) fn at_sizes(template: &Template, leaves: &[Leaf], shrink: &Shrink) -> Option<Graph> {
     let small_leaf = |leaf: &Leaf| {
         let dims = leaf.ty.dims.iter().map(|d| small(d, shrink)).collect();
@@ -119,7 +119,7 @@ fn node_of(node: &TemplateNode, attrs: Attrs, operands: Vec<Option<ValueId>>, re
 fn small(dim: &Expr, shrink: &Shrink) -> Expr {
     match dim.as_const() {
         Some(d) => Expr::from(shrink.get(&d).copied().or_else(|| multiple(d, shrink)).unwrap_or(d)),
-        // Symbols of a model are small sizes too, different ones.
+        // Symbols of a model become small sizes too, different ones.
         None => dim.substitute(&|atom| match atom {
             Atom::Symbol(name) => {
                 let sum: usize = name.bytes().map(usize::from).sum();
@@ -130,13 +130,13 @@ fn small(dim: &Expr, shrink: &Shrink) -> Expr {
     }
 }
 
-/// The third of several parts starts at twice their size, which is no size itself.
+/// The third of several parts starts at twice their size, and this number is no size itself.
 fn multiple(place: i64, shrink: &Shrink) -> Option<i64> {
     const PARTS: std::ops::RangeInclusive<i64> = 2..=8;
     PARTS.filter(|k| place % k == 0).find_map(|k| shrink.get(&(place / k)).map(|size| size * k))
 }
 
-/// Attributes with sizes replaced, where they name sizes.
+/// Attributes with sizes replaced in those that name sizes.
 fn attributes(op: &str, attrs: &Attrs, shrink: &Shrink) -> Attrs {
     let mut replaced = Attrs::new();
     for (name, value) in &attrs.0 {

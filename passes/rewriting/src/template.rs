@@ -1,4 +1,4 @@
-//! A rewritten block, independent of where it stands: it can be put in place of every equal block.
+//! A rewritten block, independent of its place: it can replace every equal block.
 
 use super::{
     block::Block,
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Source {
     /// The block's leaf of that number.
     Leaf(usize),
-    /// A constant of the rules' making, or a small one of the model's.
+    /// A constant that rules made, or a small one of the model.
     Constant(Tensor),
     /// The result of the template's node of that number.
     Node(usize),
@@ -49,7 +49,8 @@ pub(super) struct TemplateNode {
     pub(super) ty: TensorType,
     /// Whether it can be computed when the model is compiled.
     pub(super) weight: bool,
-    /// The node of the block whose value it computes, or is a part of: it says where the new one comes from.
+    /// The node of the block whose value, or a part of it, it computes: the new operator comes from this
+    /// node.
     pub(super) origin: usize,
     /// The node of the block whose value it computes wholly.
     pub(super) value: Option<usize>,
@@ -77,7 +78,7 @@ pub(super) fn template(
     };
     // Depth first without recursion: terms may nest as deep as the model.
     let mut stack: Vec<(Id, usize)> = outputs.iter().rev().map(|o| (classes.find(*o), 0)).collect();
-    // Terms on the way from an output: the innermost that is the block's own says where a new one comes from.
+    // For terms on the way from an output, the innermost term of the block itself is the origin of a new one.
     while let Some((id, origin)) = stack.pop() {
         let origin = origins.values.get(&id).copied().unwrap_or(origin);
         if made.sources.contains_key(&id) {
@@ -174,13 +175,14 @@ impl Made<'_> {
         Part { source: Source::Node(self.template.nodes.len() - 1), ty, weight }
     }
 
-    /// A sum or product as operators of two operands: what is computed when the model is compiled first, so that
-    /// it becomes one constant, and small operands before large ones. Negated operands are subtracted.
+    /// A sum or product as operators of two operands. Operands that are computed when the model is compiled
+    /// come first, so that they become one constant, and small operands come before large ones. Negated
+    /// operands are subtracted.
     fn chain(&mut self, choice: &Choice, id: Id, term: &Term, origin: usize) -> Option<Source> {
         let is_sum = &*term.head.op == special::SUM;
         let mut parts: Vec<(Part, bool)> = Vec::new();
         let mut operands: Vec<Id> = term.operands.iter().map(|o| self.classes.find(*o)).collect();
-        // What the model itself adds or multiplies stays in its order.
+        // Sums and products of the model itself stay in their order.
         if let Some(own) = self.origins.operands.get(&id) {
             let place = |id: &Id| own.iter().position(|o| o == id).unwrap_or(own.len());
             operands.sort_by_key(place);
@@ -201,7 +203,7 @@ impl Made<'_> {
                 Some(sum) => (self.pair(is_sum, sum, part, origin)?, false),
             });
         }
-        // The constant joins last, as an epilogue of what comes before.
+        // The constant joins last, as an epilogue of the operators before.
         let mut all = others;
         all.extend(folded);
         if all.first().is_some_and(|(_, negated)| *negated) {
@@ -244,7 +246,7 @@ impl Made<'_> {
 }
 
 impl Template {
-    /// Operators that run with the model, those that move nothing left out.
+    /// Number of operators that run with the model, without those that move nothing.
     pub(super) fn operators(&self) -> usize {
         self.nodes.iter().filter(|n| !n.weight && !ops::is(&n.op, OpTrait::View)).count()
     }
@@ -261,8 +263,9 @@ impl Template {
         self.nodes.iter().filter(|n| n.weight && &*n.op == "matmul").map(operations).sum()
     }
 
-    /// Which nodes are to be computed when the model is compiled, however large. A transposed weight that the block had
-    /// already stays as it is unless something made of it needs it: kernels read it in either order.
+    /// Whether each node is computed when the model is compiled, however large it is. A transposed weight
+    /// that the block had already stays as it is, unless a new node needs it: kernels read it in either
+    /// order.
     pub(super) fn folded(&self) -> Vec<bool> {
         let mut folded = vec![false; self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate().rev() {
@@ -279,7 +282,7 @@ impl Template {
         folded
     }
 
-    /// Bytes of weights that the operators that run with the model read.
+    /// Bytes of the weights that are read when the model runs.
     pub(super) fn weight_bytes(&self, block: &Block) -> f64 {
         let mut read: BTreeMap<(bool, usize), f64> = BTreeMap::new();
         for node in self.nodes.iter().filter(|n| !n.weight) {
@@ -298,7 +301,7 @@ impl Template {
         read.values().sum()
     }
 
-    /// The same nodes in the order of those of the block that they come from, as far as operands allow.
+    /// The same nodes in the order of their origins in the block, as far as operands allow.
     pub(super) fn in_order(self) -> Template {
         let mut waits: Vec<usize> = Vec::with_capacity(self.nodes.len());
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
@@ -373,8 +376,8 @@ impl Template {
         self
     }
 
-    /// The nodes that compute this template in a graph in place of a block, and for each output of the block the
-    /// value that takes its place. An operator that computes a value of the block writes that very value.
+    /// The nodes that compute this template in a graph in place of a block. For each output of the block, the
+    /// value that replaces it. An operator that computes a value of the block writes that very value.
     pub(super) fn instantiate(
         &self,
         graph: &mut Graph,
@@ -429,13 +432,13 @@ fn value_of(graph: &mut Graph, block: &Block, values: &[ValueId], source: &Sourc
         Source::Leaf(at) => block.leaves[*at],
         Source::Node(at) => values[*at],
         Source::Constant(tensor) => {
-            // Names of constants need not differ.
+            // Names of constants may repeat.
             graph.add_constant("constant", tensor.clone())
         }
     }
 }
 
-/// The block as it is, as a template: what a rewritten one is compared with.
+/// The original block as a template, to compare a rewritten one with.
 pub(super) fn original(graph: &Graph, block: &Block) -> Option<Template> {
     let mut sources: BTreeMap<ValueId, Source> =
         block.leaves.iter().enumerate().map(|(i, l)| (*l, Source::Leaf(i))).collect();

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-/// What an e-node is but for its operands. Two heads are equal if their keys are.
+/// An e-node without its operands. Two heads are equal if their keys are.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// A mnemonic of the `graph` dialect, or one of [`special`]'s.
@@ -21,7 +21,7 @@ pub struct Head {
     key: String,
 }
 
-/// Operators that only terms have.
+/// Operators that exist only in terms.
 pub mod special {
     /// A value from outside: an input of the block or a weight; attribute `index`.
     pub const LEAF: &str = "$leaf";
@@ -100,7 +100,8 @@ impl Hash for Head {
 pub struct Term {
     /// Operator and attributes.
     pub head: Arc<Head>,
-    /// Operands that are present, in order; in the order of their ids where theirs does not matter.
+    /// Operands that are present, in order. If their order does not matter, they are in the order of their
+    /// ids.
     pub operands: Vec<Id>,
 }
 

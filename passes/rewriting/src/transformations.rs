@@ -1,5 +1,5 @@
-//! Rewrites that are no rules: what no pair of terms says. They have names too, by which they are reported and left
-//! out.
+//! Rewrites that a pair of terms cannot express, so they are no rules. They too have names, for reports and
+//! for leaving them out.
 
 use super::rule::Exactness;
 
@@ -8,7 +8,7 @@ use super::rule::Exactness;
 pub struct Transformation {
     /// Its name.
     pub name: &'static str,
-    /// What it does to the bits of a result.
+    /// Its effect on the bits of a result.
     pub class: Exactness,
     /// One line for the reference.
     pub summary: &'static str,

@@ -1,16 +1,16 @@
-//! By how many bytes weights may grow where that makes a run faster. All that trades bytes for work shares one
-//! budget: algebraic rules first, then Strassen's products take of what is left.
+//! The number of bytes by which weights may grow to make a run faster. All rewrites that trade bytes for work
+//! share one budget: algebraic rules first, then Strassen's products take from the rest.
 
 use mlcc_ir::graph::{Def, Graph, ValueId};
 use std::collections::BTreeSet;
 
-/// How many times their bytes all weights may have where nobody says otherwise.
+/// Default limit on the bytes of all weights, as a multiple of their bytes before.
 pub const DEFAULT: f64 = 1.4;
 
-/// Growth that is allowed whenever any is, in bytes, so that small models are not without.
+/// Bytes of growth that are allowed whenever any growth is, so that small models can gain too.
 const FREE_BYTES: f64 = (1 << 20) as f64;
 
-/// Bytes by which weights of that many bytes may grow; a factor of 1 lets none grow.
+/// Bytes by which weights of `bytes` bytes may grow; a factor of 1 lets none grow.
 #[must_use]
 pub fn allowance(bytes: f64, factor: f64) -> f64 {
     if factor > 1.0 { bytes.max(0.0) * (factor - 1.0) + FREE_BYTES } else { 0.0 }

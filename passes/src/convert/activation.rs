@@ -10,7 +10,7 @@ use mlcc_ir::{
     },
 };
 
-/// The scalar instruction that an operator of one operand is.
+/// The scalar instruction for an operator of one operand.
 fn instruction(op: &str) -> Option<UnaryOp> {
     Some(match op {
         "neg" => UnaryOp::Neg,
@@ -41,7 +41,7 @@ fn instruction(op: &str) -> Option<UnaryOp> {
     })
 }
 
-/// `1 / (1 + exp(-x))`. Where `exp` overflows the quotient is 0, as it should be.
+/// `1 / (1 + exp(-x))`. If `exp` overflows, the quotient is 0, as it should be.
 pub(super) fn sigmoid(s: &mut Scalars, x: ValueId) -> ValueId {
     let minus = s.unary(Neg, x);
     let e = s.unary(Exp, minus);
@@ -110,8 +110,8 @@ fn hard_sigmoid(s: &mut Scalars, x: ValueId, alpha: f64, beta: f64) -> ValueId {
     s.clamp_float(shifted, 0.0, 1.0)
 }
 
-/// The value of a function of one operand whose result has the operand's type, or is `Bool`; `None` if
-/// `op` is not one. `x` is in the type in which it is computed.
+/// The value of a function of one operand, if its result has the operand's type or is `Bool`; `None` if `op`
+/// is no such function. `x` is in the type in which it is computed.
 pub(super) fn apply(s: &mut Scalars, op: &str, attrs: &Attrs, x: ValueId) -> Option<ValueId> {
     if let Some(inst) = instruction(op) {
         return Some(integer_identity(s, inst, x).unwrap_or_else(|| s.unary(inst, x)));
@@ -200,7 +200,7 @@ pub(super) fn apply(s: &mut Scalars, op: &str, attrs: &Attrs, x: ValueId) -> Opt
     })
 }
 
-/// Functions that leave integers as they are, or are simpler for them.
+/// Functions that do not change integers, or are simpler for them.
 fn integer_identity(s: &mut Scalars, inst: UnaryOp, x: ValueId) -> Option<ValueId> {
     let dtype = s.dtype(x);
     match inst {

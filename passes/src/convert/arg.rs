@@ -104,8 +104,8 @@ fn lower_hardmax(op: &mut Lowering<'_, '_>) -> Result<()> {
     op.emit(k)
 }
 
-/// Whether `a` (at position `ia`) comes before `b` (at `ib`): greater (or less), or equal and earlier.
-/// NaN counts as greater than everything, so that this is a total order.
+/// Whether `a` (at position `ia`) comes before `b` (at `ib`): greater (or less), or equal and earlier. NaN
+/// counts as greater than everything, so this is a total order.
 fn comes_before(
     s: &mut Scalars,
     (a, ia): (scalar::ValueId, scalar::ValueId),
@@ -144,7 +144,8 @@ fn lower_top_k(op: &mut Lowering<'_, '_>) -> Result<()> {
     }
 }
 
-/// Longer lines are the runtime's: which elements are kept depends on those seen before, which no index map tells.
+/// The runtime handles longer lines: the choice of elements depends on earlier ones, and no index map
+/// expresses this.
 fn call_top_k(op: &mut Lowering<'_, '_>, axis: usize) -> Result<()> {
     let x = op.operand(0)?;
     let inputs = vec![op.scope.tensor(x)?];
@@ -160,8 +161,8 @@ fn call_top_k(op: &mut Lowering<'_, '_>, axis: usize) -> Result<()> {
     Ok(())
 }
 
-/// The rank of each element is the number of elements that come before it; those whose rank is below
-/// `k` are written there.
+/// The rank of each element is the number of elements that come before it. An element with a rank below `k`
+/// is written at its rank.
 fn lower_ranked(op: &mut Lowering<'_, '_>, axis: usize) -> Result<()> {
     let x = op.operand(0)?;
     let dims = op.dims(x);

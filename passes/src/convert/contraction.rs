@@ -25,7 +25,7 @@ pub(super) fn accumulator_type(dtype: DType) -> DType {
     }
 }
 
-/// A sum of products of operands' elements, and what is added to it.
+/// A sum of products of operands' elements, and an optional bias.
 pub(super) struct Contraction<'a> {
     /// Name of the compute.
     pub(super) name: &'a str,
@@ -35,7 +35,7 @@ pub(super) struct Contraction<'a> {
     pub(super) write: Vec<Expr>,
     /// The operands with their index, and whether it can be out of bounds (which counts as 0).
     pub(super) operands: Vec<(ValueId, Vec<Expr>, bool)>,
-    /// Where one of these is not 0, the first operand counts as 0.
+    /// If one of these is not 0, the first operand counts as 0.
     pub(super) guards: Vec<Expr>,
     /// A vector that is added, with its index.
     pub(super) bias: Option<(ValueId, Vec<Expr>)>,

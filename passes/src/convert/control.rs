@@ -95,8 +95,8 @@ fn intermediate(op: &mut Lowering<'_, '_>, name: &str, ty: TensorType) -> Tensor
     op.scope.program.add_tensor(name, ty, Storage::Intermediate)
 }
 
-/// Runs a body again and again. Carried values live in tensors of their own, which the body reads and
-/// which are overwritten at its end; scanned values are written to their place in the result.
+/// Runs a body again and again. Carried values live in tensors of their own; the body reads them, and its end
+/// overwrites them. Scanned values are written to their place in the result.
 fn lower_loop(op: &mut Lowering<'_, '_>) -> Result<()> {
     let body = body(op, 0)?;
     let carried = body.inputs.len().saturating_sub(2);
@@ -137,7 +137,7 @@ fn lower_loop(op: &mut Lowering<'_, '_>) -> Result<()> {
         steps.append(&mut std::mem::replace(&mut op.scope.program.steps, before));
         written?;
     }
-    // A body may hand one state on as another, so all are read before one is overwritten.
+    // A body may pass one state on as another, so all are read before any is overwritten.
     let mut copies = Vec::new();
     for (&state, &output) in inputs[1..].iter().zip(&outputs) {
         let source = op.scope.program.resolve_view(output).0;

@@ -30,7 +30,7 @@ pub(super) struct Window {
     pub(super) begin: Vec<Expr>,
     /// Padding after each dimension.
     pub(super) end: Vec<Expr>,
-    /// Whether a last window that is only partly inside of the padded input counts, as `ceil_mode` demands.
+    /// Whether a last window counts that is only partly inside of the padded input, as `ceil_mode` demands.
     pub(super) rounds_up: bool,
 }
 

@@ -1,10 +1,10 @@
 //! Transposed convolutions, as a gather: each output point sums over the kernel positions from which an
 //! input point reaches it.
 //!
-//! The input point `i` reaches `o = i * stride + k * dilation - pad`. Along a dimension without dilation
-//! whose size is a multiple of the stride, `o = h * stride + p` for a phase `p` in `0..stride`, and only
-//! the kernel positions `k = mod(p + pad, stride) + kh * stride` count: the loops visit those alone.
-//! Elsewhere they visit all kernel positions, and those that no input point reaches count as 0.
+//! The input point `i` reaches `o = i * stride + k * dilation - pad`. Take a dimension without dilation whose
+//! size is a multiple of the stride. There `o = h * stride + p` for a phase `p` in `0..stride`, and only the
+//! kernel positions `k = mod(p + pad, stride) + kh * stride` count, so the loops visit only these. In other
+//! dimensions they visit all kernel positions, and positions that no input point reaches count as 0.
 
 use super::{
     contraction::{self, Contraction},

@@ -119,7 +119,7 @@ fn lower_cast(op: &mut Lowering<'_, '_>) -> Result<()> {
     let target = k.output(op, result, "y");
     let axes = axes_over(op.dims(result));
     let mut s = Scalars::default();
-    // As it is stored: a detour by f32 would round twice.
+    // The element as it is stored: a detour through f32 would round twice.
     let v = s.read_raw(&k, input, super::kernels::indices(&axes));
     k.map("cast", axes, target, s.yields(v));
     op.emit(k)

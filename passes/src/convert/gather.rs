@@ -1,5 +1,4 @@
-//! Reads at indices that are data. An index counts from the end if it is negative; one that is out of
-//! bounds reads 0.
+//! Reads at indices that are data. A negative index counts from the end; an index out of bounds reads 0.
 
 use super::{
     kernels::{axes_over, indices},
@@ -62,15 +61,16 @@ fn known_position(op: &Lowering<'_, '_>, index: mlcc_ir::graph::ValueId, extent:
     let [only] = op.known(index)? else { return None };
     let (i, extent_value) = (only.as_const()?, extent.as_const());
     if i < 0 {
-        // From the end of a dimension that is at least 1 long if the model is valid; only a constant
+        // Counts from the end of a dimension that is at least 1 long if the model is valid. Only a constant
         // extent proves it.
         return extent_value.filter(|n| i + n >= 0).map(|n| Expr::from(i + n));
     }
     extent_value.filter(|&n| i < n).map(|_| Expr::from(i))
 }
 
-/// The position that is read at a point of the indices, if these are known, in bounds, and follow each other in equal
-/// steps, each of them so many times, and all of them again and again: heads that share keys, say.
+/// The position that is read at a point of the indices. The indices must be known, in bounds and regular:
+/// equal steps, each index repeated the same number of times, and the whole sequence repeated. Heads that
+/// share keys are an example.
 fn regular_position(
     op: &Lowering<'_, '_>,
     index: mlcc_ir::graph::ValueId,

@@ -14,7 +14,7 @@ use mlcc_ir::{
     tensor::{Element, Tensor, push_element},
 };
 
-/// More symbolic elements than this are computed by the operators instead of being written one by one.
+/// With more symbolic elements than this, the operators compute them instead of writing one by one.
 const MAX_SYMBOLIC: usize = 16;
 
 /// Whether all results of a node are known as symbolic integers.

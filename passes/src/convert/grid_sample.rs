@@ -49,7 +49,7 @@ impl Dimension<'_> {
         let zero = s.float_like(v, 0.0);
         match self.padding {
             "border" => {
-                // Half an element further out is still inside: a cubic's slope goes on there.
+                // Half an element further out still counts as inside: a cubic's slope goes on there.
                 let margin = if self.align_corners { 0.0 } else { 0.5 };
                 let (low, high) = (s.float_like(v, -margin), s.add_float(last, margin));
                 let (before, after) = (s.compare(Predicate::Lt, v, low), s.compare(Predicate::Gt, v, high));

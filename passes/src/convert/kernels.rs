@@ -43,7 +43,7 @@ fn unique(name: &str, taken: impl Fn(&str) -> bool) -> Name {
     candidate.into()
 }
 
-/// What a compute writes: a value, and how values that meet are combined.
+/// The value that a compute writes, and how values that meet are combined.
 pub(super) struct Yield {
     pub(super) body: Body,
     pub(super) combine: Option<Combine>,
@@ -56,7 +56,7 @@ impl Yield {
     }
 }
 
-/// What a kernel's tensor is outside.
+/// The counterpart of a kernel's tensor outside of the kernel.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Operand {
     /// A value of the graph.
@@ -70,7 +70,7 @@ pub(super) enum Operand {
 /// A kernel under construction.
 pub(super) struct KernelBuilder {
     kernel: Kernel,
-    /// What each tensor is outside.
+    /// The counterpart of each tensor outside of the kernel.
     operands: Vec<Operand>,
 }
 
@@ -105,7 +105,7 @@ impl KernelBuilder {
         self.tensor(name, op.ty(value).clone(), Role::Output, Operand::Value(value))
     }
 
-    /// The output for a graph value of which the kernel writes a part.
+    /// The output for a graph value, for a kernel that writes only a part of it.
     pub(super) fn update(&mut self, op: &Lowering<'_, '_>, value: ValueId, name: &str) -> usize {
         self.tensor(name, op.ty(value).clone(), Role::InOut, Operand::Value(value))
     }

@@ -1,4 +1,4 @@
-//! What lowering one node works with: its operands and attributes, and the program that grows.
+//! The context for lowering one node: its operands and attributes, and the program under construction.
 
 use super::{
     kernels::{KernelBuilder, Operand, indices},
@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) struct Scope<'g> {
     pub(super) graph: &'g Graph,
     pub(super) program: Program,
-    /// The program's tensor for each value of the graph, where there is one by now.
+    /// The program's tensor for each value of the graph, if it has one by now.
     pub(super) tensors: Vec<Option<TensorId>>,
     /// The program's output that a value is written to directly.
     pub(super) direct_outputs: BTreeMap<ValueId, usize>,
@@ -66,11 +66,11 @@ impl<'g> Scope<'g> {
     }
 }
 
-/// Points of a compute beyond which a kernel would not end within days: the greatest networks' matrix
-/// products have a thousandth of it.
+/// A kernel of a compute with more points than this would not end within days. The matrix products of the
+/// greatest networks have a thousandth of them.
 const MAX_POINTS: i64 = 1 << 48;
 
-/// Refuses a kernel of more work than any machine will do.
+/// Refuses a kernel with more work than any machine can do.
 fn check_points(kernel: &Kernel) -> Result<()> {
     for compute in &kernel.computes {
         let mut sizes = compute.axes.iter().filter_map(|a| a.extent.as_const());
@@ -197,7 +197,7 @@ impl<'g> Lowering<'_, 'g> {
         }
     }
 
-    /// That this form of the operator cannot be compiled, and why.
+    /// The error that this form of the operator cannot be compiled, and why.
     pub(super) fn unsupported(&self, why: &str) -> Diagnostic {
         Diagnostic::unsupported(format!("'{}' cannot be compiled: {why}", self.node.location.op_type))
     }
@@ -237,7 +237,7 @@ impl<'g> Lowering<'_, 'g> {
         if plain {
             return self.read(k, s, (value, name), index);
         }
-        // A size that is 1 or the result's, but for all the compiler knows may be 0.
+        // A size that is 1 or the result's, but may be 0 as far as the compiler knows.
         let tensor = k.input(self, value, name);
         s.read_or(k, tensor, index, Element::Int(0))
     }
@@ -292,7 +292,7 @@ pub(super) fn broadcast_index(dims: &[Expr], result: &[Expr], point: &[Expr]) ->
             } else if dim.is(1) {
                 Expr::from(0)
             } else {
-                // Equal sizes or 1, which only the sizes at run time tell.
+                // The sizes are equal or 1, and only a run tells which.
                 at.minimum(&(dim.clone() - Expr::from(1)))
             }
         })

@@ -83,11 +83,11 @@ fn lower_transpose(op: &mut Lowering<'_, '_>) -> Result<()> {
 /// Most parts of a concatenation that one kernel writes. Every step of a schedule looks at all stages of its kernel, and
 /// LLVM at all of a block.
 const MAX_PARTS: usize = 128;
-/// The parts that each kernel writes where there are more. Few are quick to compile.
+/// The number of parts that each kernel writes if there are more. Kernels of few parts are quick to compile.
 const FEW_PARTS: usize = 16;
 
-/// One compute per operand, each writing its part of the result, in one kernel or several; copies of one value along a
-/// dimension of size 1 are repeated, as by an expansion.
+/// One compute per operand, each writing its part of the result, in one kernel or several. Copies of one
+/// value along a dimension of size 1 are repeated, as in an expansion.
 fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
     let result = op.result(0)?;
     let axis = op.axis("axis", 0, op.dims(result).len())?;
@@ -102,12 +102,12 @@ fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
         });
     }
     let mut offset = Expr::from(0);
-    // Where all parts are empty, they remain: the output needs a writer.
+    // If all parts are empty, they stay: the output needs a writer.
     let all_empty = op.dims(result)[axis].is(0);
     let is_whole = parts.len() <= MAX_PARTS;
     for parts in parts.chunks(if is_whole { MAX_PARTS } else { FEW_PARTS }) {
         let mut k = op.kernel();
-        // Inputs first, so that the kernel's operands stand in their order.
+        // Inputs first, so that the kernel's operands are in their order.
         let inputs: Vec<usize> = parts.iter().map(|&x| k.input(op, x, "x")).collect();
         let target = if is_whole { k.output(op, result, "y") } else { k.update(op, result, "y") };
         let mut writes = false;
@@ -132,8 +132,8 @@ fn lower_concat(op: &mut Lowering<'_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the slice that starts at `starts` with `sizes` of a tensor of `dims` is contiguous: whole
-/// dimensions, after at most one cut one, after ones of size 1.
+/// Whether the slice of `sizes` at `starts` of a tensor of `dims` is contiguous: dimensions of size 1, then
+/// at most one cut dimension, then whole dimensions.
 fn contiguous(dims: &[Expr], sizes: &[Expr], steps: &[i64]) -> bool {
     let whole = |d: usize| steps[d] == 1 && dims[d] == sizes[d];
     let cut = (0..dims.len()).rev().find(|&d| !whole(d));

@@ -30,7 +30,7 @@ pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
     })
 }
 
-/// What a normalisation iterates over.
+/// The iteration space of a normalisation.
 struct Domain {
     /// The kept axes, then the reduced ones.
     axes: Vec<Axis>,

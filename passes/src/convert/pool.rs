@@ -26,7 +26,7 @@ pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
     Some(Pool::of(op).and_then(|pool| lower(op, &pool)))
 }
 
-/// What all kinds share.
+/// The common parts of all kinds.
 struct Pool {
     x: ValueId,
     window: Window,
@@ -112,7 +112,7 @@ fn lower_max_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
             found = s.binary(BinaryOp::Or, found, nan);
         }
         if pool.leaves {
-            // The least value may also stand in the padding, which has no index.
+            // The least value may also occur in the padding, where there is no index.
             for (d, at) in pool.at.iter().enumerate().skip(2) {
                 let position = s.index(at.clone());
                 let (zero, size) = (s.int(0), s.index(op.dims(x)[d].clone()));
@@ -166,7 +166,7 @@ fn lower_average_pool(op: &mut Lowering<'_, '_>, pool: &Pool) -> Result<()> {
     op.emit(k)
 }
 
-/// How many points of the window, along spatial dimension `d`, count: those inside the input, or inside
+/// How many points of the window count along spatial dimension `d`: the points inside the input, or inside
 /// the padded input.
 fn points_counted(pool: &Pool, d: usize, input: &Expr, with_padding: bool) -> Expr {
     let window = &pool.window;

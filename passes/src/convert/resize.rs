@@ -136,7 +136,7 @@ fn lower_antialiased(
     let mut k = op.kernel();
     let input = k.input(op, x, "x");
     let reach = if filter == Filter::Linear { 1.0 } else { 2.0 };
-    // How much each dimension shrinks, and the first tap; none where it is kept.
+    // The shrinking factor of each dimension and its first tap; `None` if the dimension is kept.
     let mut filters = vec![None; dimensions.len()];
     for (d, dimension) in dimensions.iter().enumerate().filter(|(_, d)| !d.is_kept()) {
         let Some(scale) = dimension.scale.as_float() else {

@@ -1,7 +1,7 @@
-//! Rotary position embedding: a kernel that writes the features that are turned and those that stay.
+//! Rotary position embedding: a kernel that writes the features that are turned and the remaining ones.
 //!
-//! Features of a pair that lie apart are written by a compute each, so that both run over pairs, which lie side by
-//! side. Those of a pair that are neighbours are written by one compute over features, for the same reason.
+//! If the features of a pair lie apart, a compute each writes them, so that both run over pairs, which lie
+//! side by side. If they are neighbours, one compute over features writes them, for the same reason.
 
 use super::{
     kernels::{KernelBuilder, axes_over, indices, parallel},
@@ -20,7 +20,7 @@ pub(super) fn lower(op: &mut Lowering<'_, '_>) -> Option<Result<()>> {
     (op.name() == "rotary_embedding").then(|| lower_rotary_embedding(op))
 }
 
-/// What a rotary embedding reads and writes.
+/// The inputs and the output of a rotary embedding.
 struct Rotary {
     x: usize,
     /// Cosines and sines: the tensor, its index at a row, whether it has an element for each feature.
@@ -30,7 +30,7 @@ struct Rotary {
     rows: Vec<Axis>,
 }
 
-/// A feature of a pair: its own place, the other one's and the pair's, on an axis.
+/// A feature of a pair: its own place, the place of the other feature and the pair's, on an axis.
 struct Feature {
     axis: Axis,
     own: Expr,
@@ -103,7 +103,7 @@ impl Rotary {
         at
     }
 
-    /// Adds a compute of features: what `combine` makes of the feature times the cosine and the other one of its
+    /// Adds a compute of features. `combine` gets the feature times the cosine, and the other feature of the
     /// pair times the sine.
     fn push(
         &self,

@@ -35,7 +35,7 @@ impl Scalars {
         self.body.dtype(v)
     }
 
-    /// The body with that result.
+    /// The finished body with this result.
     pub(super) fn yields(mut self, result: ValueId) -> Yield {
         self.body.result = result;
         Yield { body: self.body, combine: None }
@@ -196,8 +196,8 @@ impl Scalars {
         if self.dtype(a) == to { a } else { self.push(Inst::Cast(a), to) }
     }
 
-    /// The index `v` (an integer) as it counts along a dimension of that extent: negative ones from
-    /// the end. The result is an index expression; it may be out of bounds.
+    /// The index `v` (an integer) along a dimension of this extent. Negative values count from the end. The
+    /// result is an index expression; it may be out of bounds.
     pub(super) fn wrapped_index(&mut self, v: ValueId, extent: &Expr) -> Expr {
         let signed = self.dtype(v).is_signed_int();
         let v = self.cast(v, DType::I64);

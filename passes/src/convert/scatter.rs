@@ -48,8 +48,8 @@ fn start(op: &Lowering<'_, '_>) -> Result<(KernelBuilder, [ValueId; 3], [usize; 
     Ok((k, values, [data, index, updates, target]))
 }
 
-/// `result[.., indices[point], ..] = updates[point]` with the point's other coordinates. Only updates
-/// that differ along `axis` alone can meet.
+/// `result[.., indices[point], ..] = updates[point]` with the point's other coordinates. Two updates can meet
+/// only if they differ along `axis` alone.
 fn lower_scatter_elements(op: &mut Lowering<'_, '_>) -> Result<()> {
     let (mut k, [data, index, _], [_, indices_tensor, updates, target]) = start(op)?;
     let dims = op.dims(data);

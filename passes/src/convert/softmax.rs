@@ -1,6 +1,7 @@
 //! Softmax and its logarithm: maximum, exponentials of the differences, their sum and its inverse, the products.
 //!
-//! The sum is at least 1, so that its inverse is as good as a quotient for every element, and cheaper.
+//! The sum is at least 1, so a product with its inverse is as good as a quotient for every element, and
+//! cheaper.
 
 use super::{
     kernels::{KernelBuilder, axes_over, indices},

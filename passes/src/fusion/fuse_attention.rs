@@ -7,9 +7,10 @@
 //! kernel { o[b, q, d] = sum j: p[b, q, j] * v[b, j, d]; .. }          o = (sum j: e * v[b, j, d]) * z
 //! ```
 //!
-//! The factor moves behind the second product, where there are fewer elements. Nothing is known by name:
-//! the kernel in the middle is any over rows that ends in a product of a tensor by a factor for each row ([`normalised`],
-//! which may be 0 for rows that count for nothing), and the third any that sums its products along the rows.
+//! The factor moves behind the second product, where there are fewer elements. No kernel is known by name.
+//! The kernel in the middle is any kernel over rows that ends in a product of a tensor by a factor for each
+//! row ([`normalised`]; the result may be 0 for rows that count for nothing). The third is any kernel that
+//! sums its products along the rows.
 //!
 //! [`normalised`]: super::normalised
 
@@ -38,7 +39,7 @@ pub const SPEC: PassSpec = PassSpec {
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
 
-/// Queries below which the products are better off alone: lanes of the fused kernel are queries.
+/// With fewer queries than this, separate products are faster: lanes of the fused kernel are queries.
 const MIN_QUERIES: i64 = 8;
 /// Longest rows of queries, keys and values: a block of queries is kept in the first cache.
 const MAX_DEPTH: i64 = 512;
@@ -48,7 +49,7 @@ const MAX_DEPTH: i64 = 512;
 pub struct Attention {
     /// The tensors between them.
     pub scores: TensorId,
-    /// What the second product reads.
+    /// The tensor that the second product reads.
     pub weights: TensorId,
     /// Indices of the three steps.
     pub steps: [usize; 3],
@@ -96,7 +97,7 @@ pub fn decide(program: &Program) -> Vec<Attention> {
         .collect()
 }
 
-/// Whether the first product's operands and the last one, the values, are three tensors.
+/// Whether the operands of the first product and the values are three different tensors.
 fn distinct(operands: &[TensorId]) -> bool {
     (1..operands.len()).all(|i| !operands[..i].contains(&operands[i]))
 }
@@ -145,7 +146,7 @@ fn is_epilogue(product: &Compute, compute: &Compute) -> bool {
     compute.axes.iter().all(same) && compute.combine.is_none()
 }
 
-/// Whether the kernel is a product, with an epilogue, whose result the middle kernel's rows are.
+/// Whether the kernel is a product, with an epilogue, whose result has the middle kernel's rows.
 fn first_product(kernel: &Kernel, scores: usize, normalised: &Normalised) -> bool {
     let Some((first, rest)) = kernel.computes.split_first() else { return false };
     let mut reduced = first.axes.iter().filter(|a| a.kind == AxisKind::Reduction);
@@ -155,7 +156,7 @@ fn first_product(kernel: &Kernel, scores: usize, normalised: &Normalised) -> boo
     let (Some(keys), Some(product)) = (keys, first.product().filter(|p| p.bare().is_some())) else {
         return false;
     };
-    // One factor has the keys, the other has not and so the queries, which there are enough of.
+    // One factor has the axis of keys. The other has the axis of queries, and there must be enough queries.
     let Some(with_keys) = product.only(keys) else { return false };
     let queries = product
         .axes
@@ -176,7 +177,7 @@ fn written_axes(compute: &Compute, target: usize) -> Option<Vec<Name>> {
     (1..axes.len()).all(|d| !axes[..d].contains(&axes[d])).then_some(axes)
 }
 
-/// The program's tensors that a kernel's first compute multiplies.
+/// The program's tensors that the first compute of a kernel multiplies.
 fn factors(kernel: &Kernel, operands: &[TensorId]) -> Option<[TensorId; 2]> {
     let product = kernel.computes.first()?.product()?;
     let [x, y] = product.elements()?.map(|e| kernel.operands().position(|o| o == e.tensor));
@@ -237,8 +238,8 @@ fn rename_all(kernel: &mut Kernel, from: &[Name], to: &[Name]) {
     }
 }
 
-/// Removes the product with the rows' factors, the compute at that position, lets the product behind it read what
-/// was multiplied, and multiplies its result.
+/// Removes the compute at `position`, the product with the rows' factors. The product behind it reads the
+/// elements before that multiplication, and its own result is multiplied instead.
 fn scale_later(all: &mut Bound, position: usize) -> Option<()> {
     let removed = all.kernel.computes.remove(position);
     let scaled = scaled(&removed)?;

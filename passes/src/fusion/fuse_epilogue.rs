@@ -6,8 +6,8 @@
 //! kernel { y[n, m] = relu(t[m, n]) }           =>            y[n, m] = relu(t[m, n]) }
 //! ```
 //!
-//! The reader's points must be the producer's elements one to one, in any order of axes; behind a contraction
-//! the innermost axis stays the innermost.
+//! The reader's points must be the producer's elements one to one, in any order of axes. Behind a contraction
+//! the innermost axis must stay the innermost.
 
 use super::{
     Merge,
@@ -55,9 +55,9 @@ pub fn decide(program: &Program) -> Vec<Merge> {
                 reader,
                 bound_tensor(c, c_operands, tensor)?,
             )?;
-            // A register tile of a contraction leaves along its columns: a result whose lines run along
-            // another axis would be written element by element, or the tile turned over and its operands
-            // with it.
+            // A register tile of a contraction is stored along its columns. A result with lines along another
+            // axis would be written element by element, or the tile would be turned over together with its
+            // operands.
             let contracts = p.computes.iter().any(is_contraction);
             (!contracts || keeps_lines(writer, reader, &names)).then_some(())?;
             Some(Merge { tensor, producer, consumer })
@@ -74,7 +74,7 @@ fn last_writer(kernel: &Kernel, tensor: usize) -> Option<&Compute> {
     (std::ptr::eq(writer, last) && whole).then_some(writer)
 }
 
-/// Whether the lines of the reader's result run along the axis along which the writer's do.
+/// Whether the lines of the reader's result run along the same axis as the writer's lines.
 fn keeps_lines(writer: &Compute, reader: &Compute, names: &BTreeMap<Name, Name>) -> bool {
     let long = |a: &&Axis| a.kind == AxisKind::Parallel && !a.extent.is(1);
     let line = writer.axes.iter().rev().find(long).map(|a| &a.name);
@@ -82,8 +82,8 @@ fn keeps_lines(writer: &Compute, reader: &Compute, names: &BTreeMap<Name, Name>)
     line == result
 }
 
-/// How the reader's axes are called by the producer: the reader's every read of `read` has the same
-/// index, its axes in some order, with equal extents.
+/// The producer's name for each axis of the reader. Every read of `read` must have the same index: the
+/// reader's axes in some order, with equal extents.
 fn axis_permutation(
     producer: &Kernel,
     written: usize,
@@ -118,7 +118,7 @@ fn axis_permutation(
             None => return None,
         }
     }
-    // Axes of the reader that do not occur must have one point.
+    // Axes of the reader that the index does not use must have one point.
     let mut unused = reader.axes.iter().filter(|a| !names.contains_key(&a.name));
     if unused.any(|a| !a.extent.is(1)) {
         return None;
@@ -145,7 +145,7 @@ fn apply(program: &mut Program, merge: &Merge) -> bool {
     true
 }
 
-/// The reader with the writer's axis names and order; axes of one point that only one of them has are
+/// The reader with the writer's axis names and order. Axes of one point that only one of the two has are
 /// removed or added.
 fn aligned(reader: &Compute, names: &BTreeMap<Name, Name>, writer: &Compute) -> Compute {
     let mut reader = reader.clone();

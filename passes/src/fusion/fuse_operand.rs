@@ -6,13 +6,14 @@
 //! kernel { y[m, n] = sum k: a[m, k] * t[k, n] } =>           y[m, n] = sum k: a[m, k] * t[k, n] }
 //! ```
 //!
-//! It pays where each element is computed once, into a panel that a cache holds: the product's axes must be the
-//! operand's, one a dimension (a window reads elements many times), and the panel's depth must be static. Of two
-//! operands that are computed, the one with more elements goes in front: a panel of one is made for each panel of
-//! the other. The stage stays apart from the product, whose body remains one of two reads.
+//! It pays where each element is computed once, into a panel that a cache holds. So the product's axes must
+//! be the operand's, one a dimension (a window reads elements many times), and the panel's depth must be
+//! static. If both operands are computed, the one with more elements goes in front: a panel of one is made
+//! for each panel of the other. The stage stays apart from the product, and the product's body remains a
+//! product of two reads.
 //!
-//! A product whose rows are computed takes its columns as they are; where these would be copied too (a transposed
-//! operand that is no constant), nothing is put in front.
+//! A product with computed rows takes its columns as they are. Where the columns would be copied too (a
+//! transposed operand that is no constant), nothing is put in front.
 
 use super::{
     Merge,
@@ -61,7 +62,7 @@ pub fn decide(program: &Program) -> Vec<Merge> {
     merges
 }
 
-/// The compute of a kernel that makes each element of its result once, in any order of dimensions.
+/// The compute of a kernel that makes each element of the kernel's result once, in any order of dimensions.
 fn maker_of(kernel: &Kernel) -> Option<&Compute> {
     let [compute] = &kernel.computes[..] else { return None };
     let walked = |a: &Axis| compute.write.iter().filter(|e| e.as_axis() == Some(&a.name)).count();
@@ -75,26 +76,26 @@ fn maker_of(kernel: &Kernel) -> Option<&Compute> {
     (compute.combine.is_none() && whole && compute.axes.iter().all(once)).then_some(compute)
 }
 
-/// Elements of a tensor; the most if that is not known.
+/// Number of elements of a tensor, or the largest number if the exact one is not known.
 fn elements(program: &Program, tensor: TensorId) -> i64 {
     let dims = &program.tensors[tensor].ty.dims;
     dims.iter().try_fold(1i64, |n, d| n.checked_mul(d.as_const()?)).unwrap_or(i64::MAX)
 }
 
-/// A sum of products of which one operand would be computed, with an elementwise epilogue.
+/// A sum of products with an elementwise epilogue. One of its operands would be computed.
 struct Packed<'a> {
     product: Product<'a>,
     /// The operand that would be computed, and the other one.
     made: Element<'a>,
     other: Element<'a>,
-    /// Position of the first one among the factors.
+    /// Position of the computed operand among the factors.
     at: usize,
-    /// The axis along which results lie contiguous.
+    /// The axis along which the results are contiguous.
     line: &'a Name,
 }
 
 impl<'a> Packed<'a> {
-    /// `kernel` as a product of which `tensor` is an operand.
+    /// `kernel` as a product with `tensor` as an operand.
     fn recognise(kernel: &'a Kernel, tensor: usize) -> Option<Packed<'a>> {
         let (compute, epilogue) = kernel.computes.split_first()?;
         let product = compute.product().filter(Product::is_sum)?;
@@ -125,7 +126,7 @@ impl<'a> Packed<'a> {
         Some(Packed { product, made, other, at, line })
     }
 
-    /// Whether its loops can make the operand panel by panel.
+    /// Whether the product's loops can make the operand panel by panel.
     fn packs(&self, other_is_constant: bool) -> bool {
         let by_kind = self.product.axes.iter().all(|a| match (a.kind, self.product.side(&a.name)) {
             // A panel is as deep as the reduction.
@@ -139,7 +140,7 @@ impl<'a> Packed<'a> {
         by_kind && (of_made && !of_other || of_other && !of_made && columns_as_they_are)
     }
 
-    /// Whether the columns, which lie contiguous and in a cache, serve so few rows that a panel of them costs more
+    /// Whether the columns, contiguous and in a cache, serve only a few rows. A panel of them then costs more
     /// than a kernel that makes them in one stream (8x1024x1024: 0.35 instead of 0.31 ms).
     fn has_few_rows(&self, made: &TensorType) -> bool {
         let contiguous = self.made.index.last().and_then(Expr::as_axis) == Some(self.line);
@@ -152,12 +153,13 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Rows below which columns that lie in the caches are streamed through a kernel of their own, and read in place.
+/// With fewer rows than this, a kernel of its own makes the columns in a stream, if the caches hold them, and
+/// they are read in place.
 const FEW_ROWS: i64 = 16;
-/// Bytes that the caches are taken to hold.
+/// Bytes that the caches are assumed to hold.
 const CACHED: i64 = 16 << 20;
 
-/// What the axes of the operand's maker are called in the product; `None` if it is not to be put in front.
+/// The product's name for each axis of the operand's maker; `None` if the maker must not be put in front.
 fn axis_names(
     program: &Program,
     consumer: usize,

@@ -37,7 +37,7 @@ pub fn run(program: &mut Program) -> usize {
     until_settled(program, decide, apply)
 }
 
-/// Every edge from an elementwise kernel to one that reduces what it reads over the same points.
+/// Every edge from an elementwise kernel to one that reduces its result over the same points.
 #[must_use]
 pub fn decide(program: &Program) -> Vec<Merge> {
     let uses = Uses::of(program);
@@ -56,8 +56,8 @@ pub fn decide(program: &Program) -> Vec<Merge> {
         .collect()
 }
 
-/// What the producer's axes are called in the consumer: every read of `tensor` there has one index,
-/// an axis a dimension.
+/// The consumer's name for each of the producer's axes. Every read of `tensor` there must have the same
+/// index, one axis a dimension.
 fn axis_names(consumer: &Kernel, tensor: usize, producer: &Compute) -> Option<BTreeMap<Name, Name>> {
     let mut names: Option<BTreeMap<Name, Name>> = None;
     for compute in &consumer.computes {

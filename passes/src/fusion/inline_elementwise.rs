@@ -1,4 +1,4 @@
-//! Inlines an elementwise kernel into its only reader where that is elementwise too.
+//! Inlines an elementwise kernel into its only reader if the reader is elementwise too.
 //!
 //! ```text
 //! t[i] = exp(x[i]);  y[i] = t[i] + b[0]    becomes    y[i] = exp(x[i]) + b[0]
@@ -53,7 +53,7 @@ pub fn decide(program: &Program) -> Vec<Merge> {
         .collect()
 }
 
-/// Bodies of so many instructions, none of them expensive, are computed again rather than stored.
+/// Bodies of at most this many instructions, none of them expensive, are computed again rather than stored.
 const CHEAP: usize = 4;
 
 fn is_cheap(compute: &Compute) -> bool {

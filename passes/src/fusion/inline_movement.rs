@@ -5,12 +5,14 @@
 //! t[i, j] = x[j, i];  y[i, j] = t[i, j] + 1    becomes    y[i, j] = x[j, i] + 1
 //! ```
 //!
-//! Folding a movement into a contraction is free where its reads stay affine; anything else would be computed again
-//! for every point of the reduction, but for what only the axes of a batch decide.
+//! Folding a movement into a contraction is free where the contraction's reads stay affine. Other index
+//! arithmetic would be computed again for every point of the reduction, unless only the axes of a batch
+//! decide it.
 //!
-//! A reshape may lie between the movement and its reader ([`views`]). That is how heads of attention that share keys
-//! and values read them where they lie. Between elementwise kernels it brings divisions into the second one, which pay
-//! where elements are repeated; a contraction that could only be spared a copy keeps it.
+//! A reshape may lie between the movement and its reader ([`views`]). This is how heads of attention that
+//! share keys and values read them in place. Between elementwise kernels it brings divisions into the second
+//! one; they pay where elements are repeated. A contraction keeps a copy if the copy is all that it would
+//! save.
 
 use super::{
     Merge,
@@ -74,7 +76,7 @@ pub fn decide(program: &Program) -> Vec<Merge> {
         .collect()
 }
 
-/// The kernel of a step as one that writes `tensor`, which may be a view of what it writes.
+/// The kernel of a step as one that writes `tensor`, either its result or a view of its result.
 fn moving(program: &Program, step: usize, tensor: TensorId) -> Option<Cow<'_, Kernel>> {
     let (kernel, _) = kernel_of(program, step)?;
     match program.tensors[tensor].storage {
@@ -83,7 +85,7 @@ fn moving(program: &Program, step: usize, tensor: TensorId) -> Option<Cow<'_, Ke
     }
 }
 
-/// Whether a movement's result has each element of its operand several times.
+/// Whether a movement's result repeats elements of its operand.
 fn repeats(movement: &Kernel) -> bool {
     let elements = |role: Role| {
         let tensors = movement.with_role(role).map(|t| &movement.tensors[t].ty.dims);
@@ -98,8 +100,8 @@ fn is_affine_read(compute: &Compute) -> bool {
     compute.reads().all(|(_, index)| index.iter().all(affine))
 }
 
-/// Whether nothing else than the kernel of a step reads the memory that it reads: fusion tells a product's factors
-/// apart by their tensors.
+/// Whether only the kernel of this step reads its source memory: fusion tells a product's factors apart by
+/// their tensors.
 fn reads_alone(program: &Program, uses: &Uses, step: usize) -> bool {
     let Some((kernel, operands)) = kernel_of(program, step) else { return false };
     kernel.operands().zip(operands).filter(|(t, _)| kernel.tensors[*t].role == Role::Input).all(|(_, &id)| {
@@ -109,8 +111,8 @@ fn reads_alone(program: &Program, uses: &Uses, step: usize) -> bool {
     })
 }
 
-/// Whether a contraction's reads are affine in all axes but those of its batch, which both factors have: indices are
-/// computed once for the matrices of each point of these.
+/// Whether a contraction's reads are affine in all axes but those of its batch, which both factors have.
+/// Indices are computed once for the matrices of each point of the batch.
 fn is_regular(compute: &Compute) -> bool {
     let Some(product) = contracted(compute) else { return false };
     let [Some(x), Some(y)] = &product.factors.each_ref().map(|f| f.element) else { return false };

@@ -15,7 +15,7 @@ use super::splice::{inline_temporaries, remove_unused_temporaries, renumber};
 #[derive(Clone)]
 pub(super) struct Bound {
     pub(super) kernel: Kernel,
-    /// The program's tensor behind each of the kernel's tensors; `None` for temporaries.
+    /// The program's tensor behind each of the kernel's tensors; temporaries have `None`.
     pub(super) bindings: Vec<Option<TensorId>>,
 }
 
@@ -63,9 +63,9 @@ pub(super) fn replace_steps(program: &mut Program, producer: usize, consumer: us
     program.steps[consumer] = merged;
 }
 
-/// Both kernels in one: the producer's computes, then the consumer's. The tensor through which they
-/// are joined becomes a temporary. Operands that are the same tensor of the program are shared, inputs
-/// that nothing reads any more are dropped.
+/// Both kernels in one: the producer's computes, then the consumer's. The tensor that joins them becomes a
+/// temporary. Operands that are the same tensor of the program are shared, and inputs that nothing reads any
+/// more are dropped.
 pub(super) fn concatenate(producer: &Bound, consumer: &Bound, through: TensorId) -> Bound {
     let mut all = producer.clone();
     let mut map = Vec::with_capacity(consumer.kernel.tensors.len());

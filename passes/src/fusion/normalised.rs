@@ -1,7 +1,7 @@
 //! Kernels over rows that end in a product of each row's elements by a factor of the row, such as a softmax.
 //!
-//! Rows that count for nothing may be 0 instead: those for which a condition holds, or whose result is not a number
-//! (which a whole row of a softmax is, where its sum is).
+//! Rows that count for nothing may have 0 as their result. These are rows for which a condition holds, or
+//! rows whose result is not a number (true of a whole row of a softmax if its sum is not a number).
 
 use super::uses::{is_contraction, is_elementwise};
 use mlcc_ir::{
@@ -51,13 +51,13 @@ impl Normalised {
 
 /// A compute that multiplies each element of a row by the row's factor: tensors and indices.
 pub(super) struct Scaled {
-    /// What is multiplied.
+    /// The elements that are multiplied.
     pub(super) elements: usize,
     at: Vec<Expr>,
     /// The factors.
     factors: usize,
     row: Vec<Expr>,
-    /// Where the result is 0 instead.
+    /// Rows whose result is 0 instead.
     nothing: Nothing,
 }
 
@@ -65,14 +65,14 @@ pub(super) struct Scaled {
 enum Nothing {
     /// None does.
     Never,
-    /// Those whose factor is not a number.
+    /// Rows whose factor is not a number.
     NotANumber,
-    /// Those for which a condition holds.
+    /// Rows for which a condition holds.
     Where(Body),
 }
 
 impl Scaled {
-    /// Whether which rows count for nothing depends on an axis.
+    /// Whether an axis decides about rows that count for nothing.
     fn uses_axis(&self, axis: &str) -> bool {
         let Nothing::Where(condition) = &self.nothing else { return false };
         condition.insts.iter().any(|(inst, _)| match inst {
@@ -82,7 +82,7 @@ impl Scaled {
         })
     }
 
-    /// What is to be done with a sum over a row of elements that have not been multiplied.
+    /// The operation to apply to a sum over a row of elements that have not been multiplied.
     pub(super) fn of_sum(&self, sum: usize, at: &[Expr]) -> Body {
         let (mut body, condition) = match &self.nothing {
             Nothing::Where(condition) => (condition.clone(), Some(condition.result)),
@@ -103,7 +103,7 @@ impl Scaled {
     }
 }
 
-/// The product that a compute is, if it is one.
+/// The compute as a product, if it is one.
 pub(super) fn scaled(compute: &Compute) -> Option<Scaled> {
     let product = compute.product()?;
     let [x, y] = product.elements()?;

@@ -1,14 +1,15 @@
-//! Simplifies the scalar programs of kernels: division by a constant, chains of constant factors, values that
-//! nothing uses.
+//! Simplifies the scalar programs of kernels: division by a constant, chains of constant factors, and unused
+//! values.
 //!
 //! ```text
 //! y[i] = x[i] / 1.4142135    becomes    y[i] = x[i] * 0.70710677
 //! y[i] = x[i] * 0.5 * 1.7    becomes    y[i] = x[i] * 0.85
 //! ```
 //!
-//! Each replacement may change a float's last bit. Where that could show, in a body that rounds, compares or
-//! converts, only factors that are powers of two are merged. Where no bit may change, a divisor that is a power of two
-//! becomes a factor, and nothing else is done: even such factors merge inexactly beyond the range of normal numbers.
+//! Each replacement may change a float's last bit. That could show in a body that rounds, compares or
+//! converts, so there only factors that are powers of two are merged. Where no bit may change, only one
+//! replacement is made: a divisor that is a power of two becomes a factor. Even such factors merge inexactly
+//! beyond the range of normal numbers.
 
 use super::uses::kernel_of;
 use crate::registry::{PassSpec, Run};
@@ -30,7 +31,7 @@ pub const SPEC: PassSpec = PassSpec {
     }),
 };
 
-/// Largest binary exponent of a factor, in size: products of two stay far from overflow.
+/// Largest binary exponent of a factor, in absolute value: products of two stay far from overflow.
 const MAX_EXPONENT: f64 = 30.0;
 
 /// Runs the pass; returns the number of bodies that changed.
@@ -38,7 +39,7 @@ pub fn run(program: &mut Program) -> usize {
     run_with(program, false)
 }
 
-/// Runs the part of the pass that leaves every bit of every value; returns the number of bodies that changed.
+/// Runs the part of the pass that changes no bit of any value; returns the number of bodies that changed.
 pub fn run_exact(program: &mut Program) -> usize {
     run_with(program, true)
 }
@@ -56,7 +57,7 @@ fn run_with(program: &mut Program, exact: bool) -> usize {
     changed
 }
 
-/// The kernel with simple bodies and how many those are; `None` if all are simple already.
+/// The kernel with simplified bodies and the number of these bodies; `None` if all are simple already.
 fn simplify(kernel: &Kernel, exact: bool) -> Option<(Kernel, usize)> {
     let bodies: Vec<_> =
         kernel.computes.iter().map(|c| Some(simplified(&c.body, exact)).filter(|b| *b != c.body)).collect();
@@ -94,7 +95,7 @@ fn simplified(body: &Body, exact: bool) -> Body {
     merged.without_unused()
 }
 
-/// What a replacement may change.
+/// The changes to values that a replacement may make.
 #[derive(Clone, Copy, PartialEq)]
 enum Care {
     /// Last bits.
@@ -115,7 +116,7 @@ fn shows_last_bits(inst: &Inst) -> bool {
     }
 }
 
-/// `x` and the one factor of which `inst` is the product, if it is another instruction now.
+/// `inst` as a product of `x` and one factor, if merging turns it into another instruction.
 fn factor_of(body: &Body, inst: &Inst, dtype: DType, care: Care) -> Option<(ValueId, Constant)> {
     if !matches!(dtype, DType::F32 | DType::F64) {
         return None;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::uses::is_elementwise;
 
-/// Longer bodies are not made: registers and compile time are finite.
+/// Most instructions of an inlined body: registers and compile time are finite.
 pub(super) const MAX_BODY: usize = 160;
 
 /// Appends instructions, reusing an equal one that is already there.
@@ -72,8 +72,8 @@ impl BodyBuilder {
 /// `consumer` with every read of `tensor` replaced by `producer`'s body at the read's index.
 ///
 /// `producer_tensor(t)` gives the consumer kernel's number of the producer's tensor `t`. The producer is
-/// elementwise: the element at an index is its body with its axes replaced by the index. `None` where
-/// a read may be out of bounds (the body must not be evaluated there) or the body would get too long.
+/// elementwise: the element at an index is its body with its axes replaced by the index. The result is `None`
+/// where a read may be out of bounds (the body must not be evaluated there) or the body would get too long.
 pub fn inline_reads(
     consumer: &Compute,
     tensor: usize,

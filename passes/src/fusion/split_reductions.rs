@@ -1,5 +1,5 @@
-//! Takes long reductions with few results apart, so that threads share them: partial results in one kernel, their
-//! combination and what follows in another.
+//! Takes long reductions with few results apart, so that threads share them. One kernel computes partial
+//! results, another combines them and does the rest of the work.
 //!
 //! ```text
 //! kernel { s[i] = sum k < 1000: x[i, k]            kernel { part[p, i] = sum k < 125: x[i, 125 * p + k] }
@@ -7,12 +7,12 @@
 //!                                                           y[i] = s[i] / 1000 }
 //! ```
 //!
-//! It is `rfactor` one level up: a kernel's temporaries are its threads' own, so what threads exchange lies between
-//! kernels. What is left over where the parts do not divide the reduction is reduced in the second kernel. Sums of
-//! floating-point numbers are rounded otherwise; the parts do not depend on the number of threads, so that the
-//! result does not either. It pays where the results alone are not work for all threads and the reduction is many
-//! times as long as a further kernel takes. What is cut must be static; other sizes may be symbolic, and it pays where it
-//! does for all [samples](SizeRanges::samples) of them.
+//! It is `rfactor` one level up. A kernel's temporaries belong to one thread each, so threads exchange values
+//! between kernels. If the parts do not divide the reduction, the second kernel reduces the rest. Sums of
+//! floating-point numbers are rounded differently; the parts, and so the result, do not depend on the number
+//! of threads. It pays where the results alone are not work for all threads and the reduction is many times
+//! as long as a further kernel takes. The axis that is cut must be static. Other sizes may be symbolic; then
+//! it must pay for all [samples](SizeRanges::samples) of them.
 
 use super::merge::{Bound, fresh};
 use crate::registry::{PassSpec, Run, Trait};
@@ -71,11 +71,11 @@ pub struct Parts {
     pub left: i64,
 }
 
-/// Decides for a kernel whose symbols have these ranges; `None` if it stays as it is. Of several sizes, each number of
-/// parts counts by the one at which it loses most.
+/// Decides for a kernel whose symbols have these ranges; `None` if the kernel stays as it is. With several
+/// sizes, each number of parts is judged by the size at which it loses most.
 #[must_use]
 pub fn decide(kernel: &Kernel, threads: &Threads, ranges: &SizeRanges) -> Option<Parts> {
-    /// Times the work of a further kernel that a reduction must have.
+    /// A reduction must have this many times the work of a further kernel.
     const MANY: i64 = 8;
     let (first, rest) = kernel.computes.split_first()?;
     let plain = |c: &Compute| !c.is_reduction() && c.combine.is_none();
@@ -99,7 +99,7 @@ pub fn decide(kernel: &Kernel, threads: &Threads, ranges: &SizeRanges) -> Option
         return None;
     }
     let cut = cut_axis(first, 2 * threads.cores)?;
-    // Windows have templates of their own, and what is cut already looks like one.
+    // Windows have templates of their own, and a reduction that was cut already looks like a window.
     let alone = |e: &Expr| {
         !e.uses_axis(&cut.name) || !first.axes.iter().any(|a| a.name != cut.name && e.uses_axis(&a.name))
     };
@@ -112,7 +112,7 @@ pub fn decide(kernel: &Kernel, threads: &Threads, ranges: &SizeRanges) -> Option
         let (length, left) = (extent / count, extent % count);
         let part = inner * length / units.max(1);
         let further = if count > 1 { threads.kernel_work + left * inner + count * results } else { 0 };
-        // One thread, two, which count twice, and more.
+        // Thread counts: one, then two, which counts twice, then more.
         let each = [1, 2, 2, 4, 8, 16, 32, 64].into_iter().filter(|t| *t <= threads.cores.max(2));
         each.map(|t| (units * count + t - 1) / t * part.max(1) + further).fold(0i64, i64::saturating_add)
     };
@@ -132,13 +132,14 @@ pub fn decide(kernel: &Kernel, threads: &Threads, ranges: &SizeRanges) -> Option
 #[derive(PartialEq)]
 struct Sample {
     results: i64,
-    /// Elements that are combined.
+    /// Number of elements that are combined.
     work: i64,
     /// See [`units`].
     units: i64,
 }
 
-/// Parts of a kernel that threads can share as it is: its results, but those of a few vectors of columns together.
+/// Number of pieces that threads can share in the kernel as it is. A piece is one result, or a few vectors of
+/// results along the columns.
 fn units(kernel: &Kernel, compute: &Compute, lanes: i64, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<i64> {
     // Vectors lie along the innermost dimension that has several points.
     let innermost = compute.reads().filter_map(|(t, index)| {
@@ -189,7 +190,7 @@ fn apart(program: &mut Program, whole: &Bound, parts: &Parts) -> [Step; 2] {
     add_tensor(&mut reduce, "parts", ty.clone(), Role::Output, Some(id));
     without_others(&mut reduce);
 
-    // The parts together, with what is left over, and what the kernel does then.
+    // The second kernel: it combines the parts and the rest, then does what the whole kernel did.
     let mut combine = whole.clone();
     let tensor = add_tensor(&mut combine, "parts", ty, Role::Input, Some(id));
     let mut body = Body::default();
@@ -245,7 +246,7 @@ fn shifted(compute: &Compute, axis: &Name, length: i64, start: &Expr) -> Compute
     shifted
 }
 
-/// Outputs that no compute writes are not this kernel's.
+/// Turns outputs that no compute writes into temporaries: other kernels write them.
 fn without_others(bound: &mut Bound) {
     for t in 0..bound.kernel.tensors.len() {
         let written = bound.kernel.computes.iter().any(|c| c.target == t);
@@ -256,7 +257,7 @@ fn without_others(bound: &mut Bound) {
     }
 }
 
-/// The name of what the kernel writes.
+/// The name of the tensor that the kernel writes.
 fn written(program: &Program, whole: &Bound) -> Name {
     let id = whole.kernel.with_role(Role::Output).find_map(|t| whole.bindings[t]);
     id.map_or_else(|| whole.kernel.name.clone(), |id| program.tensors[id].name.clone())

@@ -1,4 +1,4 @@
-//! Who writes and who reads each tensor of a program.
+//! The writers and the readers of each tensor of a program.
 
 use crate::plan;
 use mlcc_ir::{
@@ -11,10 +11,9 @@ use mlcc_ir::{
 pub(super) struct Uses {
     writer: Vec<Option<usize>>,
     readers: Vec<Vec<usize>>,
-    /// Tensors that something else than a top-level kernel touches: outputs, views, copies, calls,
-    /// control flow.
+    /// Tensors that anything but a top-level kernel touches: outputs, views, copies, calls, control flow.
     pinned: Vec<bool>,
-    /// The same, but for views.
+    /// The same without views.
     touched: Vec<bool>,
     /// Steps that write several tensors: moving one would move the others past their readers.
     several_outputs: Vec<bool>,
@@ -70,8 +69,8 @@ impl Uses {
         !self.touched[tensor] && self.readers[tensor].is_empty() && self.writer[tensor].is_none()
     }
 
-    /// `(producer, consumer)` steps of a tensor that one kernel writes and one other kernel reads, as its view
-    /// `view`.
+    /// `(producer, consumer)` steps of a tensor. One kernel writes it, and one other kernel reads it through
+    /// its view `view`.
     pub(super) fn edge_through(&self, source: TensorId, view: TensorId) -> Option<(usize, usize)> {
         let alone = !self.touched[source] && !self.touched[view] && self.readers[source].is_empty();
         match (alone && self.writer[view].is_none(), self.writer[source], &self.readers[view][..]) {
@@ -80,8 +79,8 @@ impl Uses {
         }
     }
 
-    /// `(producer, consumer)` steps of a tensor that one kernel writes and one other kernel reads, and
-    /// that nothing else touches.
+    /// `(producer, consumer)` steps of a tensor. One kernel writes it, one other kernel reads it, and nothing
+    /// else touches it.
     pub(super) fn only_edge(&self, tensor: TensorId) -> Option<(usize, usize)> {
         match (self.pinned[tensor], self.writer[tensor], &self.readers[tensor][..]) {
             (false, Some(writer), &[reader]) if !self.several_outputs[writer] => Some((writer, reader)),
@@ -123,13 +122,14 @@ pub(super) fn single_elementwise(kernel: &Kernel) -> Option<&Compute> {
     }
 }
 
-/// The first product of two elements, which may be cast, in the body of a reduction, whatever becomes of it there.
+/// The first product of two elements, which may be cast, in the body of a reduction. How the body uses the
+/// product does not matter.
 pub(super) fn contracted(compute: &Compute) -> Option<Product<'_>> {
     let of_elements = |p: &Product<'_>| p.factors.iter().all(Factor::is_read_or_cast);
     compute.is_reduction().then(|| compute.products().find(of_elements))?
 }
 
-/// Whether a compute reduces what it makes of products of two elements.
+/// Whether a compute reduces values that it makes from products of two elements.
 pub(crate) fn is_contraction(compute: &Compute) -> bool {
     contracted(compute).is_some()
 }

@@ -1,11 +1,12 @@
-//! Movements behind views: a kernel that only moves elements, as if it wrote the view that others read of its result.
+//! Movements behind views. A kernel that only moves elements is treated as if it wrote the view of its result
+//! that others read.
 //!
 //! ```text
 //! t[b, g, r, l] = x[b, g, l];  v = view of t as [b, g * r, l]     becomes     v[b, h, l] = x[b, floordiv(h, r), l]
 //! ```
 //!
-//! A reshape keeps the order of elements, so the index into its source follows from the one into itself: group by
-//! group of neighbouring dimensions with as many elements on both sides.
+//! A reshape keeps the order of elements, so the index into the view gives the index into its source. The
+//! dimensions are taken in groups of neighbours with as many elements on both sides.
 
 use super::uses::{Uses, single_elementwise};
 use mlcc_ir::{
@@ -15,8 +16,8 @@ use mlcc_ir::{
     scalar::Inst,
 };
 
-/// The index into a tensor of dimensions `source` at the point `at` of a view of dimensions `view` of all its
-/// elements; `None` where that takes a division by a size that is not fixed.
+/// The index into a tensor of dimensions `source` at the point `at` of a view of all its elements, with
+/// dimensions `view`. The result is `None` if it needs a division by a size that is not fixed.
 fn index_through(view: &[Expr], source: &[Expr], at: &[Expr]) -> Option<Vec<Expr>> {
     let product = |dims: &[Expr]| dims.iter().fold(Expr::from(1), |n, d| n * d.clone());
     let mut index = Vec::with_capacity(source.len());
@@ -43,8 +44,8 @@ fn index_through(view: &[Expr], source: &[Expr], at: &[Expr]) -> Option<Vec<Expr
     Some(index)
 }
 
-/// The movement `kernel` as one that writes the view `view` of its result; `None` if it is none, or the view shows
-/// another part than the whole.
+/// The movement `kernel` as one that writes the view `view` of its result. The result is `None` if the kernel
+/// is no movement, or if the view does not show the whole tensor.
 pub(super) fn writing_view(program: &Program, kernel: &Kernel, view: TensorId) -> Option<Kernel> {
     let movement = single_elementwise(kernel)?;
     let (_, first) = program.resolve_view(view);
@@ -85,7 +86,7 @@ pub(super) fn writing_view(program: &Program, kernel: &Kernel, view: TensorId) -
     Some(viewed)
 }
 
-/// Forgets a view that nothing reads any more, and those between it and its source.
+/// Forgets a view that nothing reads any more, and the views between it and its source.
 pub(super) fn retire(program: &mut Program, view: TensorId) {
     let mut at = view;
     while let Storage::View { source, .. } = program.tensors[at].storage {
@@ -103,7 +104,7 @@ fn touches(step: &Step, tensor: TensorId) -> bool {
     match step {
         Step::Kernel { operands, .. } => operands.contains(&tensor),
         Step::Copy { target, source } => [*target, *source].contains(&tensor),
-        // Whatever else there is may.
+        // Any other step may touch the tensor.
         _ => true,
     }
 }

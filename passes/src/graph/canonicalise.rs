@@ -53,7 +53,7 @@ pub fn run(graph: &mut Graph) -> usize {
             at += 1;
         }
     }
-    // Without a rewrite, what is dead was so before and is for the pass of that name.
+    // Without a rewrite, any dead node was dead before, and `eliminate-dead` removes it.
     if rewrites > 0 {
         super::eliminate_dead::run(graph);
     }
@@ -91,7 +91,8 @@ fn chosen(graph: &Graph, node: &Node) -> Option<ValueId> {
     (all && graph.value(operand).ty == graph.value(*result).ty).then_some(operand)
 }
 
-/// `reshape(reshape(x))` and `transpose(transpose(x))` as one: the inner node, and the one for both.
+/// `reshape(reshape(x))` and `transpose(transpose(x))` as one: the inner node, and the node that replaces
+/// both.
 fn compose(graph: &Graph, at: usize) -> Option<(Node, Node)> {
     let node = &graph.nodes[at];
     let operand = node.operands.first().copied().flatten()?;
@@ -131,7 +132,8 @@ fn affine_batch_norm(graph: &mut Graph, at: usize) -> Option<Vec<Node>> {
     if ty.dtype != mlcc_ir::dtype::DType::F32 || [bias, mean, variance].iter().any(|p| p.len() != channels) {
         return None;
     }
-    // A symbolic number of channels must equal the parameters', which the product and the sum would not demand.
+    // A symbolic number of channels must equal the parameters' number. The product and the sum would not
+    // demand it.
     if ty.dims.get(1).is_none_or(|d| !d.is(channels as i64)) {
         return None;
     }

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 pub const SPEC: PassSpec = PassSpec {
     name: "eliminate-common",
     summary: "merge operators that compute the same from the same",
-    // That equal terms are one is where rewriting starts.
+    // Rewriting starts from unique terms.
     traits: &[Trait::Algebraic],
     run: Run::Graph(|graph, _| Ok(run(graph))),
 };
 
-/// Runs the pass; returns the number of operators removed. Their results' users are redirected to the
-/// first such operator's.
+/// Runs the pass; returns the number of operators removed. Users of their results read the first such
+/// operator's results instead.
 pub fn run(graph: &mut Graph) -> usize {
     // Looked up by key only, never iterated: the order of a hash map cannot show.
     let mut seen: HashMap<String, Vec<usize>> = HashMap::new();

@@ -1,5 +1,5 @@
-//! Evaluates operators whose operands are constants, through the reference interpreter, and replaces
-//! integer results that inference knows by constants.
+//! Evaluates operators with constant operands through the reference interpreter. Integer results that
+//! inference knows become constants as well.
 
 use crate::registry::{PassSpec, Run};
 use mlcc_ir::{
@@ -33,7 +33,7 @@ pub fn run(graph: &mut Graph) -> Result<usize> {
     run_for(graph, &BTreeSet::new())
 }
 
-/// The same; results in `wanted` may be larger than their operands.
+/// The same, but results in `wanted` may be larger than their operands.
 ///
 /// # Errors
 /// If evaluating an operator fails.
@@ -98,7 +98,7 @@ pub(super) fn run_for(graph: &mut Graph, wanted: &BTreeSet<ValueId>) -> Result<u
     Ok(folded.iter().filter(|f| **f).count())
 }
 
-/// Refuses what only the constants just found tell, such as an index out of range.
+/// Refuses errors that only the new constants show, such as an index out of range.
 fn check(graph: &Graph, node: &Node) -> Result<()> {
     let is_constant = |id: &ValueId| graph.constant(*id).is_some();
     if !node.operands.iter().flatten().any(is_constant) {

@@ -5,7 +5,7 @@
 //! y = d / sqrt(v + 1e-5) * g + b
 //! ```
 //!
-//! An operator that is recognised is never worse than its parts, so this is done under every setting.
+//! A recognised operator is never worse than its parts, so the pass runs under every setting.
 
 use super::rewrite::{Prices, Report, finish};
 use crate::{
@@ -26,7 +26,7 @@ pub const SPEC: PassSpec = PassSpec {
     }),
 };
 
-/// Runs the pass; of the settings of rewriting, only the rules that are left out and the limits matter.
+/// Runs the pass. Of the rewriting settings, only the limits and the list of disabled rules matter.
 ///
 /// # Errors
 /// If a rule file is damaged.

@@ -1,4 +1,5 @@
-//! Algebraic rewriting, as a pass: the rules and the search are `mlcc-rewriting`'s, what kernels cost is said here.
+//! Algebraic rewriting as a pass. The rules and the search are `mlcc-rewriting`'s; this module adds the costs
+//! of kernels.
 //!
 //! ```text
 //! q = matmul(x, wq), k = matmul(x, wk)   =>   qk = matmul(x, concat(wq, wk)), q = qk[:, :n], k = qk[:, n:]
@@ -41,7 +42,7 @@ pub fn run(graph: &mut Graph, config: &Config) -> Result<Report> {
     run_measured(graph, config, &|_| None)
 }
 
-/// Rewrites a graph by prices that are measured where there are any.
+/// Rewrites a graph by measured prices where there are any.
 ///
 /// # Errors
 /// If the rule file is damaged.
@@ -53,7 +54,7 @@ pub fn run_measured(graph: &mut Graph, config: &Config, measured: &Measured<'_>)
     Ok(report)
 }
 
-/// Computes what rules made of weights, and removes what they left over.
+/// Computes the weights that rules made, and removes operators and values that are no longer used.
 pub(super) fn finish(graph: &mut Graph, Outcome { report, weights }: Outcome) -> Result<Report> {
     if !report.blocks.is_empty() {
         fold_constants::run_for(graph, &weights)?;

@@ -1,10 +1,9 @@
 //! Chooses for each intermediate tensor the order of its dimensions in memory, over the whole program.
 //!
-//! A convolution's channels become the innermost dimension of what it reads and writes, so that it is a
-//! matrix product whose columns are output channels, and a depthwise convolution or a pooling runs in
-//! vectors of channels. The choice spreads over elementwise kernels, poolings and concatenations, so
-//! that nothing is ever converted: a kernel reads each operand in whatever order it has, since a layout
-//! is but another index map.
+//! A convolution's channels become the innermost dimension of its operands and its result. It is then a
+//! matrix product whose columns are output channels, and a depthwise convolution or a pooling runs in vectors
+//! of channels. The choice spreads over elementwise kernels, poolings and concatenations. Nothing is ever
+//! converted: a kernel reads each operand in whatever order it has, since a layout is only another index map.
 //!
 //! ```text
 //! y[n, m, h, w] = sum c, kh, kw: x[n, c, h + kh, w + kw] * k[m, c, kh, kw]
@@ -12,9 +11,9 @@
 //! y[n, h, w, m] = sum kh, kw, c: x[n, h + kh, w + kw, c] * k[m, c, kh, kw]
 //! ```
 //!
-//! Nothing is known of convolutions by name. A kernel that multiplies with a constant has channels: the
-//! dimensions that only the constant's axes index. Program inputs, outputs, constants, and tensors that
-//! are viewed or touched by anything but kernels keep their order.
+//! Convolutions are not known by name. A kernel that multiplies with a constant has channels: the dimensions
+//! that only the constant's axes index. Program inputs, outputs and constants keep their order. So do tensors
+//! that are viewed or touched by anything but kernels.
 
 use super::permute::{Permutation, permute_kernel};
 use crate::{
@@ -38,7 +37,7 @@ use std::{
 pub const SPEC: PassSpec = PassSpec {
     name: "assign-layouts",
     summary: "put channels innermost in the intermediates of convolutions and what lies between them",
-    // Prices take it that a kernel reads each operand in whatever order it has.
+    // Prices assume that a kernel reads each operand in whatever order it has.
     traits: &[Trait::Unpriced],
     run: Run::Tensor(|program, _| Ok(run(program))),
 };
@@ -53,7 +52,7 @@ pub fn run(program: &mut Program) -> usize {
     order.len()
 }
 
-/// The tensors whose order changes, with the old dimension that each new one is.
+/// The tensors whose order changes, with the old dimension at each new place.
 #[must_use]
 fn decide(program: &Program) -> BTreeMap<TensorId, Permutation> {
     let movable = movable(program);
@@ -116,7 +115,7 @@ pub(super) fn movable(program: &Program) -> Vec<bool> {
     movable
 }
 
-/// The axes of the constant with which a kernel multiplies, if it sums products with one.
+/// The constant's axes, if the kernel sums products with a constant.
 fn channel_axes(program: &Program, kernel: &Kernel, operands: &[TensorId]) -> Option<BTreeSet<Name>> {
     let compute = kernel.computes.iter().find(|c| is_contraction(c))?;
     let constant: Vec<usize> = kernel
@@ -136,7 +135,7 @@ fn axes_of<'a>(index: impl IntoIterator<Item = &'a Expr>) -> BTreeSet<Name> {
     names.into_iter().collect()
 }
 
-/// The axes along the dimensions that were chosen to be innermost.
+/// The axes along the dimensions that were chosen as innermost.
 fn innermost_axes(
     kernel: &Kernel,
     operands: &[TensorId],

@@ -64,8 +64,8 @@ fn axis_ranks(kernel: &Kernel) -> BTreeMap<Name, usize> {
     names.into_iter().enumerate().map(|(at, name)| (name, at)).collect()
 }
 
-/// How a temporary's dimensions are ordered as the axes are; `None` if it is not written along axes that
-/// all have a place.
+/// The order of a temporary's dimensions that follows the order of the axes; `None` if it is written along an
+/// axis that has no place.
 fn temporary_order(kernel: &Kernel, tensor: usize, rank: &BTreeMap<Name, usize>) -> Option<Permutation> {
     let mut writers = kernel.computes.iter().filter(|c| c.target == tensor);
     let writer = writers.next()?;
@@ -79,7 +79,7 @@ fn temporary_order(kernel: &Kernel, tensor: usize, rank: &BTreeMap<Name, usize>)
     Some(order)
 }
 
-/// Parallel axes in the order of the results, then reduction axes in the order of what is read first.
+/// Orders the axes: parallel axes as in the results, then reduction axes as in the first read.
 fn order_axes(compute: &mut Compute, rank: &BTreeMap<Name, usize>) {
     let mut read: Vec<Name> = Vec::new();
     for (_, index) in compute.reads() {

@@ -1,5 +1,5 @@
-//! Lets the kernels that make the parts of a concatenation write them where the whole lies, so that nothing is
-//! copied, and lets readers of a shorter concatenation of the same parts read the longer one.
+//! Lets the kernels that make the parts of a concatenation write them directly into the whole, so that
+//! nothing is copied. Readers of a shorter concatenation of the same parts read the longer one.
 //!
 //! ```text
 //! a = f(..)                      y[.., 0..n] = f(..)
@@ -7,9 +7,9 @@
 //! y = concat(a, b)
 //! ```
 //!
-//! A part is placed if it is an intermediate that kernels alone touch, one of them writes it, and none of
-//! them that writes into the whole touches the whole otherwise: operands of a kernel never overlap. Parts
-//! for which that does not hold are copied as before.
+//! A part is placed if it is an intermediate that only kernels touch, and one of them writes it. A kernel
+//! that writes into the whole must not touch the whole otherwise: operands of a kernel never overlap. Other
+//! parts are copied as before.
 
 use super::assign_layouts::movable;
 use crate::registry::{PassSpec, Run, Trait};
@@ -41,7 +41,7 @@ pub fn run(program: &mut Program) -> usize {
 /// Where a tensor lies in another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
-    /// The tensor of which it is a part; placed nowhere itself.
+    /// The tensor that contains this one; it lies in no other tensor itself.
     whole: TensorId,
     /// The dimension along which it is a part.
     dim: usize,
@@ -82,7 +82,7 @@ impl Concatenation {
     }
 }
 
-/// The input that a compute copies as a whole, and along which dimension it is moved by how much.
+/// The input that a compute copies as a whole, the dimension along which it is moved, and by how much.
 fn copied(kernel: &Kernel, compute: &Compute) -> Option<(usize, Option<usize>, Expr)> {
     let [(Inst::Read { tensor, index, outside: None }, _)] = &compute.body.insts[..] else { return None };
     let mut moved = (None, Expr::from(0));
@@ -106,7 +106,7 @@ fn copied(kernel: &Kernel, compute: &Compute) -> Option<(usize, Option<usize>, E
     Some((*tensor, moved.0, moved.1))
 }
 
-/// Where tensors go; the last concatenations come first, as they hold the earlier ones' parts.
+/// The places of tensors. The last concatenations come first, as they hold the parts of the earlier ones.
 fn decide(program: &Program) -> BTreeMap<TensorId, Place> {
     let movable = movable(program);
     let mut places: BTreeMap<TensorId, Place> = BTreeMap::new();
@@ -122,7 +122,7 @@ fn decide(program: &Program) -> BTreeMap<TensorId, Place> {
             places.insert(concat.whole, place);
             continue;
         }
-        // The parts of a whole that is a part itself go where that goes.
+        // If a whole is itself a part, its parts go into the larger whole.
         let (whole, base) = match places.get(&concat.whole) {
             Some(p) if p.dim == concat.dim => (p.whole, p.offset.clone()),
             Some(_) => continue,
@@ -143,7 +143,8 @@ fn decide(program: &Program) -> BTreeMap<TensorId, Place> {
     places
 }
 
-/// Where all of a concatenation lies already, if its parts lie one after the other in some whole.
+/// The place of a whole concatenation that exists already, if its parts lie one after the other in some
+/// whole.
 fn existing(concat: &Concatenation, places: &BTreeMap<TensorId, Place>) -> Option<Place> {
     let first = places.get(&concat.parts.first()?.tensor)?;
     let start = first.offset.clone() - concat.parts[0].offset.clone();
@@ -155,8 +156,8 @@ fn existing(concat: &Concatenation, places: &BTreeMap<TensorId, Place>) -> Optio
     fits.then_some(Place { whole: first.whole, dim: concat.dim, offset: start })
 }
 
-/// Whether a tensor may lie there: one kernel writes it, every access stays within it, and no kernel would
-/// have the whole as an operand twice of which one is written.
+/// Whether a tensor may lie at this place: one kernel writes it, every access stays within it, and no kernel
+/// would receive the whole tensor twice and write to one of the two.
 fn may_place(program: &Program, id: TensorId, place: &Place, places: &BTreeMap<TensorId, Place>) -> bool {
     let root = |t: TensorId| places.get(&t).map_or(t, |p| p.whole);
     let mut writers = 0;
@@ -176,7 +177,7 @@ fn may_place(program: &Program, id: TensorId, place: &Place, places: &BTreeMap<T
         if bound.iter().filter(|(_, t)| *t == id).count() > 1 || !stays_inside(kernel, own, place.dim) {
             return false;
         }
-        // The copies of a concatenation into its own whole go away.
+        // Copies of a concatenation into its own whole are dropped.
         let shared: Vec<usize> =
             bound.iter().filter(|(_, t)| root(*t) == place.whole || *t == id).map(|(t, _)| *t).collect();
         if shared.len() > 1 && shared.iter().any(|t| written(*t)) && !is_concat(place.whole) {
@@ -194,7 +195,7 @@ fn stays_inside(kernel: &Kernel, tensor: usize, dim: usize) -> bool {
             if e.uses_values() {
                 return false;
             }
-            // A whole dimension, of whatever size.
+            // A whole dimension, of any size.
             if e.as_axis().and_then(|name| compute.axis(name)).is_some_and(|a| a.extent == *size) {
                 return true;
             }
@@ -259,7 +260,7 @@ fn apply(program: &mut Program, places: &BTreeMap<TensorId, Place>) {
     program.steps = steps;
 }
 
-/// What a concatenation still copies: the parts that do not lie in place. `None` if nothing is left.
+/// The copies that a concatenation still makes: parts that are not in place. `None` if there are none.
 fn rest_of(
     kernel: &Kernel,
     operands: &[TensorId],
@@ -279,7 +280,7 @@ fn rest_of(
     if rest.computes.is_empty() {
         return None;
     }
-    // Inputs that nothing reads any more go, with their operands.
+    // Inputs that nothing reads any more are dropped with their operands.
     let bound: Vec<(usize, TensorId)> = rest.operands().zip(operands.iter().copied()).collect();
     let used = |t: usize| {
         rest.tensors[t].role != Role::Input || rest.computes.iter().any(|c| c.reads().any(|(r, _)| r == t))
@@ -304,7 +305,7 @@ fn rest_of(
     Some((small, operands))
 }
 
-/// The kernel on the wholes in which its operands lie.
+/// The kernel on the wholes that contain its operands.
 fn place_operands(
     (mut kernel, operands): (Kernel, Vec<TensorId>),
     places: &BTreeMap<TensorId, Place>,
@@ -337,8 +338,8 @@ fn place_operands(
     Step::Kernel { kernel: Arc::new(kernel), operands }
 }
 
-/// A result that is reduced into its tensor goes through a temporary, since what a whole holds elsewhere
-/// must not be taken for its first value.
+/// A reduction into a tensor goes through a temporary: the old contents of the whole must not be taken for
+/// the reduction's first value.
 fn accumulate_apart(kernel: &mut Kernel, tensor: usize) {
     let Some(at) = kernel.computes.iter().position(|c| c.target == tensor && c.is_reduction()) else {
         return;

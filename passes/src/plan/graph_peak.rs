@@ -1,14 +1,14 @@
-//! What a graph needs when its nodes run one by one in their order: the measure for the plan of the
-//! program that it becomes.
+//! Peak memory of a graph whose nodes run one by one in their order. The plan of the resulting program is
+//! measured against it.
 
 use mlcc_ir::{
     graph::{Def, Graph, ValueId},
     ops::{self, OpTrait},
 };
 
-/// Greatest sum of the sizes of results alive at the same time, in bytes, if each is made by its node and
-/// lives until its last use. Inputs, outputs and constants lie elsewhere; a reshaped value is the same
-/// memory. `None` if a size is symbolic.
+/// Greatest sum of the sizes of results alive at the same time, in bytes. Each result lives from its node
+/// until its last use. Inputs, outputs and constants lie elsewhere; a reshaped value is the same memory.
+/// `None` if a size is symbolic.
 #[must_use]
 pub fn graph_peak(graph: &Graph) -> Option<i64> {
     let mut same: Vec<usize> = (0..graph.values.len()).collect();

@@ -15,7 +15,7 @@ pub(crate) struct Access {
     /// Index; `None` for a whole tile.
     pub(crate) index: Option<Vec<Expr>>,
     pub(crate) write: bool,
-    /// A store that combines with what is there.
+    /// A store that combines with the old value.
     pub(crate) combines: bool,
     /// Ranges of the axes around, within the nodes that were searched.
     pub(crate) ranges: Ranges,
@@ -24,14 +24,14 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// The range of an expression where the access happens: what the axes around allow, and no more than
-    /// a guard or the end of a shorter last block leaves. Of `o * 48 + i` with `o` to 7 and `i` to 48 the
-    /// axes say less than 336; `i < 333 - o * 48` says less than 333.
+    /// The range of an expression where the access happens. The axes around give a range, and a guard or the
+    /// end of a shorter last block narrows it. For `o * 48 + i` with `o` to 7 and `i` to 48 the axes give
+    /// less than 336; `i < 333 - o * 48` gives less than 333.
     fn range_of(&self, e: &Expr) -> Interval {
         let mut range = self.ranges.of(e);
         let ends = self.ranges.ends();
         for (a, b) in self.guards.iter().chain(&ends) {
-            // e = (e - a + b) + (a - b), of which the latter is at most -1.
+            // e = (e - a + b) + (a - b), where the second term is at most -1.
             let bound = self.ranges.of(&(e.clone() - a.clone() + b.clone())).high.map(|high| high - 1);
             range.high = match (range.high, bound) {
                 (Some(high), Some(bound)) => Some(high.min(bound)),
@@ -90,16 +90,16 @@ pub(crate) fn accesses(nodes: &[Node]) -> Vec<Access> {
     out
 }
 
-/// The offset of an element in its buffer, quotients and remainders put together.
+/// The offset of an element in its buffer, with quotients and remainders joined.
 pub(crate) fn linear(buffer: &Buffer, index: &[Expr]) -> Expr {
     let strides = row_major_strides(&buffer.dims);
     let sum = index.iter().zip(strides).fold(Expr::from(0), |sum, (e, stride)| sum + e.clone() * stride);
     recombine(&sum)
 }
 
-/// Whether different iterations over `axis` touch different elements of the buffer, for all these
-/// accesses together (whose ranges are those inside the loop). Accesses to parts of the buffer that never meet,
-/// and parts that are only read, do not concern each other.
+/// Whether different iterations over `axis` touch different elements of the buffer, for all these accesses
+/// together. The accesses' ranges are those inside the loop. Accesses to parts of the buffer that never meet
+/// do not affect each other, and neither do parts that are only read.
 pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
     all_separate(buffer, axis, accesses) || {
         let parts = parts(accesses);
@@ -107,7 +107,7 @@ pub(crate) fn separates(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bo
     }
 }
 
-/// The accesses in groups, such that those of different groups touch different elements in whatever iterations.
+/// The accesses in groups. Accesses of different groups touch different elements in any iterations.
 fn parts<'a>(accesses: &[&'a Access]) -> Vec<Vec<&'a Access>> {
     let mut parts: Vec<Vec<&Access>> = Vec::new();
     for access in accesses {
@@ -142,8 +142,8 @@ fn all_separate(buffer: &Buffer, axis: &str, accesses: &[&Access]) -> bool {
     }
 }
 
-/// Whether all expressions are `c * axis + common + rest` with one coefficient `c` and `rest` varying by
-/// less than `c`, so that equal values mean equal iterations.
+/// Whether all expressions are `c * axis + common + rest` with one coefficient `c`, where `rest` varies by
+/// less than `c`. Equal values then mean equal iterations.
 fn one_to_one(axis: &str, exprs: &[Expr], accesses: &[&Access]) -> bool {
     let mut coefficient: Option<Expr> = None;
     let mut common: Option<Expr> = None;
@@ -155,7 +155,7 @@ fn one_to_one(axis: &str, exprs: &[Expr], accesses: &[&Access]) -> bool {
             return false;
         }
         coefficient = Some(c);
-        // What does not vary inside the loop is the same for all iterations.
+        // A term that does not vary inside the loop is the same for all iterations.
         let mut fixed = rest.clone();
         for name in ranges.names() {
             fixed = fixed.replace_axis(name, &Expr::from(0));
@@ -177,7 +177,7 @@ fn one_to_one(axis: &str, exprs: &[Expr], accesses: &[&Access]) -> bool {
     }
 }
 
-/// Which dependences between the iterations of a loop are harmless.
+/// The dependences between the iterations of a loop that are harmless.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Harmless {
     /// Combining into one element.
@@ -186,7 +186,8 @@ pub(crate) struct Harmless {
     pub(crate) private: bool,
 }
 
-/// Why the iterations of a loop over `axis` with this body cannot run in any order; `None` if they can.
+/// The reason why the iterations of a loop over `axis` with this body cannot run in any order; `None` if they
+/// can.
 pub(crate) fn order_matters(
     nest: &LoopNest,
     axis: &str,

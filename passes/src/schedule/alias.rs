@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Legal if both have one shape and type, one store writes `a` from elements of `b` at the same index,
-//! nothing touches `a` before it, and nothing touches `b` from it on: the two are never alive together
-//! but in one element.
+//! nothing touches `a` before this store, and nothing touches `b` after it. The two are then alive together
+//! in one element only.
 
 use super::{
     access::{accesses, separates},
@@ -51,9 +51,10 @@ pub fn alias(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     Ok(aliased)
 }
 
-/// Why `to` cannot hold `from` too; the nest's outermost loops around all accesses are one iteration.
+/// The reason why `to` cannot hold `from` too. The nest's outermost loops around all accesses count as one
+/// iteration.
 fn conflict(nest: &LoopNest, from: usize, to: usize) -> Option<&'static str> {
-    // Where the nodes part of which touches the buffers begin to be several.
+    // Descends to the first list of nodes in which several touch the buffers.
     let touches = |node: &Node| {
         let mut found = (false, false);
         touch(node, &mut |id| {
@@ -68,7 +69,7 @@ fn conflict(nest: &LoopNest, from: usize, to: usize) -> Option<&'static str> {
         match touching[..] {
             [Node::Loop(l)] => {
                 body = &l.body;
-                // An iteration must not need what an earlier one left there.
+                // An iteration must not need values that an earlier one left there.
                 let all = accesses(body);
                 let Some(first) = all.iter().find(|a| a.buffer == to) else { break };
                 if !first.write || first.combines {

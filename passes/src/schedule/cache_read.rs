@@ -8,10 +8,10 @@
 //!              * x[k, p * 64 + c]      y[..] += w[m, k] * panel[k, c]
 //! ```
 //!
-//! The copying loops are called `panel:axis`. Values outside of the operand are put into the panel.
-//! Legal if the operand is read at one index that depends on nothing else inside `at`, and the nest
-//! does not write it. Where reductions read the operand, only their reads count: others, at other elements, stay
-//! reads of the operand. `at` may be `root`.
+//! The copying loops are called `panel:axis`. Values outside of the operand are put into the panel. Legal if
+//! the nest does not write the operand and reads it at one index that depends on nothing else inside `at`. If
+//! reductions read the operand, only their reads count. Other reads, at other elements, stay reads of the
+//! operand. `at` may be `root`.
 
 use super::{
     panel::Panel,

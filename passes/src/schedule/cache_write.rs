@@ -7,7 +7,7 @@
 //!                                            for y.store.i: y[y.store.i] = y.acc[y.store.i]
 //! ```
 //!
-//! Merging the stages' loops afterwards shrinks the temporary to a tile, which `place` puts into
+//! If the stages' loops are merged afterwards, the temporary shrinks to a tile, and `place` puts it into
 //! registers. Legal on a nest whose stages are not merged yet.
 
 use super::tree::{buffer_named, each_store, fresh_buffer, writes};
@@ -25,7 +25,7 @@ use mlcc_ir::{
 /// Computes `buffer` in a temporary.
 ///
 /// # Errors
-/// If it is not written by the kernel alone, or not written by one unmerged reduction.
+/// If it is no output or temporary of this kernel, or not written by one unmerged reduction.
 pub fn cache_write(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     let id = buffer_named(nest, buffer)?;
     if !matches!(nest.buffers[id].role, Role::Output | Role::Temporary) {

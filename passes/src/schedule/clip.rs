@@ -6,8 +6,8 @@
 //!     y += x[h + k - 1]
 //! ```
 //!
-//! Applies to the guards that use the axis, and none of loops inside, with a constant factor. Legal if all
-//! stores inside have them.
+//! Applies to guards that use the axis with a constant factor and use no axis of a loop inside. Legal if all
+//! stores inside have these guards.
 
 use super::tree::{rewrite_loops, simplify, substitute};
 use mlcc_ir::{
@@ -21,7 +21,7 @@ type Guard = (Expr, Expr);
 /// Takes guards into the range of every loop over `axis`.
 ///
 /// # Errors
-/// If no guard can be taken, or some store inside lacks it.
+/// If no guard can become a range, or some store inside lacks it.
 pub fn clip(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     rewrite_loops(nest, axis, &mut |l, ranges| {
         if !matches!(l.mapping, Mapping::Serial | Mapping::Reduction) {
@@ -54,7 +54,7 @@ pub fn clip(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     })
 }
 
-/// What a guard says about an axis.
+/// The bound that a guard gives for an axis.
 enum Bound {
     /// The axis is at least this.
     From(Expr),

@@ -1,5 +1,5 @@
-//! `compute_at(buffer, at)`: the stage that makes a temporary moves inside the loop over `at`, where it makes just
-//! the elements that an iteration reads.
+//! `compute_at(buffer, at)`: the stage that makes a temporary moves inside the loop over `at`, and makes only
+//! the elements that an iteration reads there.
 //!
 //! ```text
 //! for p.h: t[p.h] = f(x[p.h])               for c.h.o
@@ -8,12 +8,13 @@
 //!     y[..] += w[c.r] * t[4 c.h.o + ..]         y[..] += w[c.r] * t[c.h.i + c.r]
 //! ```
 //!
-//! Elements that several iterations read are made in each of them. The stage's axes keep their names; those of one
-//! iteration are left out. Other than [`super::merge()`], which joins loops of equal extent and leaves each element
-//! made once, no loops have to correspond.
+//! Elements that several iterations read are made in each of them. The stage's axes keep their names, and
+//! axes of one iteration are left out. [`super::merge()`] joins loops of equal extent and makes each element
+//! once; here no loops have to correspond.
 //!
-//! Legal if one elementwise stage makes all of the temporary, everything that reads it lies inside `at` and reads
-//! it at one index whose part there has constant bounds, and what the stage reads stays as it is until then.
+//! Legal if one elementwise stage makes all of the temporary, everything that reads it lies inside `at` and
+//! reads it at one index, and the part of this index inside `at` has constant bounds. The inputs of the stage
+//! must not change until then.
 
 use super::{
     panel::each_read,
@@ -32,7 +33,7 @@ use mlcc_ir::{
 /// Makes the elements of `buffer` where they are read, inside the loop over `at`.
 ///
 /// # Errors
-/// If the stage is not elementwise, its elements are needed elsewhere, or what they are made of changes.
+/// If the stage is not elementwise, its elements are needed elsewhere, or its inputs change.
 pub fn compute_at(nest: &LoopNest, buffer: &str, at: &str) -> Result<LoopNest> {
     let refuse = |why: String| Err(Diagnostic::user(why));
     let id = buffer_named(nest, buffer)?;
@@ -139,7 +140,8 @@ impl<'a> Stage<'a> {
             }
         }
         let of_region = |e: &Expr| {
-            // The names stand for elements of the buffer here and of the region there: put in all at once.
+            // A name stands for elements of the buffer in `e` and of the region in the result, so all are
+            // replaced at once.
             e.substitute(&|atom| {
                 let (_, d) = self.loops.iter().find(|(l, _)| Expr::axis(&l.axis).as_atom() == Some(atom))?;
                 Some(element[*d].clone())

@@ -1,4 +1,4 @@
-//! What was decided for a kernel: data that prints, parses and is replayed.
+//! The decisions for a kernel: data that prints, parses and is replayed.
 //!
 //! ```text
 //! packed: split(matmul.m, 6)
@@ -15,9 +15,9 @@ use std::{fmt, str::FromStr};
 /// How a kernel is computed on a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// Name of the variant: which template took it.
+    /// Name of the variant: the template that took the kernel.
     pub variant: Name,
-    /// Numbers that the variant is built with, where it is not built by steps: `tile=128x128x16`.
+    /// Numbers that a variant is built with if steps do not build it: `tile=128x128x16`.
     pub numbers: Vec<(Name, Name)>,
     /// The steps from the naive nest.
     pub schedule: Schedule,
@@ -37,11 +37,11 @@ pub struct Refusal {
 /// Why a template does not take a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It is no kernel of the kind that the template is for, or lacks a part that it needs.
+    /// It is not the kind of kernel that the template is for, or it lacks a part that the template needs.
     OtherKind(String),
     /// A step that the template takes is not legal on it.
     IllegalStep(String),
-    /// It could be taken, but something else is estimated to be faster.
+    /// The template could take it, but another one is estimated to be faster.
     Slower(String),
 }
 
@@ -53,7 +53,7 @@ impl Decision {
         Decision { variant: variant.into(), numbers: numbers.collect(), ..Decision::default() }
     }
 
-    /// Whether two decisions lead to the same loops, whatever was refused on the way.
+    /// Whether two decisions lead to the same loops; templates that were refused on the way do not count.
     #[must_use]
     pub fn is_same(&self, other: &Decision) -> bool {
         (&self.variant, &self.numbers, &self.schedule) == (&other.variant, &other.numbers, &other.schedule)

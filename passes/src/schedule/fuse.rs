@@ -7,9 +7,9 @@
 //!     y[h, w] = ..
 //! ```
 //!
-//! Dimensions of buffers that only the pair of axes indexes are flattened with them, so that the
-//! fused axis indexes them directly; elsewhere `a` becomes a quotient and `b` a remainder. The order of
-//! iterations does not change, so fusing is always legal.
+//! Dimensions of buffers that only this pair of axes indexes are flattened with them, so that the fused axis
+//! indexes them directly. Elsewhere `a` becomes a quotient and `b` a remainder. The order of iterations does
+//! not change, so fusing is always legal.
 
 use super::{
     access::accesses,
@@ -64,9 +64,8 @@ pub fn fuse(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> {
     Ok(flatten(fused))
 }
 
-/// Merges neighbouring dimensions of buffers where that takes quotients and remainders away from every
-/// access. Only a buffer with an access that has some can gain, which is what makes this cheap in nests of
-/// thousands of stages.
+/// Merges neighbouring dimensions of buffers where this removes quotients and remainders from every access.
+/// Only a buffer with such an access can gain, so the step is cheap in nests of thousands of stages.
 fn flatten(mut nest: LoopNest) -> LoopNest {
     let mut divided = vec![false; nest.buffers.len()];
     nest.visit(&mut |node| {

@@ -9,7 +9,7 @@ use mlcc_ir::{
     nest::{Loop, LoopNest, Mapping, Node},
 };
 
-/// Longest vectors: longer ones make the code generator's time explode.
+/// Longest vectors: with longer ones the code generator's time explodes.
 pub const MAX_LANES: u32 = 64;
 /// Most iterations that are unrolled.
 pub const MAX_UNROLL: i64 = 64;
@@ -37,7 +37,7 @@ pub fn parallel(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
 /// Runs the iterations as lanes of vectors of `lanes` elements, the last vector masked.
 ///
 /// # Errors
-/// If iterations depend on each other otherwise than by a reduction.
+/// If iterations depend on each other by anything but a reduction.
 pub fn vectorize(nest: &LoopNest, axis: &str, lanes: u32) -> Result<LoopNest> {
     if !lanes.is_power_of_two() || lanes > MAX_LANES {
         return Err(Diagnostic::user(format!(
@@ -47,7 +47,7 @@ pub fn vectorize(nest: &LoopNest, axis: &str, lanes: u32) -> Result<LoopNest> {
     map(nest, axis, Mapping::Vector(lanes), Some(Harmless { reductions: true, private: false }))
 }
 
-/// Repeats the body once an iteration.
+/// Repeats the body once for each iteration.
 ///
 /// # Errors
 /// If the extent is not a constant of at most [`MAX_UNROLL`].

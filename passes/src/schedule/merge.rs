@@ -1,5 +1,5 @@
-//! `merge(a, b)`: two loops of equal extent, one behind the other, become one, called `a`; the computation of the
-//! second moves to where the first is.
+//! `merge(a, b)`: two loops of equal extent, one behind the other, become one, called `a`. The computation of
+//! the second moves to the place of the first.
 //!
 //! ```text
 //! for c.i in 0..n                     for c.i in 0..n
@@ -8,10 +8,10 @@
 //!   y[d.i] = f(t[d.i])
 //! ```
 //!
-//! Legal if everything that one loop writes and the other touches is touched in the same iteration. What lies
-//! between them must be independent of one of them, which moves to the other.
-//! Temporaries that live within one iteration afterwards shrink to what one iteration needs, unless iterations are
-//! the lanes of vectors.
+//! Legal if both loops touch an element in the same iteration whenever one writes it and the other touches it.
+//! Nodes between the loops must be independent of one of them, and this one moves to the other. Temporaries
+//! that now live within one iteration shrink to the size that one iteration needs, unless iterations are the
+//! lanes of vectors.
 
 use super::{
     access::{Access, accesses, separates},
@@ -29,7 +29,8 @@ use std::collections::BTreeSet;
 /// Merges the loop over `b` into its neighbour over `a`; either may come first.
 ///
 /// # Errors
-/// If what lies between the loops keeps them apart, or they differ, or depend on each other's other iterations.
+/// If nodes between the loops keep them apart, or the loops differ, or one needs another iteration of the
+/// other.
 pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     for axis in [a, b] {
         super::tree::find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
@@ -65,7 +66,7 @@ pub fn merge(nest: &LoopNest, a: &str, b: &str) -> Result<LoopNest> {
     Ok(if is_vector { merged } else { shrink(merged, a) })
 }
 
-/// Whether nodes may change places: neither writes what the other touches.
+/// Whether nodes may change places: neither writes a buffer that the other touches.
 fn independent(a: &Node, b: &Node) -> bool {
     let [a, b] = [a, b].map(std::slice::from_ref);
     if [a, b].iter().any(|nodes| contains_barrier(nodes)) {
@@ -100,7 +101,7 @@ fn join(nest: &LoopNest, first: &Loop, second: &Loop, name: &str) -> Result<Loop
             first.axis, second.axis
         )));
     }
-    // The range of the loop tells accesses to different parts of a buffer apart.
+    // The range of the loop shows which accesses touch different parts of a buffer.
     let [of_a, of_b] = [&a, &b].map(|l| accesses(&[Node::Loop(l.clone())]));
     // A loop into which many were merged touches many buffers, the other one few.
     let few = if of_a.len() < of_b.len() { &of_a } else { &of_b };

@@ -18,10 +18,10 @@ use mlcc_ir::{
     types::Layout,
 };
 
-/// Each compute its own serial nest. What is known of symbols is for the caller to say.
+/// Each compute as a serial nest of its own. The caller adds what is known about symbols.
 ///
 /// # Errors
-/// If a reduction has no combination, or a tensor a layout that was not made explicit.
+/// If a reduction has no combination, or a tensor has a layout that was not made explicit.
 pub fn naive(kernel: &Kernel) -> Result<LoopNest> {
     let mut order: Vec<usize> = kernel.operands().collect();
     order.extend(kernel.with_role(Role::Temporary));
@@ -133,7 +133,7 @@ fn loops(compute: &Compute, nest: &LoopNest, stage: &StageName, store: Store, re
     })
 }
 
-/// Reads that the ranges prove to be in bounds need no value for outside.
+/// Turns reads that the ranges prove to be in bounds into plain reads.
 fn drop_needless_checks(body: &mut Body, nest: &LoopNest, ranges: &Ranges) {
     for (inst, _) in &mut body.insts {
         if let Inst::Read { tensor, index, outside } = inst

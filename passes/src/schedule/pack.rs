@@ -5,8 +5,8 @@
 //! for o for k for c: .. * w[k, o * 64 + c]    =>    for o for k for c: .. * w[o, k, c]
 //! ```
 //!
-//! Legal if the operand is constant (which the caller vouches for), of static size, and read at one
-//! index that depends on the axes alone.
+//! Legal if the operand is constant (the caller vouches for this), of static size, and read at one index that
+//! depends on the axes alone.
 
 use super::{panel::Panel, ranges::Ranges, tree::buffer_named};
 use mlcc_ir::{

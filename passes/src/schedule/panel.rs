@@ -1,4 +1,4 @@
-//! What `cache_read` and `pack` share: a panel that holds the elements an operand is read at, in the
+//! The common part of `cache_read` and `pack`: a panel with the elements that an operand is read at, in the
 //! order of some axes.
 
 use super::{ranges::Ranges, tree::each_store};
@@ -10,8 +10,8 @@ use mlcc_ir::{
     scalar::{Constant, Inst},
 };
 
-/// Largest bound for which a panel is made in place of its symbolic size: constant strides are worth some memory,
-/// but a bound may be a slice's end at 10^9.
+/// Largest bound that replaces a symbolic size of a panel. Constant strides are worth some memory, but a
+/// bound may be a slice's end at 10^9.
 const NEAR: i64 = 1 << 12;
 
 /// The reads of an operand within some nodes, seen as a function of axes.
@@ -62,17 +62,17 @@ impl Panel {
         Ok(Panel { reads, extents, dims })
     }
 
-    /// Makes the reads of `buffer` in the nodes ones of `panel` at the axes.
+    /// Turns the reads of `buffer` in the nodes into reads of `panel` at the axes.
     pub(super) fn redirect(&self, nodes: &mut [Node], (buffer, panel): (usize, usize), axes: &[Name]) {
         let at: Vec<Expr> = axes.iter().map(|a| Expr::axis(a)).collect();
         self.reads.redirect(nodes, (buffer, panel), &at);
     }
 }
 
-/// The reads of an operand for which a copy of it is made: those of the reductions, which read each element many
-/// times. Where no reduction reads the operand, all reads.
+/// The reads of an operand that a copy is made for: the reads of reductions, which read each element many
+/// times. If no reduction reads the operand, all its reads.
 pub(super) struct Reads {
-    /// The index of every one of them.
+    /// The index of each of these reads.
     pub(super) index: Vec<Expr>,
     /// The value outside of the operand.
     pub(super) outside: Option<Constant>,
@@ -116,7 +116,7 @@ impl Reads {
         self.index == index && self.outside == outside
     }
 
-    /// Makes these reads of `from` ones of `to`, at another index and never outside; other reads stay.
+    /// Turns these reads of `from` into reads of `to`, at another index and never outside; other reads stay.
     pub(super) fn redirect(&self, nodes: &mut [Node], (from, to): (usize, usize), at: &[Expr]) {
         each_store(nodes, &mut |s| {
             for (inst, _) in &mut s.body.insts {

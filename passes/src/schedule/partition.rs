@@ -1,5 +1,5 @@
-//! `partition(axis)`: the iterations in which every guard and every read inside is certain to hold become a loop of their
-//! own, without these conditions; those before and after keep them.
+//! `partition(axis)`: iterations in which every guard and every read inside is certain to hold become a loop
+//! of their own, without these conditions. The iterations before and after keep the conditions.
 //!
 //! ```text
 //! for x in 0..n                               for x.first in 0..min(1, n): ..
@@ -7,9 +7,9 @@
 //!   if x + 1 < n: y[x] += w[x + 1]            for x.last in ..: ..
 //! ```
 //!
-//! What `peel` does for a constant number of iterations, for any number of them. A condition counts if it grows or falls
-//! with the axis by a constant and is bounded over the loops inside; others stay. The order of iterations does not
-//! change, so partitioning is always legal.
+//! It does for any number of iterations what `peel` does for a constant number. A condition counts if it
+//! grows or falls with the axis by a constant and is bounded over the loops inside; other conditions stay.
+//! The order of iterations does not change, so partitioning is always legal.
 
 use super::{
     ranges::Ranges,
@@ -80,11 +80,11 @@ struct Certain<'a> {
     buffers: &'a [Buffer],
     /// They begin here.
     low: Expr,
-    /// They end here; `None` where no condition says so.
+    /// They end here; `None` if no condition ends them.
     high: Option<Expr>,
     /// The conditions that hold there.
     taken: Vec<Condition>,
-    /// Those that stay.
+    /// The conditions that stay.
     left: Vec<Condition>,
 }
 
@@ -111,7 +111,8 @@ impl Certain<'_> {
         }
     }
 
-    /// Narrows the iterations to those in which a condition is certain. It is taken if that is so wherever it stands.
+    /// Narrows the iterations to those in which a condition is certain. The condition is taken if this
+    /// succeeds at every place where it stands.
     fn take(&mut self, condition: Condition, between: &[(Name, Expr)]) {
         let known = self.taken.iter().chain(&self.left).any(|c| *c == condition);
         match self.narrow(&condition, between) {
@@ -129,7 +130,7 @@ impl Certain<'_> {
         if a.uses_values() || b.uses_values() {
             return None;
         }
-        // `a < b` is `0 <= b - a - 1`, which is least where each axis inside is at one of its ends.
+        // `a < b` is `0 <= b - a - 1`. The right side is least where each axis inside is at one of its ends.
         let mut least = b.clone() - a.clone() - Expr::from(1);
         for (inner, extent) in between.iter().rev() {
             let (step, rest) = least.split_axis(inner)?;
@@ -178,7 +179,7 @@ impl Certain<'_> {
     }
 }
 
-/// The reads that may be out of bounds, at indices that are no values.
+/// The reads that may be out of bounds, at indices that do not depend on values.
 fn checked_reads(s: &Store) -> impl Iterator<Item = (usize, &[Expr])> {
     s.body.insts.iter().filter_map(|(inst, _)| match inst {
         Inst::Read { tensor, index, outside: Some(_) } if !index.iter().any(Expr::uses_values) => {

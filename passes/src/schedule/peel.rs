@@ -1,5 +1,5 @@
-//! `peel(axis, first, last)`: the first and the last iterations of a loop become code of their own, so
-//! that what is particular to them (padding, a shorter remainder) leaves the loop.
+//! `peel(axis, first, last)`: the first and the last iterations of a loop become code of their own, so that
+//! their particular work (padding, a shorter remainder) leaves the loop.
 //!
 //! ```text
 //! for x in 0..9                          y[0] = (w[-1] or 0) + w[0]
@@ -60,7 +60,7 @@ pub fn peel(nest: &LoopNest, axis: &str, first: i64, last: i64) -> Result<LoopNe
     })
 }
 
-/// Reads that are now certain to be in bounds need no value for outside.
+/// Turns checked reads that are now certain to be in bounds into plain reads.
 fn drop_needless_checks(nest: &LoopNest, nodes: &mut [Node], ranges: &mut Ranges) {
     for node in nodes {
         match node {

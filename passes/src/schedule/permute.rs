@@ -5,7 +5,7 @@
 //! for w for c: acc[c, w] += ..    =>    for w for c: acc[w, c] += ..        permute(acc, 1, 0)
 //! ```
 //!
-//! Dimension number `d` of the result is the one given at that place. Always legal for a temporary.
+//! Dimension `i` of the result is the old dimension given at place `i`. Always legal for a temporary.
 
 use super::tree::{buffer_named, each_store};
 use mlcc_ir::{

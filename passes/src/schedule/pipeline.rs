@@ -1,10 +1,11 @@
-//! `pipeline(x, i, d, v)`: while iteration `i` computes, what iteration `i + d` reads of `x` is on its way: every
-//! vector of the loop `v` fetches its counterpart. The form that software pipelining takes on a CPU, where the
-//! hardware keeps several iterations of short loops in flight but not of long ones: a row that is read from
-//! memory, then worked on in the caches for as long as memory is idle.
+//! `pipeline(x, i, d, v)`: while iteration `i` computes, the elements of `x` that iteration `i + d` reads are
+//! on their way. Every vector of the loop `v` fetches its counterpart. This is software pipelining for a CPU:
+//! the hardware keeps several iterations of short loops in flight, but not of long ones. Such a long
+//! iteration reads a row from memory, then works on it in the caches while memory is idle.
 //!
-//! Legal for inputs that the nest does not write and that the loop reads at places that move by a fixed distance
-//! from iteration to iteration. It changes no value, and follows the steps that rename its loops.
+//! Legal for inputs that the nest does not write and that the loop reads at places that move by a fixed
+//! distance from iteration to iteration. It changes no value. Later steps that rename its loops rename them
+//! in the fetch too.
 
 use super::{
     access::accesses,
@@ -17,11 +18,12 @@ use mlcc_ir::{
 };
 use mlcc_ir::{expr::Expr, kernel::Role};
 
-/// Fetches what is read of a buffer `ahead` iterations of `axis` later, vector by vector of the loop `with`.
+/// Fetches elements of a buffer `ahead` iterations of `axis` before they are read, vector by vector of the
+/// loop `with`.
 ///
 /// # Errors
-/// If the buffer is no input, the loops do not lie in each other, or the distance of what two iterations read is
-/// not fixed.
+/// If the buffer is no input, the loops do not lie in each other, or the distance between the reads of two
+/// iterations is not fixed.
 pub fn pipeline(nest: &LoopNest, buffer: &str, axis: &str, ahead: u32, with: &str) -> Result<LoopNest> {
     let id = buffer_named(nest, buffer)?;
     let refuse = |why: String| Err(Diagnostic::user(why));
@@ -57,8 +59,8 @@ pub fn pipeline(nest: &LoopNest, buffer: &str, axis: &str, ahead: u32, with: &st
     Ok(pipelined)
 }
 
-/// By how many elements what an iteration of `axis` reads lies before what the next one reads; `None` if it reads
-/// nothing.
+/// The distance in elements between the reads of one iteration of `axis` and those of the next; `None` if the
+/// loop reads nothing.
 fn distance(nest: &LoopNest, id: usize, l: &Loop, axis: &str) -> Result<Option<Expr>> {
     let buffer = &nest.buffers[id];
     let strides = row_major_strides(&buffer.dims);

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A store into a register buffer needs no guard if everything it reads exists beyond the end too (a
-//! constant, a padded panel, what does not depend on the axis): these elements are never used.
-//! Nor does a store that makes an element of a temporary from other temporaries, if one of its dimensions is
-//! the axis: temporaries grow by the elements beyond the end.
+//! constant, a padded panel, a value that does not depend on the axis): these elements are never used. A
+//! store that makes an element of a temporary from other temporaries needs none either, if the axis is one of
+//! its dimensions: temporaries grow by the elements beyond the end.
 
 use super::{
     ranges::Ranges,
@@ -60,19 +60,19 @@ pub fn predicate(nest: &LoopNest, axis: &str, multiple: i64) -> Result<LoopNest>
     Ok(predicated)
 }
 
-/// The temporaries around a loop that gets more iterations than there are elements.
+/// The temporaries around a loop that gets more iterations than it has elements.
 struct Temporaries<'a> {
     nest: &'a LoopNest,
     name: &'a str,
     axis: Expr,
     bound: i64,
-    /// Buffers, dimensions and the sizes that they need.
+    /// Buffers, dimensions and the sizes that these need.
     grown: Vec<(usize, usize, i64)>,
 }
 
 impl Temporaries<'_> {
-    /// Whether the store makes an element of a temporary, of which the axis is a dimension, from others;
-    /// notes how they grow.
+    /// Whether the store makes an element of a temporary from elements of others, with the axis as a
+    /// dimension. Notes how the temporaries grow.
     fn padded(&mut self, s: &Store) -> bool {
         let mut grown = Vec::new();
         let mut within = |buffer: usize, index: &[Expr], written: bool| {
@@ -117,7 +117,8 @@ fn in_tile(nodes: &[Node], buffer: usize) -> bool {
     })
 }
 
-/// What the axis must be less than; the minimum with the bound itself needs no test.
+/// The limits that the axis must stay below. If the extent is a minimum with the bound itself, the bound
+/// needs no test.
 fn limits(extent: &Expr, bound: i64) -> Vec<Expr> {
     match extent.as_atom() {
         Some(Atom::Min(ab)) => {
@@ -158,7 +159,7 @@ fn guarded(
         .collect()
 }
 
-/// Whether a store goes to registers and reads nothing that is missing beyond the end of the axis.
+/// Whether a store goes to registers and everything it reads exists beyond the end of the axis.
 fn harmless(nest: &LoopNest, s: &Store, ranges: &Ranges, axis: &Expr) -> bool {
     let moves = |e: &Expr| axis.as_axis().is_none_or(|a| e.uses_axis(a));
     let exists = |buffer: usize, index: &[Expr]| {

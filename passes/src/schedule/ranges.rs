@@ -1,5 +1,4 @@
-//! What is known about the axes around a node: their extents, and the bounds that follow for index
-//! expressions.
+//! Facts about the axes around a node: their extents, and the bounds that follow for index expressions.
 
 use mlcc_ir::{
     Name,
@@ -37,7 +36,7 @@ impl Ranges {
         self.axes.pop();
     }
 
-    /// The range of an axis; all integers for one that is not around.
+    /// The range of an axis; all integers for an axis that is not around the node.
     pub(crate) fn interval(&self, axis: &str) -> Interval {
         self.axes.iter().rev().find(|(n, ..)| **n == *axis).map_or(Interval::ALL, |(_, _, i)| *i)
     }
@@ -47,8 +46,7 @@ impl Ranges {
         self.axes.iter().rev().find(|(n, ..)| **n == *axis).map(|(_, e, _)| e.clone())
     }
 
-    /// `(axis, end)` with `axis < end`, for the axes whose extent is the smaller of two, as a split leaves
-    /// it.
+    /// `(axis, end)` with `axis < end`, for axes whose extent is the smaller of two values, as after a split.
     pub(crate) fn ends(&self) -> Vec<(Expr, Expr)> {
         let mut ends = Vec::new();
         for (axis, extent, _) in &self.axes {
@@ -71,7 +69,7 @@ impl Ranges {
         e.interval_in(&|a| self.interval(a), &self.sizes)
     }
 
-    /// The expression with what the ranges decide resolved.
+    /// The expression with everything resolved that the ranges decide.
     pub(crate) fn simplify(&self, e: &Expr) -> Expr {
         e.simplify_in(&|a| self.interval(a), &self.sizes)
     }
@@ -81,8 +79,8 @@ impl Ranges {
         self.of(e).high
     }
 
-    /// What must hold for an index to be within the dimensions, as pairs `(a, b)` of `a < b`; what is certain is
-    /// left out.
+    /// The conditions for an index to be within the dimensions, as pairs `(a, b)` of `a < b`. Conditions that
+    /// are certain are left out.
     pub(crate) fn bounds(&self, index: &[Expr], dims: &[Expr]) -> Vec<(Expr, Expr)> {
         let mut bounds = Vec::new();
         for (e, dim) in index.iter().zip(dims).filter(|(e, dim)| !self.in_bounds(e, dim)) {
@@ -96,8 +94,8 @@ impl Ranges {
         bounds
     }
 
-    /// Whether `0 <= e < dim` for all points, also where extents are symbolic: every axis is replaced
-    /// by the end of its range at which the affine expression is largest.
+    /// Whether `0 <= e < dim` for all points, for symbolic extents too. Every axis is replaced by the end of
+    /// its range at which the affine expression is largest.
     pub(crate) fn in_bounds(&self, e: &Expr, dim: &Expr) -> bool {
         if e.uses_values() || self.of(e).low.is_none_or(|l| l < 0) {
             return false;
@@ -113,7 +111,7 @@ impl Ranges {
     }
 }
 
-/// Puts quotients and remainders together again: `floordiv(x, d) * d + mod(x, d)` is `x`.
+/// Joins quotients and remainders: `floordiv(x, d) * d + mod(x, d)` is `x`.
 pub(crate) fn recombine(e: &Expr) -> Expr {
     let mut e = e.clone();
     'again: loop {

@@ -1,4 +1,4 @@
-//! The box of a buffer's elements that the loops inside a loop read: what has to be there for an iteration.
+//! The box of a buffer's elements that the loops inside a loop read. They must be there for one iteration.
 
 use super::{panel::each_read, ranges::Ranges, tree::each_store};
 use mlcc_ir::{
@@ -8,16 +8,17 @@ use mlcc_ir::{
     scalar::Inst,
 };
 
-/// Most elements of a region: more would fit no cache, and a bound that is far from the size costs memory.
+/// Most elements of a region. A larger region would fit no cache, and a bound far above the real size costs
+/// memory.
 const MAX_ELEMENTS: i64 = 1 << 24;
 
-/// Elements of a buffer that some nodes read: a box at a place that the loops around decide.
+/// Elements of a buffer that some nodes read: a box at a place that the surrounding loops decide.
 pub(super) struct Region {
     /// First element of the box, as a function of the loops around.
     pub(super) first: Vec<Expr>,
     /// Elements along each dimension.
     pub(super) sizes: Vec<i64>,
-    /// Where in the box a read goes, as a function of the loops inside.
+    /// The place in the box that a read goes to, as a function of the loops inside.
     inside: Vec<Expr>,
 }
 

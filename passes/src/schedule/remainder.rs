@@ -1,6 +1,6 @@
-//! `remainder(outer, inner)`: the iteration of `outer` in which the loop over `inner` is shorter is taken out of
-//! the loop, so that it has a constant extent in all others. Loops of other stages with the same extent
-//! go with it.
+//! `remainder(outer, inner)`: takes the iteration of `outer` in which the loop over `inner` is shorter out of
+//! the loop. In all others `inner` then has a constant extent. Loops of other stages with the same extent are
+//! treated alike.
 //!
 //! ```text
 //! for x.o in 0..34                               for x.o in 0..33
@@ -9,8 +9,8 @@
 //!                                                  for x.i in 0..2: y[6 * 33 + x.i] = ..
 //! ```
 //!
-//! Legal if `outer` is serial or a reduction, and contains nothing but loops of that extent around its stores, and the extent
-//! has the form that `split` leaves, so that only the last iteration is shorter.
+//! Legal if `outer` is serial or a reduction, contains only loops of that extent around its stores, and the
+//! extent has the form that `split` leaves. Then only the last iteration is shorter.
 
 use super::tree::{find_loop, no_axis, rewrite_loops, simplify, substitute};
 use mlcc_ir::{
@@ -43,7 +43,7 @@ pub fn remainder(nest: &LoopNest, outer: &str, inner: &str) -> Result<LoopNest> 
                 "the extent {extent} of '{inner}' is not what a split along '{outer}' leaves"
             )));
         };
-        // Iterations that are whole: those before which `full` and more points are left.
+        // Number of whole iterations: `full` points or more are left before each.
         let by = Expr::from(full);
         let whole = left.floor_div(&by).minimum(&l.extent).maximum(&Expr::from(0));
         let whole = ranges.simplify(&whole);

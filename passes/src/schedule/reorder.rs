@@ -1,8 +1,8 @@
 //! `reorder(a, b, ...)`: perfectly nested loops change places.
 //!
-//! The named loops take, in the order given, the places that they occupy together; loops between them
-//! that are not named stay where they are. Legal if no dependence but a reduction connects iterations
-//! of the loops that move, and no extent uses an axis that would come to lie inside.
+//! The named loops take, in the given order, the places that they occupy together; loops between them that
+//! are not named stay where they are. Legal if only reductions make iterations of the moved loops depend on
+//! each other, and no extent uses an axis that would come to lie inside.
 
 use super::{
     access::{Harmless, order_matters},
@@ -22,7 +22,7 @@ pub fn reorder(nest: &LoopNest, order: &[Name]) -> Result<LoopNest> {
     for axis in order {
         find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
     }
-    // The outermost of them is the one inside which all others are found.
+    // The outermost named loop has all others inside it.
     let outermost = order
         .iter()
         .find(|a| {

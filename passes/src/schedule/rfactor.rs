@@ -1,5 +1,5 @@
-//! `rfactor(axis)`: a reduction keeps the iterations over one of its axes apart, in partial results that lie in
-//! scratch memory, and a stage of its own combines these.
+//! `rfactor(axis)`: a reduction keeps the iterations over one of its axes apart, in partial results in
+//! scratch memory. A stage of its own combines them.
 //!
 //! ```text
 //! for s.init.m: y[s.init.m] = 0             for s.init.k.i for s.init.m: y.partial[s.init.k.i, s.init.m] = 0
@@ -12,11 +12,11 @@
 //!                                             y[s.final.m] += y.partial[s.final.k.i, s.final.m]
 //! ```
 //!
-//! The axis is free afterwards: it may be unrolled, run in vectors, or lie outside of others, and its iterations
-//! accumulate independently of each other. Legal for a reduction in a stage of its own. What combines values
-//! (sum, product, maximum, minimum, and, or) may be taken in any order and grouping, which for sums and products of
-//! floating-point numbers changes the rounding: each partial result sums fewer numbers, so that its error is not
-//! larger than before. A partial result of no values is the identity.
+//! The axis is free afterwards: it may be unrolled, run in vectors, or lie outside of others, and its
+//! iterations accumulate independently of each other. Legal for a reduction in a stage of its own. The
+//! operations that combine values (sum, product, maximum, minimum, and, or) allow any order and grouping. For
+//! sums and products of floating-point numbers this changes the rounding. Each partial result sums fewer
+//! numbers, so its error is not larger than before. A partial result of no values is the identity.
 //!
 //! Source: Suriana, Adams, Kamil, "Parallel Associative Reductions in Halide".
 
@@ -40,7 +40,7 @@ use mlcc_ir::{
 /// Keeps the iterations over `axis` apart.
 ///
 /// # Errors
-/// If the axis is no reduction's, its stage is merged with others, or the elements it writes depend on values.
+/// If the axis is no reduction's, its stage is merged with others, or the written elements depend on values.
 pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
     let refuse = |why: String| Err(Diagnostic::user(why));
     let found = find_loop(&nest.body, axis).ok_or_else(|| no_axis(nest, axis))?;
@@ -73,7 +73,7 @@ pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
         return refuse(format!("'{}' is not initialised by one stage and combined by another", target.name));
     };
 
-    // As many partial results as the axis has iterations at most.
+    // There are at most as many partial results as iterations of the axis.
     let mut ranges = Ranges::default();
     let count = iterations(&nest.body[at], axis, &mut ranges);
     let Some(count) = count else {
@@ -116,7 +116,7 @@ pub fn rfactor(nest: &LoopNest, axis: &str) -> Result<LoopNest> {
 struct Names {
     /// The reduction.
     of: Name,
-    /// The axis where partial results are cleared, and where they are combined.
+    /// The axis in the stage that clears partial results, and in the stage that combines them.
     init: Name,
     last: Name,
 }
@@ -135,7 +135,7 @@ impl Names {
         }
     }
 
-    /// The loops of the stage that initialises, in a stage for another purpose, around `inner`.
+    /// The loops of the initialising stage around `inner`, renamed for a stage with another purpose.
     fn renamed(&self, kept: &[&Loop], purpose: Purpose, inner: Node) -> Node {
         let [initial, stage] = [Purpose::Initial, purpose].map(|p| StageName::new(&self.of, p));
         kept.iter().rev().fold(inner, |inner, l| {
@@ -162,7 +162,7 @@ fn perfect(node: &Node) -> Option<(Vec<&Loop>, &Store)> {
     }
 }
 
-/// The number of iterations over `axis`, or the most there are where it depends on other axes.
+/// The number of iterations over `axis`, or the largest number if it depends on other axes.
 fn iterations(node: &Node, axis: &str, ranges: &mut Ranges) -> Option<Expr> {
     let Node::Loop(l) = node else { return None };
     if *l.axis == *axis {
@@ -188,7 +188,7 @@ fn into_partial(node: &Node, partial: usize, axis: &str) -> Node {
     }
 }
 
-/// The stage with the loop over `axis` no reduction any more.
+/// The stage with the loop over `axis` turned from a reduction into a parallel one.
 fn free(node: &Node, axis: &str) -> Node {
     let Node::Loop(l) = node else { return node.clone() };
     let mapping = if *l.axis == *axis { Mapping::Serial } else { l.mapping };

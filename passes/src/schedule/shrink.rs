@@ -1,4 +1,4 @@
-//! Shrinks temporaries that live within one iteration of a loop to what one iteration needs.
+//! Shrinks temporaries that live within one iteration of a loop to the size that one iteration needs.
 
 use super::{
     access::{Access, accesses},
@@ -55,8 +55,8 @@ fn path_to(nodes: &[Node], axis: &str, path: &mut Vec<Name>) -> bool {
     false
 }
 
-/// The part of dimension `d`'s index that is fixed within one iteration, and the size that remains;
-/// `None` if nothing is gained.
+/// The part of dimension `d`'s index that is fixed within one iteration, and the remaining size; `None` if
+/// the dimension does not shrink.
 fn shrunk_dim(accesses: &[&Access], d: usize, path: &[Name], dim: &Expr) -> Option<(Expr, Expr)> {
     let mut common: Option<Expr> = None;
     let mut first: Option<i64> = None;
@@ -70,7 +70,7 @@ fn shrunk_dim(accesses: &[&Access], d: usize, path: &[Name], dim: &Expr) -> Opti
         for name in access.ranges.names() {
             fixed = fixed.replace_axis(name, &Expr::from(0));
         }
-        // Neighbouring elements, `2 i` and `2 i + 1`, are of one iteration.
+        // Neighbouring elements, `2 i` and `2 i + 1`, belong to one iteration.
         let fixed = fixed.clone() - Expr::from(fixed.constant());
         if *common.get_or_insert_with(|| fixed.clone()) != fixed {
             return None;
@@ -99,7 +99,7 @@ fn shrunk_dim(accesses: &[&Access], d: usize, path: &[Name], dim: &Expr) -> Opti
     (!common.is(0) || size != *dim || size.is(1)).then_some((common, size))
 }
 
-/// Where the elements that an access touches end.
+/// The end of the elements that an access touches.
 #[derive(PartialEq)]
 enum End {
     Known(i64),

@@ -1,5 +1,5 @@
-//! `skip(buffer)`: a reduction leaves out the points at which it reads an operand outside of its bounds,
-//! where what it would combine there changes nothing.
+//! `skip(buffer)`: a reduction leaves out the points at which it reads an operand outside of its bounds. The
+//! values there would change nothing.
 //!
 //! ```text
 //! for w for k:                                  for w for k:
@@ -7,9 +7,9 @@
 //!                                                   y[w] += x[w + k - 1] * f[k]
 //! ```
 //!
-//! The guards are conditions like others: `clip` makes a loop's range of them, `peel` parts in which they
-//! are certain. Legal if the value outside is the identity of what combines: the least value of a maximum,
-//! or a 0 that the added value is a multiple of (as long as the other factor is finite).
+//! The guards are ordinary conditions: `clip` makes a loop's range of them, and `peel` makes parts in which
+//! they are certain. Legal if the value outside is the identity of the combination: the least value for a
+//! maximum, or a 0 as a factor of the added value (if the other factor is finite).
 
 use super::{
     ranges::Ranges,
@@ -26,7 +26,7 @@ use mlcc_ir::{
 /// Turns reads of `buffer` that may be out of bounds into reads that are in bounds, under guards.
 ///
 /// # Errors
-/// If there is no such read, or one changes the result where it is out of bounds.
+/// If there is no such read, or a read out of bounds changes the result.
 pub fn skip(nest: &LoopNest, buffer: &str) -> Result<LoopNest> {
     let id = buffer_named(nest, buffer)?;
     let mut found = false;
@@ -78,15 +78,14 @@ fn guard(nest: &LoopNest, s: &mut Store, id: usize, ranges: &Ranges) -> Result<(
     Ok(())
 }
 
-/// Whether the body's value is the identity of what combines if instruction `at`, a read, is out of
-/// bounds.
+/// Whether the body's value is the identity of the combination if instruction `at`, a read, is out of bounds.
 fn vanishes(body: &Body, at: usize, combine: Option<Combine>, dtype: mlcc_ir::dtype::DType) -> bool {
     let Inst::Read { outside: Some(outside), .. } = &body.insts[at].0 else { return false };
     let Some(combine) = combine else { return false };
     if body.result as usize == at {
         return *outside == combine.identity(dtype);
     }
-    // Zeros stay zeros under these.
+    // These operations keep zeros.
     let mut zero = vec![false; body.insts.len()];
     for (i, (inst, _)) in body.insts.iter().enumerate() {
         let of = |v: &u32| zero.get(*v as usize).copied().unwrap_or(false);

@@ -6,9 +6,9 @@
 //!                                y[6 * x.o + x.i] = ..
 //! ```
 //!
-//! Where the factor divides the extent the inner extent is the factor. Otherwise the last iteration is
-//! shorter; `predicate` turns that into a constant extent with a guard. Extents may be symbolic. The
-//! order of iterations does not change, so a split is always legal.
+//! If the factor divides the extent, the inner extent is the factor. Otherwise the last iteration is shorter,
+//! and `predicate` can turn it into a constant extent with a guard. Extents may be symbolic. The order of
+//! iterations does not change, so a split is always legal.
 
 use super::tree::{rewrite_loops, simplify, substitute};
 use mlcc_ir::{

@@ -72,7 +72,7 @@ pub enum Step {
     Alias { buffer: Name, into: Name },
     /// An output written around the caches; `stream(y)`.
     Stream { buffer: Name },
-    /// What a later iteration of a loop reads is fetched by the vectors of a loop inside;
+    /// The elements that a later iteration of a loop reads are fetched by the vectors of a loop inside;
     /// `pipeline(x, exp.i0, 1, exp.i1)`.
     Pipeline { buffer: Name, axis: Name, ahead: u32, with: Name },
     /// Where a temporary lives; `place(acc, register)`.

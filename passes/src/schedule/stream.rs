@@ -1,5 +1,5 @@
-//! `stream(buffer)`: an output that is larger than the caches is written around them, so that its lines are not
-//! read first and push nothing out.
+//! `stream(buffer)`: an output that is larger than the caches is written around them. Its lines are then not
+//! read first, and they push nothing out.
 //!
 //! Legal for outputs that the nest does not read and does not combine into.
 

@@ -5,13 +5,13 @@
 //! ```
 //!
 //! `m` may be `-` for a tile of one row. The loops are perfectly nested, in any order. Legal if the
-//! accumulator lies in registers and is indexed by `m` and `n`, one operand does not depend on `n` and
-//! the other has stride 1 along `n` and does not depend on `m`. Where the extent of `m` or `n` varies,
-//! the tile has the bound's size: rows beyond the extent repeat the last one, columns that do not exist
-//! are not read.
+//! accumulator lies in registers and is indexed by `m` and `n`, one operand does not depend on `n` and the
+//! other has stride 1 along `n` and does not depend on `m`. If the extent of `m` or `n` varies, the tile has
+//! the size of the extent's bound. Rows beyond the extent repeat the last row, and columns beyond it are not
+//! read.
 //!
-//! Rows of the operand without `n` may lie anywhere, and read as 0 outside of its bounds: the pixels that one tap of a
-//! window sees. They are gathered then, each by an address of its own.
+//! Rows of the operand without `n` may lie anywhere, and read as 0 outside of its bounds. Such rows are the
+//! pixels that one tap of a window sees. The tile gathers them, each by an address of its own.
 
 use super::{
     access::linear,
@@ -30,7 +30,7 @@ use mlcc_ir::{
 
 /// Most rows of a tile.
 pub const MAX_ROWS: i64 = 14;
-/// Most points of the reduction over gathered rows: a row that is 0 is read from a line of that many zeros.
+/// Most points of the reduction over gathered rows: a row of zeros is read from a line of this many zeros.
 pub(super) const MAX_GATHERED: i64 = 4096;
 
 /// Replaces the loops over `m`, `n` and `k` by a tile.
@@ -89,7 +89,7 @@ pub fn tensorize(nest: &LoopNest, m: &str, n: &str, k: &str, lanes: u32) -> Resu
     Ok(tiled)
 }
 
-/// The axes of a tile and what is around them.
+/// The axes of a tile and its surroundings.
 struct Shape<'a> {
     m: &'a str,
     n: &'a str,
@@ -174,7 +174,7 @@ impl Shape<'_> {
         })
     }
 
-    /// The elements whose product the value is.
+    /// The two elements that the value is a product of.
     fn factors<'s>(&self, s: &'s Store) -> Option<(Element<'s>, Element<'s>)> {
         let kinds = [AxisKind::Parallel, AxisKind::Parallel, AxisKind::Reduction];
         let axis = |(name, kind): (&str, AxisKind)| {
@@ -190,7 +190,7 @@ impl Shape<'_> {
         linear(&nest.buffers[read.tensor], read.index).uses_axis(axis)
     }
 
-    /// Rows that lie at no fixed distance, or are not all there.
+    /// Rows at no fixed distance, or rows that may be outside of the operand.
     fn gathered(&self, nest: &LoopNest, read: &Element<'_>) -> Result<(TileOperand, GatheredRows)> {
         let b = &nest.buffers[read.tensor];
         let refuse = |why: &str| Err(Diagnostic::user(format!("'{}' {why}", b.name)));
@@ -250,7 +250,7 @@ impl Shape<'_> {
         Ok(TileOperand { buffer, base, stride, k_stride })
     }
 
-    /// Number of rows or columns that exist, where the tile has `size` and not all may be read.
+    /// Number of rows or columns that exist, where the tile has `size` of them and must not read all.
     fn limit(
         &self,
         nest: &LoopNest,
@@ -262,7 +262,7 @@ impl Shape<'_> {
         if extent.is(size) {
             return None;
         }
-        // A padded panel has the elements, whatever they are.
+        // A padded panel has these elements, and their values do not matter.
         let mut padded = self.inside.clone();
         padded.push_axis(axis.into(), Expr::from(size));
         let mut dims = index.iter().zip(&nest.buffers[buffer].dims).filter(|(e, _)| e.uses_axis(axis));

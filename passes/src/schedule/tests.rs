@@ -1,5 +1,5 @@
-//! What primitives refuse and why, and the text form of schedules. That what they do keeps the values
-//! is tested where decisions use them, in the interpreters and in machine code.
+//! What primitives refuse and why, and the text form of schedules. Other tests show that primitives keep the
+//! values, where decisions use them: in the interpreters and in machine code.
 
 use super::*;
 use mlcc_ir::{
@@ -400,7 +400,7 @@ fn remainder_takes_the_shorter_block_out() {
     assert_eq!(rest.extent, Expr::from(1));
     assert_eq!(tree::find_loop(&rest.body, "twice.m.i").unwrap().extent, Expr::from(2));
 
-    // Nothing is left over, or the loop is not the one that was split.
+    // The split leaves no remainder, or the loop is not the one that was split.
     assert!(refusal("split(twice.m, 5); remainder(twice.m.o, twice.m.i)").contains("not what a split"));
     assert!(refusal(&format!("{split}; remainder(twice.m.o, twice.n.i)")).contains("not what a split"));
     assert!(refusal("split(twice.m, 6); parallel(twice.m.o)").contains("outermost"));
@@ -463,7 +463,7 @@ fn temporaries_grow_by_what_lies_beyond_the_end() {
         _ => panic!("a store"),
     };
     assert_eq!((guards("b.i"), guards("c.i")), (0, 0));
-    // What reads the caller's memory is guarded.
+    // A read of the caller's memory is guarded.
     let nest = predicate(&chain("%i"), "a.i", 16).unwrap();
     match super::tree::find_loop(&nest.body, "a.i").unwrap().body[..] {
         [Node::Store(ref s)] => assert_eq!(s.guards.len(), 1),

@@ -9,7 +9,7 @@ use mlcc_ir::{
     scalar::{Body, Inst},
 };
 
-/// Replaces every loop over `axis` by what `f` makes of it; the loops around are in the ranges.
+/// Replaces every loop over `axis` by the result of `f`; the ranges hold the loops around it.
 pub(crate) fn rewrite_loops(
     nest: &LoopNest,
     axis: &str,
@@ -48,7 +48,7 @@ pub(crate) fn rewrite_loops(
     Ok(with_body(nest, body))
 }
 
-/// A nest of other loops; those that it had are not copied.
+/// The nest with another body; the old body is not copied.
 pub(crate) fn with_body(nest: &LoopNest, body: Vec<Node>) -> LoopNest {
     let LoopNest { name, nodes, symbols, ranges, buffers, body: _, packings, streamed, fetches } = nest;
     LoopNest {
@@ -64,8 +64,8 @@ pub(crate) fn with_body(nest: &LoopNest, body: Vec<Node>) -> LoopNest {
     }
 }
 
-/// Replaces what stands inside every loop over `at`, or the whole nest for `root`, by what `f` makes of it; the
-/// loops around, `at` included, are in the ranges.
+/// Replaces the body of every loop over `at`, or the whole nest for `root`, by the result of `f`. The ranges
+/// hold the loops around the body, `at` included.
 pub(crate) fn rewrite_inside(
     nest: &LoopNest,
     at: &str,
@@ -103,7 +103,7 @@ pub(crate) fn rewrite_bodies(
     f(out, ranges)
 }
 
-/// That no loop runs over `axis`.
+/// The message that no loop runs over `axis`.
 pub(crate) fn no_axis(nest: &LoopNest, axis: &str) -> Diagnostic {
     let mut names: Vec<Name> = Vec::new();
     nest.visit(&mut |node| {

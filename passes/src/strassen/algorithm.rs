@@ -11,8 +11,8 @@ pub type Term = (bool, usize);
 const PLUS: bool = false;
 const MINUS: bool = true;
 
-/// The sums of the left matrix' quarters for each product. Quarters are numbered `2 row + column`, and sums
-/// that begin alike are written alike, so that they are made once.
+/// The sums of the left matrix' quarters for each product. Quarters are numbered `2 row + column`. Sums that
+/// begin alike are written alike, so that they are made once.
 pub const LEFT: [&[Term]; PRODUCTS] = [
     &[(PLUS, 0)],
     &[(PLUS, 1)],
@@ -23,7 +23,7 @@ pub const LEFT: [&[Term]; PRODUCTS] = [
     &[(PLUS, 0), (MINUS, 2)],
 ];
 
-/// Those of the right matrix.
+/// The same for the right matrix.
 pub const RIGHT: [&[Term]; PRODUCTS] = [
     &[(PLUS, 0)],
     &[(PLUS, 2)],
@@ -42,16 +42,16 @@ pub const RESULT: [&[Term]; 4] = [
     &[(PLUS, 0), (PLUS, 5), (PLUS, 6), (PLUS, 4)],
 ];
 
-/// Where the elements of a matrix lie in a tensor: the offset of each point along rows, and along columns;
-/// `None` behind the end, which is read as 0.
+/// The places of a matrix' elements in a tensor: the offset of each point along rows, and along columns.
+/// `None` stands for points behind the end, which read as 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Halves {
-    /// Of the first half and of the second.
+    /// Offsets in the first half and in the second.
     pub offsets: [Vec<Option<usize>>; 2],
 }
 
 /// The seven sums of a matrix' quarters, as `f32[7, rows, columns]` of a quarter. Sums are made in `f64` and
-/// rounded once. `None` if the tensor is of another type, or an offset is outside of it.
+/// rounded once. The result is `None` if the tensor is of another type, or an offset is outside of it.
 #[must_use]
 pub fn transform_weights(w: &Tensor, rows: &Halves, columns: &Halves) -> Option<Tensor> {
     let count = w.elements();
@@ -97,7 +97,8 @@ fn element(data: &[u8], at: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// The product of a quarter of A with one of B that a quarter of the result should have.
+    /// The coefficient that a quarter of the result needs for the product of a quarter of A and a quarter of
+    /// B.
     fn coefficient(result: usize, left: usize, right: usize) -> i32 {
         let sign = |terms: &[Term], value: usize| -> i32 {
             terms.iter().filter(|t| t.1 == value).map(|t| if t.0 { -1 } else { 1 }).sum()

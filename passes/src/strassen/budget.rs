@@ -1,16 +1,16 @@
-//! Which products are taken where weights may grow only so much: a transformed matrix has seven quarters.
+//! The choice of products where the growth of weights is limited: a transformed matrix has seven quarters.
 
 /// A product that could be taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
-    /// What it gains, in any unit.
+    /// Its gain, in any unit.
     pub gain: f64,
     /// Bytes by which the model's constants grow.
     pub growth: i64,
 }
 
-/// Which candidates are taken, in their order: the best by gain for each byte first, as long as they grow by no more
-/// than `left` bytes together. Ties go to the first.
+/// For each candidate, in order, whether it is taken. The best by gain for each byte come first, as long as
+/// they grow by no more than `left` bytes together. Of equals the first is taken.
 #[must_use]
 pub fn choose(candidates: &[Candidate], mut left: f64) -> Vec<bool> {
     let density = |c: &Candidate| if c.growth > 0 { c.gain / c.growth as f64 } else { f64::INFINITY };

@@ -41,7 +41,7 @@ fn extents(axes: &[Axis]) -> impl Iterator<Item = Expr> {
     axes.iter().map(|a| a.extent.clone())
 }
 
-/// Axes with the cut one halved, as parallel ones.
+/// The axes as parallel ones, with the cut axis halved.
 fn halved(axes: &[Axis], cut: &Cut, name: &str) -> Vec<Axis> {
     let of = |a: &Axis| {
         if a.name == cut.name {
@@ -74,8 +74,8 @@ impl Parts<'_> {
         format!("{}_{part}", self.kernel.name).into()
     }
 
-    /// The name under which the rows' axis counts pairs: the scheduler's for an axis split by two, since what
-    /// follows the product is split so.
+    /// The name of the axis that counts pairs of rows. It is the scheduler's name for an axis split by two,
+    /// since the stages behind the product are split in this way.
     fn pairs(&self) -> Name {
         Part::Outer.of(&self.product.row.name)
     }
@@ -144,7 +144,7 @@ impl Parts<'_> {
         Kernel { name: self.named("quarters"), nodes: self.kernel.nodes.clone(), tensors, computes }
     }
 
-    /// The read of the left matrix in a quarter.
+    /// The read of a quarter's element in the left matrix.
     fn quarter_of_x(&self) -> Inst {
         let Product { x, row, term, .. } = self.product;
         let first = &self.kernel.computes[0];
@@ -189,8 +189,8 @@ impl Parts<'_> {
         Kernel { name, nodes, tensors, computes: vec![product] }
     }
 
-    /// Whether a tensor is still touched behind the product: its operands are only where something else reads
-    /// them too.
+    /// Whether a tensor is still touched behind the product. The product's operands are touched there only if
+    /// something else reads them too.
     pub(super) fn stays(&self, tensor: usize) -> bool {
         let Product { x, w, result, .. } = self.product;
         let (rest, lone) = (&self.kernel.computes[1..], self.kernel.computes.len() == 1);
@@ -200,11 +200,11 @@ impl Parts<'_> {
         (tensor != *x && tensor != *w) || rest.iter().any(|c| c.reads().any(|(t, _)| t == tensor))
     }
 
-    /// The sums of products, and what the kernel did with its result: operands are the products, then those of
-    /// the kernel that stay.
+    /// The sums of products, then the work that the kernel did with its result. Operands are the products,
+    /// then the kernel's operands that stay.
     ///
-    /// Each half of the columns is a tensor of its own, in which all rows of a pair lie; what follows the
-    /// product is there once for each half.
+    /// Each half of the columns is a tensor of its own with all rows of a pair. The stages behind the product
+    /// exist once for each half.
     pub(super) fn combination(&self) -> Kernel {
         let Product { result, row, column, .. } = self.product;
         let (rows, columns) = (self.row_axes(), self.column_axes());
@@ -214,7 +214,7 @@ impl Parts<'_> {
             map[t] = tensors.len();
             tensors.push(old.clone());
         }
-        // Whole pairs of rows; the last one of an odd number is not read.
+        // Whole pairs of rows; with an odd number, the last row is not read.
         let padded = |a: &Axis| {
             if a.name == row.name { row.half() * Expr::from(2) } else { a.extent.clone() }
         };
@@ -269,7 +269,7 @@ impl Parts<'_> {
         Kernel { name: self.named("combined"), nodes: self.kernel.nodes.clone(), tensors, computes }
     }
 
-    /// What follows the product; a store of its result if nothing does.
+    /// The stages behind the product; a store of its result if there are none.
     fn epilogue(&self) -> Vec<Compute> {
         let (first, rest) = (&self.kernel.computes[0], &self.kernel.computes[1..]);
         if !rest.is_empty() {

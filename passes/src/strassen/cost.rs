@@ -1,31 +1,31 @@
-//! Which products it pays for.
+//! The products for which Strassen's algorithm pays.
 //!
-//! Costs are in multiply-adds of a vector. The seven products save an eighth of those; the sums around them
-//! are as fast as the caches and memory that they pass through.
+//! Costs are in multiply-adds of a vector. Seven products instead of eight save an eighth of them. The sums
+//! around them are as fast as the caches and the memory that they pass through.
 
 use mlcc_machine::StrassenRates;
 
 /// Sizes of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Rows of the result, and of a quarter.
+    /// Rows of the result, and of a quarter of it.
     pub rows: [i64; 2],
-    /// Columns of the result, and of a quarter.
+    /// Columns of the result, and of a quarter of it.
     pub columns: [i64; 2],
-    /// Terms of a sum, and of a quarter's.
+    /// Terms of a sum, and of a quarter's sum.
     pub terms: [i64; 2],
 }
 
-/// Rows below which a quarter's products are bound by the way of the weights.
+/// With fewer rows than this, loading the weights limits a quarter's products.
 const MIN_ROWS: i64 = 24;
-/// What must be gained at least, of the plain product's time: the estimate is one or two hundredths too good
-/// (a 128x3072x768 gains 0.09 of 0.10), and small kernels vary by as much.
+/// Least gain, as a part of the plain product's time. The estimate is one or two hundredths too good (a
+/// 128x3072x768 gains 0.09 of 0.10), and the times of small kernels vary by as much.
 const MIN_GAIN: f64 = 0.05;
-/// Share of the peak that products reach.
+/// The share of the peak that products reach.
 const SHARE: f64 = 0.96;
 
-/// The estimated gain in multiply-adds of vectors on one core; `None` where it does not pay, on one core or on
-/// all.
+/// The estimated gain in multiply-adds of vectors on one core; `None` if it does not pay on one core or does
+/// not pay on all.
 #[must_use]
 pub fn gain(sizes: &Sizes, rates: &StrassenRates) -> Option<f64> {
     let [one, all] = [1.0, rates.cores.max(1) as f64].map(|cores| {
@@ -41,7 +41,7 @@ fn product(rows: i64, columns: i64, terms: i64, rates: &StrassenRates) -> f64 {
     rows as f64 * vectors as f64 * terms as f64 / SHARE
 }
 
-/// Time to move bytes that a working set of `set` bytes keeps in a cache, or not.
+/// Time to move bytes of a working set of `set` bytes, which a cache may hold or not.
 fn moved(bytes: f64, set: f64, rates: &StrassenRates, cores: f64) -> f64 {
     if set <= rates.caches[0] {
         bytes / (rates.cached_bytes[0] * cores)
@@ -52,7 +52,7 @@ fn moved(bytes: f64, set: f64, rates: &StrassenRates, cores: f64) -> f64 {
     }
 }
 
-/// The products' time, or that of their weights from memory.
+/// The time of the products, or the time to read their weights from memory if it is longer.
 fn bound(compute: f64, weights: f64, rates: &StrassenRates, cores: f64) -> f64 {
     (compute / cores).max(weights / (rates.memory_bytes * cores.min(rates.memory_cores)))
 }
@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn small_products_do_not() {
-        // The sums take as long as what they save; few rows wait for the weights; a half of 25 of 49 rows
-        // computes more than is left.
+        // The sums take as long as they save; few rows wait for the weights; a half of 25 of 49 rows computes
+        // more than it saves.
         for (rows, columns, terms) in [(128, 64, 64), (16, 3072, 768), (3, 768, 768), (1000, 96, 24)] {
             assert!(!gains(rows, columns, terms), "{rows} {columns} {terms}");
         }

@@ -18,19 +18,19 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Points of a half; the second one's last may be outside.
+    /// Points of a half; the last point of the second half may be outside.
     pub(super) fn half(&self) -> Expr {
         self.extent.ceil_div(&Expr::from(2))
     }
 
-    /// Whether the number of points is odd, or may be.
+    /// Whether the number of points is odd, or may be odd.
     pub(super) fn is_odd(&self) -> bool {
         !self.extent.modulo(&Expr::from(2)).is(0)
     }
 }
 
-/// A kernel that begins with `result[rows, columns] = Σ terms: x[rows, terms] w[terms, columns]`; what
-/// follows is elementwise over the result. Each group is any number of axes; those of rows may be symbolic.
+/// A kernel that begins with `result[rows, columns] = Σ terms: x[rows, terms] w[terms, columns]`; the rest is
+/// elementwise over the result. Each group has any number of axes, and the rows' may be symbolic.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Product {
     /// The kernel's tensors.
@@ -41,14 +41,14 @@ pub(super) struct Product {
     pub(super) rows: Vec<Axis>,
     pub(super) columns: Vec<Axis>,
     pub(super) terms: Vec<Axis>,
-    /// Those that are cut.
+    /// The axes that are cut.
     pub(super) row: Cut,
     pub(super) column: Cut,
     pub(super) term: Cut,
 }
 
 impl Product {
-    /// Sees the product in a kernel.
+    /// Recognises the product in a kernel.
     pub(super) fn of(kernel: &Kernel) -> Option<Product> {
         let (first, rest) = kernel.computes.split_first()?;
         let product = first.product().filter(|p| p.is_sum() && p.dtype() == Some(DType::F32))?;
@@ -107,7 +107,7 @@ impl Product {
         axes.iter().fold(Expr::from(1), |n, a| n * a.extent.clone())
     }
 
-    /// Whether each element of the result is written once, and all that follows is elementwise over it.
+    /// Whether each element of the result is written once, and the rest is elementwise over it.
     fn fits_rest(&self, first: &Compute, rest: &[Compute], kernel: &Kernel) -> bool {
         let axes: Vec<&Axis> = self.results().collect();
         let once = |index: &[Expr]| {
@@ -128,7 +128,7 @@ impl Product {
             && (rest.is_empty() || kernel.tensors[self.result].role == Role::Temporary)
     }
 
-    /// Where the weights' elements lie: terms along rows, and columns.
+    /// The places of the weights' elements: terms along rows, and columns.
     pub(super) fn weight_halves(&self, first: &Compute, ty: &TensorType) -> Option<(Halves, Halves)> {
         let (_, index) = first.reads().find(|(t, _)| *t == self.w)?;
         let strides = row_major_strides(&ty.dims);
@@ -145,14 +145,14 @@ impl Product {
     }
 }
 
-/// The axis along which the last result lies contiguous.
+/// The axis along which the last result is contiguous.
 fn contiguous(kernel: &Kernel) -> Option<Name> {
     let last = kernel.computes.last()?;
     last.write.last()?.as_axis().cloned()
 }
 
-/// The axis to cut: where least is outside, then the longest; a symbolic one only if there is no other. An odd one
-/// must be `whole`.
+/// The axis to cut: the one with the fewest points outside, then the longest; a symbolic one only if there is
+/// no other. An odd axis must be `whole`.
 fn cut(axes: &[Axis], whole: &dyn Fn(&Axis) -> bool) -> Option<Cut> {
     let known = axes.iter().filter_map(|a| {
         let cut = Cut { name: a.name.clone(), extent: a.extent.clone() };
@@ -186,7 +186,8 @@ fn halves(axes: &[Axis], cut: &Cut, base: usize, address: &Expr) -> Option<Halve
     Some(Halves { offsets })
 }
 
-/// Whether the axis is a dimension of the tensor from end to end, so that what is behind it is out of bounds.
+/// Whether the axis covers a dimension of the tensor from end to end, so that points behind it are out of
+/// bounds.
 fn is_whole(x: &Element<'_>, axis: &Axis, ty: &TensorType) -> bool {
     let mut used = x.index.iter().zip(&ty.dims).filter(|(e, _)| e.uses_axis(&axis.name));
     match (used.next(), used.next()) {

@@ -10,11 +10,12 @@
 //!          y[m, n] = gelu(acc[m, n] + bias[n]), for both halves of n }
 //! ```
 //!
-//! `u` are the sums of the weights' quarters, a constant. Rows and terms may be odd in number: what is outside
-//! is 0. Products of one matrix with several weights (attention's projections) share the first kernel. Weights
-//! grow to 7/4 of their size, which [`super::budget`] limits. Sizes must be static, but for the rows': it pays where it does for all
-//! [samples](mlcc_ir::size_range::SizeRanges::samples) of them, by the least gain. Products are rounded
-//! otherwise: sums of quarters cancel, so that errors are two to three times the plain product's.
+//! `u` are the sums of the weights' quarters, a constant. The number of rows or terms may be odd: elements
+//! outside are 0. Products of one matrix with several weights (attention's projections) share the first
+//! kernel. Weights grow to 7/4 of their size, and [`super::budget`] limits the growth. All sizes but the
+//! rows' must be static. With symbolic rows it must pay for all
+//! [samples](mlcc_ir::size_range::SizeRanges::samples) of them, and the least gain counts. Products are
+//! rounded differently: sums of quarters cancel, so errors are two to three times the plain product's.
 
 use super::{
     algorithm,
@@ -40,8 +41,8 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: STRASSEN_PRODUCTS.name,
     summary: "compute products with weights by Strassen's algorithm where that takes less time",
-    // Prices leave it out: it needs the weights, which may not be computed yet, and its gain is a tenth at most, of what is
-    // a product before and after.
+    // Prices leave it out: it needs the weights, which may not be computed yet. Its gain is at most a tenth
+    // of a kernel that is a product before and after.
     traits: &[Trait::Variant, Trait::ChangesBits, Trait::Unpriced],
     run: Run::Tensor(|program, context| {
         let config = context.config;
@@ -67,8 +68,8 @@ pub struct Changed {
     pub growth: i64,
 }
 
-/// Runs the pass; returns the products changed. `max_weight_growth` is how many times their bytes all constants may
-/// have, those that rewrites before this pass have added included.
+/// Runs the pass; returns the products changed. `max_weight_growth` limits the bytes of all constants as a
+/// multiple of their bytes before. Constants that earlier rewrites added count too.
 pub fn run(program: &mut Program, rates: &StrassenRates, max_weight_growth: f64) -> Vec<Changed> {
     let grown = program.origin.weight_growth as f64;
     let before = constant_bytes(program) as f64 - grown;
@@ -82,7 +83,7 @@ pub fn run_with(program: &mut Program, max_growth: f64, gain: &dyn Fn(&Sizes) ->
     change(program, left, gain).len()
 }
 
-/// Changes the products that gain most as long as constants grow by no more than `left` bytes.
+/// Changes the products that gain most while constants grow by no more than `left` bytes.
 fn change(program: &mut Program, left: f64, gain: &dyn Fn(&Sizes) -> Option<f64>) -> Vec<Changed> {
     let found: Vec<(usize, Candidate)> = (0..program.steps.len())
         .filter_map(|at| Some((at, candidate(program, &program.steps[at], gain)?)))
@@ -111,7 +112,7 @@ fn change(program: &mut Program, left: f64, gain: &dyn Fn(&Sizes) -> Option<f64>
     changed
 }
 
-/// A step's product with the program's tensors that are its operands.
+/// A step's product with the program's tensors as its operands.
 fn product_of<'a>(program: &Program, step: &'a Step) -> Option<(&'a Kernel, Product, [TensorId; 2])> {
     let Step::Kernel { kernel, operands } = step else { return None };
     let product = Product::of(kernel)?;
@@ -121,7 +122,7 @@ fn product_of<'a>(program: &Program, step: &'a Step) -> Option<(&'a Kernel, Prod
     (constant(w) && !constant(x)).then_some((kernel, product, [x, w]))
 }
 
-/// What is told of a product when it is changed.
+/// The report about a changed product.
 fn report(program: &Program, step: &Step, candidate: &Candidate) -> Option<Changed> {
     let (kernel, product, _) = product_of(program, step)?;
     let sizes = [&product.rows, &product.columns, &product.terms].map(|axes| Product::count(axes));
@@ -147,7 +148,7 @@ fn candidate(program: &Program, step: &Step, gain: &dyn Fn(&Sizes) -> Option<f64
     product.weight_halves(&kernel.computes[0], &program.tensors[w].ty)?;
     let transformed =
         (4 * algorithm::PRODUCTS as i64).checked_mul(quarter.columns[1])?.checked_mul(quarter.terms[1])?;
-    // Weights that nothing else reads go.
+    // Weights that nothing else reads are dropped.
     let stays = uses(program, w) > 1 || Parts { kernel, product: &product }.stays(product.w);
     Some(Candidate { gain, growth: transformed - if stays { 0 } else { bytes_of(program, w) } })
 }
@@ -188,7 +189,7 @@ impl Transformed {
         self.0.iter().find(|(id, k, _)| *id == x && same(k)).map(|found| found.2)
     }
 
-    /// Drops what a step may change.
+    /// Drops the matrices that a step may change.
     fn forget(&mut self, step: &Step) {
         let plain = |k: &Kernel| k.tensors.iter().all(|t| t.role != Role::InOut);
         if !matches!(step, Step::Kernel { kernel, .. } if plain(kernel)) {
@@ -197,7 +198,7 @@ impl Transformed {
     }
 }
 
-/// The steps instead of a product's.
+/// The steps that replace a product's step.
 fn rewrite(program: &mut Program, step: &Step, shared: &mut Transformed) -> Option<Vec<Step>> {
     let (kernel, product, [x, w]) = product_of(program, step)?;
     let Step::Kernel { operands, .. } = step else { return None };

@@ -11,7 +11,7 @@ pub const WINDOW: usize = 3;
 /// F(m x m, 3 x 3) with points 0, `±pairs`, infinity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Algorithm {
-    /// The pairs of points; exact in binary, and so are their powers that occur.
+    /// The pairs of points; they and the powers of them that occur are exact in binary.
     pairs: &'static [f64],
 }
 
@@ -59,7 +59,7 @@ impl Algorithm {
         (0..points.len()).map(Some).chain([None]).map(row).collect()
     }
 
-    /// `G`, a row a point: the filter's polynomial there, over what `Bᵀ` left out.
+    /// `G`, a row a point: the filter's polynomial there, over the coefficients that `Bᵀ` left out.
     #[must_use]
     pub fn filter(&self) -> Vec<[f64; WINDOW]> {
         let points = self.finite();
@@ -89,8 +89,9 @@ impl Algorithm {
         [vec![0]].into_iter().chain(pairs).chain([vec![self.points() - 1]]).collect()
     }
 
-    /// `G w Gᵀ` for all filters, as `f32[points², channels, filters]`. `axes` are the dimensions of `w`
-    /// that are filter, channel, and row and column of the window; `None` if `w` is no such tensor.
+    /// `G w Gᵀ` for all filters, as `f32[points², channels, filters]`. `axes` are the dimensions of `w` for
+    /// the filter, the channel, and the row and column of the window. The result is `None` if `w` is no such
+    /// tensor.
     #[must_use]
     pub fn transform_filters(&self, w: &Tensor, axes: [usize; 4]) -> Option<Tensor> {
         if w.dtype != DType::F32 || w.dims.len() != 4 {

@@ -1,8 +1,8 @@
-//! Convolutions whose image or result keeps its channels first, as a program's own inputs and outputs do.
+//! Convolutions whose image or result has its channels first, like a program's own inputs and outputs.
 //!
-//! Winograd's transforms run in vectors of channels, so these need the channels last. The kernel is made for
-//! operands in that order, and copies bring what it reads and writes into theirs: two passes over an image,
-//! where the algorithm saves half of nine multiplications a channel, or more.
+//! Winograd's transforms run in vectors of channels, so they need the channels last. The kernel is made for
+//! operands in that order, and copies bring its input and its result into the order they need. The copies are
+//! two passes over an image; the algorithm saves half of nine multiplications a channel, or more.
 
 use super::recognise::image;
 use crate::layout::permute::{Permutation, permute_kernel};
@@ -16,15 +16,15 @@ use mlcc_ir::{
 };
 use std::sync::Arc;
 
-/// A kernel with channels last, and for each operand how its dimensions came to lie (`None`: as before).
+/// A kernel with channels last, and the new order of each operand's dimensions (`None`: as before).
 pub(super) struct ChannelsLast {
     pub(super) kernel: Kernel,
     orders: Vec<Option<Permutation>>,
 }
 
 impl ChannelsLast {
-    /// Moves the dimension that is summed over last in what the kernel convolves, and the filters' last in its
-    /// results. `None` if there is nothing to move, or the kernel is no such sum.
+    /// Moves the channels, the dimension that is summed over, last in the image, and the filters' dimension
+    /// last in the results. The result is `None` if there is nothing to move, or the kernel is no such sum.
     pub(super) fn of(kernel: &Kernel) -> Option<ChannelsLast> {
         let conv = kernel.computes.first()?;
         let product = conv.product()?;
@@ -56,7 +56,7 @@ impl ChannelsLast {
         moved.fold(Expr::from(0), |sum, (t, _)| sum + self.kernel.tensors[t].ty.elements())
     }
 
-    /// The operands of the kernel, and the copies in front of it and behind.
+    /// The operands of the kernel, and the copies in front of it and behind it.
     pub(super) fn surround(
         &self,
         program: &mut Program,
@@ -85,7 +85,7 @@ impl ChannelsLast {
         (own, before, behind)
     }
 
-    /// A copy into another order: `y[point] = x[source]`, the point's axes being those of `y`.
+    /// A copy into another order: `y[point] = x[source]`, where the axes of `point` are those of `y`.
     fn transpose(&self, x: &TensorType, source: Vec<Expr>, y: &TensorType, point: Vec<Expr>) -> Kernel {
         let tensor =
             |name: &str, ty: &TensorType, role| KernelTensor { name: name.into(), ty: ty.clone(), role };

@@ -195,8 +195,8 @@ impl Tiles<'_> {
         Axis { kind: AxisKind::Parallel, ..self.conv.channel.clone() }
     }
 
-    /// A sum with constant coefficients. Each group's part is the same, up to a factor, in the rows of a
-    /// pair of points, so that it is computed once.
+    /// A sum with constant coefficients. The part of a group is the same, up to a factor, in both rows of a
+    /// pair of points, so it is computed once.
     fn combination(
         &self,
         coefficients: &[f64],

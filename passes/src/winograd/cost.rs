@@ -1,8 +1,8 @@
-//! Which convolutions Winograd's algorithm pays for.
+//! The convolutions for which Winograd's algorithm pays.
 //!
-//! Costs are in multiply-adds of a vector. Transforms and products run in the same vectors, so that a
-//! machine enters by their width, where channels do not fill them, and by the time that weights take from
-//! memory. The rest is the algorithms' own: operations of a transform, and the shares of the peak that
+//! Costs are in multiply-adds of a vector. Transforms and products run in the same vectors. So a machine
+//! matters by the width of its vectors, where channels do not fill them, and by the time to read weights from
+//! memory. The rest belongs to the algorithms: operations of a transform, and the shares of the peak that
 //! products reach (measured on a Zen 4 core).
 
 use super::algorithm::{Algorithm, WINDOW};
@@ -25,11 +25,11 @@ pub struct Sizes {
     pub copied: i64,
 }
 
-/// Channels and filters below which the transforms cannot be in whole vectors.
+/// With fewer channels or filters than this, the transforms cannot run in whole vectors.
 const MIN_CHANNELS: i64 = 16;
 
-/// The algorithm with the least estimated time; `None` is the direct sum. Of several sizes that a convolution may have,
-/// each choice counts by the one at which it loses most: its time there over the fastest choice's.
+/// The algorithm with the least estimated time; `None` is the direct sum. If a convolution may have several
+/// sizes, each choice is judged by the size at which it loses most: its time there over the fastest choice's.
 #[must_use]
 pub fn choose(sizes: &[Sizes], rates: &WinogradRates) -> Option<Algorithm> {
     let choices = [None, Some(Algorithm::F2), Some(Algorithm::F4)];
@@ -48,7 +48,8 @@ pub fn choose(sizes: &[Sizes], rates: &WinogradRates) -> Option<Algorithm> {
     best.1
 }
 
-/// The estimated time of Winograd's algorithm, in multiply-adds of a vector, where it is less than the direct sum's.
+/// The estimated time of Winograd's algorithm, in multiply-adds of a vector, if it is less than the direct
+/// sum's.
 #[must_use]
 pub fn time(sizes: &Sizes, rates: &WinogradRates) -> Option<f64> {
     let algorithm = choose(&[*sizes], rates)?;
@@ -83,8 +84,8 @@ fn transformed(algorithm: &Algorithm, s: &Sizes, rates: &WinogradRates) -> f64 {
     // Fewer rows leave accumulators idle.
     let rows = tiles.max(4.0);
     let product = products * rows * s.channels as f64 * up(s.filters, rates.lanes) / 0.85;
-    // A transform of n values takes about 2n operations, twice for each of n lines; a square is read and
-    // written besides, and stores take two cycles.
+    // A transform of n values takes about 2n operations, twice for each of n lines. Besides, a square is read
+    // and written, and stores take two cycles.
     let square = |lines: f64| 2.0 * n * (n + lines) + 3.0 * products;
     let transforms =
         tiles * (up(s.channels, rates.lanes) * square(n) + up(s.filters, rates.lanes) * square(m as f64));
@@ -141,7 +142,8 @@ mod tests {
             choose(&all, &WinogradRates::of(&Machine::usual())).map(|a| a.outputs())
         };
         assert_eq!(chosen(&[1, 2, 4, 8], 56, 64), Some(4));
-        // One image of a few pixels waits for its weights; many do not, and gain more than one loses.
+        // One image of a few pixels waits for its weights. Many images do not, and they gain more than one
+        // image loses.
         assert_eq!(chosen(&[1], 3, 512), None);
         assert_eq!(chosen(&[64], 3, 512), Some(4));
         assert_eq!(chosen(&[1, 64], 3, 512), Some(2));

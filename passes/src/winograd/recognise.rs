@@ -22,14 +22,14 @@ pub(super) struct Spatial {
     pub(super) before: i64,
 }
 
-/// A kernel that begins with a 3x3 convolution; what follows is elementwise over its outputs.
+/// A kernel that begins with a 3x3 convolution; the rest is elementwise over the convolution's outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Convolution {
-    /// The kernel's tensors: input (channels last), filters, and what the convolution writes.
+    /// The kernel's tensors: input (channels last), filters, and the convolution's target.
     pub(super) x: usize,
     pub(super) w: usize,
     pub(super) result: usize,
-    /// Axes that input and output share otherwise; their extents may be symbolic.
+    /// Further axes that input and output share; their extents may be symbolic.
     pub(super) batch: Vec<Axis>,
     pub(super) rows: Spatial,
     pub(super) columns: Spatial,
@@ -41,7 +41,7 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
-    /// Sees the convolution in a kernel.
+    /// Recognises the convolution in a kernel.
     pub(super) fn of(kernel: &Kernel) -> Option<Convolution> {
         let (conv, rest) = kernel.computes.split_first()?;
         let [kept, reduced] = [AxisKind::Parallel, AxisKind::Reduction]
@@ -97,7 +97,7 @@ impl Convolution {
             filter: (*filter).clone(),
             filter_dims,
         };
-        // Batches may be as many as they like.
+        // The number of batches is not limited.
         let fixed = conv.axes.iter().filter(|a| !found.batch.iter().any(|b| b.name == a.name));
         let mut fixed = fixed.map(|a| a.extent.as_const());
         let some = found.batch.iter().all(|b| b.extent.as_const().is_none_or(|e| e > 0));
@@ -105,8 +105,8 @@ impl Convolution {
         (sized && found.fits_rest(conv, rest, kernel)).then_some(found)
     }
 
-    /// The convolution's sizes, with so many elements copied around it, where `size` gives symbolic ones; `None`
-    /// if batches are too many.
+    /// The convolution's sizes, with `copied` elements copied around it. `size` gives the value of symbolic
+    /// ones. The result is `None` if there are too many batches.
     pub(super) fn sizes(&self, copied: &Expr, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<Sizes> {
         Some(Sizes {
             batch: self.batch.iter().try_fold(1i64, |n, a| n.checked_mul(size(&a.extent)?))?,
@@ -124,7 +124,7 @@ impl Convolution {
         batch.chain([&self.rows.axis, &self.columns.axis, &self.filter.name]).collect()
     }
 
-    /// Whether each output is written once, and what follows uses it elementwise, filters innermost.
+    /// Whether each output is written once, and the rest uses it elementwise, filters innermost.
     fn fits_rest(&self, conv: &Compute, rest: &[Compute], kernel: &Kernel) -> bool {
         let axes = self.output_axes();
         let once = |index: &[Expr]| {
@@ -152,8 +152,8 @@ impl Convolution {
     }
 }
 
-/// Which factor of a product is the image: the one with windows, which may be 0 out of bounds. The other one, the
-/// filters, has an axis for each dimension.
+/// The factor of a product that is the image. It has windows, and may be 0 out of bounds. The other factor,
+/// the filters, has an axis for each dimension.
 pub(super) fn image(product: &Product<'_>) -> Option<usize> {
     let elements = product.bare().filter(|e| e.iter().all(|e| e.is_padded_with_zero()))?;
     let slides = elements.map(|e| e.index.iter().any(|e| e.as_axis().is_none() && !e.is(0)));

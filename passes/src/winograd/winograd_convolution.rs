@@ -10,9 +10,9 @@
 //!          y[n, h, w, f] = relu(acc[n, h, w, f] + bias[f]) }
 //! ```
 //!
-//! A tile is a square of outputs; tiles that reach beyond the image read zeros, and what they compute
-//! there is not read. `u` are the transformed filters, a constant. Sizes must be static, but for the
-//! batch's, filters constant; where channels are not the last dimension of input and output, copies bring them there.
+//! A tile is a square of outputs. Tiles that reach beyond the image read zeros, and their results there are
+//! not read. `u` are the transformed filters, a constant. Sizes, except the batch's, must be static, and
+//! filters constant. Where channels are not the last dimension of input and output, copies bring them there.
 
 use super::{
     algorithm::Algorithm,
@@ -39,7 +39,7 @@ use std::sync::Arc;
 pub const SPEC: PassSpec = PassSpec {
     name: "winograd-convolution",
     summary: "compute 3x3 convolutions by Winograd's algorithm where that takes less time",
-    // Prices ask its own estimate: the weights, which it needs, may not be computed yet.
+    // Prices use this pass' own estimate: the pass needs the weights, and these may not be computed yet.
     traits: &[Trait::Variant, Trait::ChangesBits, Trait::Unpriced],
     run: Run::Tensor(|program, context| Ok(run(program, &context.config.winograd))),
 };
@@ -49,17 +49,18 @@ pub fn run(program: &mut Program, rates: &WinogradRates) -> usize {
     run_with(program, &|sizes| cost::choose(sizes, rates))
 }
 
-/// The estimated time of a kernel's convolution as this pass computes it, in multiply-adds of a vector, whatever its
-/// filters are and as if channels were last: layouts are chosen before. `size` gives symbolic sizes. `None` if it is
-/// no such convolution, or the direct sum is faster.
+/// The estimated time of a kernel's convolution as this pass computes it, in multiply-adds of a vector. The
+/// filters' values do not matter, and channels count as last, since layouts are chosen before this pass.
+/// `size` gives symbolic sizes. The result is `None` if the kernel is no such convolution, or the direct sum
+/// is faster.
 #[must_use]
 pub fn time_of(kernel: &Kernel, rates: &WinogradRates, size: &dyn Fn(&Expr) -> Option<i64>) -> Option<f64> {
     let conv = Convolution::of(kernel).or_else(|| Convolution::of(&ChannelsLast::of(kernel)?.kernel))?;
     cost::time(&conv.sizes(&Expr::from(0), size)?, rates)
 }
 
-/// Runs the pass with another choice than the estimate's. It is given the sizes that the convolution may have, several
-/// where they are symbolic.
+/// Runs the pass with a choice of the caller's instead of the estimate. The choice receives the sizes that
+/// the convolution may have: several if they are symbolic.
 pub fn run_with(program: &mut Program, choose: &dyn Fn(&[Sizes]) -> Option<Algorithm>) -> usize {
     let mut changed = 0;
     let mut steps = Vec::with_capacity(program.steps.len());
@@ -76,7 +77,7 @@ pub fn run_with(program: &mut Program, choose: &dyn Fn(&[Sizes]) -> Option<Algor
     changed
 }
 
-/// The steps instead of a convolution's.
+/// The steps that replace a convolution's.
 fn rewrite(
     program: &mut Program,
     step: &Step,
@@ -182,18 +183,18 @@ fn product(kernel: &Kernel, tiles: &Tiles<'_>, types: &Types) -> Kernel {
     Kernel { name: named(kernel, "products"), nodes: kernel.nodes.clone(), tensors, computes }
 }
 
-/// Whether a tensor is still touched behind the convolution: its operands are only where something else
-/// reads them too, such as the input that a residual connection adds to the result.
+/// Whether a tensor is still touched behind the convolution. The convolution's operands are touched there
+/// only if something else reads them too, such as a residual connection that adds the input to the result.
 fn stays(kernel: &Kernel, conv: &Convolution, tensor: usize) -> bool {
     (tensor != conv.x && tensor != conv.w)
         || kernel.computes[1..].iter().any(|c| c.reads().any(|(t, _)| t == tensor))
 }
 
-/// The inverse transform and what the kernel did with its result.
+/// The inverse transform, then the work that the kernel did with its result.
 fn inverse(kernel: &Kernel, tiles: &Tiles<'_>, types: &Types) -> Kernel {
     let conv = tiles.conv;
     let m = tiles.algorithm.outputs();
-    // Whole tiles; what lies beyond the image is not read.
+    // Whole tiles; elements beyond the image are not read.
     let [rows, columns] = tiles.counts().map(|count| Expr::from(count * m as i64));
     let mut dims: Vec<Expr> = conv.batch.iter().map(|a| a.extent.clone()).collect();
     dims.extend([rows, columns, conv.filter.extent.clone()]);

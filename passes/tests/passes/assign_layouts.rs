@@ -31,7 +31,7 @@ fn channels_lie_innermost_from_convolution_to_convolution() {
     assert_eq!(program::run_and_compare(&mut program, run), 1);
     let dims: Vec<_> = program.tensors.iter().map(|t| t.ty.static_dims().unwrap()).collect();
     assert!(dims.contains(&vec![2, 6, 5, 7]), "{dims:?}");
-    // What the caller sees keeps its order.
+    // Tensors that the caller sees keep their order.
     assert!(program.outputs.iter().all(|(_, id)| dims[*id] == [2, 4, 6, 5]));
 }
 

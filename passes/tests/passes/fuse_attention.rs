@@ -9,7 +9,7 @@ use mlcc_passes::fusion::{
     fuse_attention, fuse_epilogue, fuse_prologue, inline_elementwise, inline_movement,
 };
 
-/// Everything that runs before it, and the pass.
+/// Runs the passes in front of this one, then the pass.
 fn run(program: &mut Program) -> usize {
     inline_movement::run(program);
     inline_elementwise::run(program);
@@ -86,7 +86,7 @@ fn a_softmax_over_the_queries_stays() {
 
 #[test]
 fn rows_that_count_for_nothing_are_zero_behind_the_second_product() {
-    // A row that is masked as a whole is not a number, and becomes 0: by the mask, or by the weights themselves.
+    // A row that is masked as a whole is NaN, and becomes 0: by the mask, or by the weights themselves.
     for by_mask in [true, false] {
         let mut b = GraphBuilder::new();
         let (q, k, v) = (b.input("q", &[3, 9, 5]), b.input("k", &[3, 5, 11]), b.input("v", &[3, 11, 4]));

@@ -59,7 +59,7 @@ impl GraphBuilder {
         self.op_optional(op, &operands, attrs)
     }
 
-    /// An operator of which operands may be absent.
+    /// An operator with operands that may be absent.
     pub(crate) fn op_optional(&mut self, op: &str, operands: &[Option<ValueId>], attrs: Attrs) -> ValueId {
         let views: Vec<_> = operands.iter().map(|o| o.map(|id| Operand::of(&self.graph, id))).collect();
         let inferred = infer(op, &attrs, &views).expect("the test's operator is well formed").remove(0);

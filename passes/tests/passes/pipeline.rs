@@ -1,4 +1,4 @@
-//! Runs all passes on a graph, as the compiler does, and says what is left.
+//! Runs all passes on a graph, as the compiler does, and describes the resulting program.
 
 use crate::spelling::tensor_of;
 use mlcc_ir::{
@@ -20,7 +20,7 @@ use mlcc_passes::{
 };
 use std::fmt::Write;
 
-/// Fails where what rules made of a block was not what it was.
+/// Fails if rules change the values of a block.
 struct NothingDropped;
 
 impl Events for NothingDropped {
@@ -29,7 +29,7 @@ impl Events for NothingDropped {
     }
 }
 
-/// The program of a graph after all passes, with the rewrites of that mode.
+/// The program of a graph after all passes, with the rewrites of a mode.
 pub(crate) fn compile(graph: &Graph, mode: Mode) -> Program {
     let graph = Verified::new(graph.clone(), "the test").expect("well formed");
     let config = Config { rewrites: Settings { mode, ..Settings::default() }, ..Config::default() };
@@ -38,7 +38,7 @@ pub(crate) fn compile(graph: &Graph, mode: Mode) -> Program {
     check_types(&graph).expect("well typed");
     let program = graph_to_tensor(&graph).expect("the graph converts");
     let program = Verified::new(program, "graph-to-tensor").expect("well formed");
-    // Under every mode, since it is the recognition of operators that is looked at.
+    // Under every mode, since these tests are about the recognition of operators.
     let mut context = Context { config: &Config::default(), events: &mut () };
     driver::run(program, &mut context).expect("the passes run").into_inner()
 }
@@ -55,7 +55,7 @@ pub(crate) fn inputs(graph: &Graph) -> Vec<Tensor> {
         let dims = ty.static_dims().expect("tests have fixed sizes");
         let count = dims.iter().product::<i64>() as usize;
         match ty.dtype {
-            // The first of each row is true: a row of which nothing counts is not a number.
+            // The first of each row is true: a row in which nothing counts is NaN.
             DType::Bool => {
                 let row = dims.last().copied().unwrap_or(1) as usize;
                 let bits: Vec<u8> = (0..count).map(|i| u8::from(i % row == 0 || next() > 0.0)).collect();
@@ -67,7 +67,7 @@ pub(crate) fn inputs(graph: &Graph) -> Vec<Tensor> {
     graph.inputs.iter().map(input).collect()
 }
 
-/// Demands that a program computes what a graph does, up to a relative error in norm.
+/// Demands that a program computes the same as a graph, up to a relative error in norm.
 pub(crate) fn assert_computes(program: &Program, graph: &Graph, tolerance: f64) {
     let inputs = inputs(graph);
     let wanted = mlcc_interpreter::graph::run(graph, &inputs).expect("the graph runs");
@@ -101,8 +101,8 @@ pub(crate) fn work(program: &Program) -> (i64, i64) {
     kernels(program).iter().fold((0, 0), |(o, b), k| (o + fixed(k.operations()), b + fixed(k.traffic())))
 }
 
-/// What each kernel computes, names aside: equal for kernels of which one may take the other's place. Sorted, since
-/// the order of kernels that do not need each other says nothing.
+/// The computation of each kernel without names: equal for kernels that could replace each other. They are
+/// sorted, since the order of kernels that do not depend on each other means nothing.
 pub(crate) fn shapes(program: &Program) -> Vec<String> {
     let mut shapes: Vec<String> = kernels(program).into_iter().map(shape).collect();
     shapes.sort();
@@ -133,7 +133,7 @@ fn shape(kernel: &Kernel) -> String {
         };
         let _ =
             write!(text, "| {} [{}] {:?}", tensor(compute.target), indices(&compute.write), compute.combine);
-        // The value as a tree, operands whose order does not matter sorted.
+        // The value as a tree, with operands sorted if their order does not matter.
         let mut values: Vec<String> = Vec::new();
         for (inst, dtype) in &compute.body.insts {
             let of = |v: &u32| values[*v as usize].clone();

@@ -47,8 +47,8 @@ fn a_longer_concatenation_holds_the_shorter_ones() {
     run_twice_and_count(&mut program);
 }
 
-/// `abs` reads the first whole and makes a part of the second one: placed there, it would be both an operand
-/// read and one written, so it is copied, alone.
+/// `abs` reads the first whole and makes a part of the second one. If this part were placed, one tensor would
+/// be both an operand that is read and one that is written. So this part alone is copied.
 fn run_twice_and_count(program: &mut mlcc_ir::program::Program) {
     let placed = program::run_and_compare(program, run);
     assert!(placed >= 2, "{placed} tensors are placed");

@@ -29,11 +29,11 @@ pub(crate) fn kernels(program: &Program) -> Vec<&Kernel> {
     kernels
 }
 
-/// Sizes that symbols have in turn: one, odd, even.
+/// Sizes of symbols, in turn: one, odd, even.
 const SIZES: [i64; 4] = [1, 2, 3, 5];
 
-/// Runs `pass` and demands that the program computes the same as before on random inputs, of several sizes where it
-/// has symbols; returns the number of changes.
+/// Runs `pass` and demands that the program computes the same as before on random inputs, of several sizes if
+/// it has symbols. Returns the number of changes.
 pub(crate) fn run_and_compare(program: &mut Program, pass: fn(&mut Program) -> usize) -> usize {
     let before = program.clone();
     let changes = pass(program);

@@ -1,4 +1,4 @@
-//! `recognise`: operators that are spelled out become the kernels that the single operators are.
+//! `recognise`: operators that are spelled out become the kernels of the single operators.
 
 use crate::{
     graph_builder::GraphBuilder,
@@ -78,7 +78,7 @@ impl Model {
         self.w.graph.op_with(op, &[x], attrs)
     }
 
-    /// Attention of heads of 8 features with a residual connection; of groups of heads if there are fewer of keys.
+    /// Attention of heads of 8 features with a residual connection. Queries may share heads of keys.
     fn attention(
         &mut self,
         x: ValueId,
@@ -123,7 +123,7 @@ fn between_layers_of(dtype: DType, op: impl Fn(&mut Model, ValueId) -> ValueId) 
     m.finish(y)
 }
 
-/// Demands that two programs have the same kernels, but for names and order.
+/// Demands that two programs have the same kernels, except names and order.
 pub(crate) fn assert_same_kernels(found: &Program, wanted: &Program, what: &str) {
     let (found, mut wanted) = (shapes(found), shapes(wanted));
     let mut more = Vec::new();
@@ -137,7 +137,7 @@ pub(crate) fn assert_same_kernels(found: &Program, wanted: &Program, what: &str)
     assert!(more.is_empty() && missing.is_empty(), "{what}: kernels\n{more}\ninstead of\n{missing}");
 }
 
-/// Demands that under every setting each way of writing an operator ends in the kernels of the operator itself.
+/// Demands that, under every setting, each way of writing an operator ends in the operator's own kernels.
 pub(crate) fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
     for mode in [Mode::Off, Mode::Exact, Mode::All] {
         let single = compile(graph, mode);
@@ -151,7 +151,7 @@ pub(crate) fn assert_recognised(graph: &Graph, op: &str, ways: &[(&str, Way)]) {
     }
 }
 
-/// What an operator may differ by from its parts, which are rounded one by one: some steps between neighbouring numbers.
+/// Some steps between neighbouring numbers: an operator rounds once where its parts round one by one.
 fn tolerance(graph: &Graph) -> f64 {
     match graph.value(graph.inputs[0]).ty.dtype {
         DType::F16 => 4e-3,
@@ -330,7 +330,7 @@ fn what_is_not_the_operator_stays() {
     }
 }
 
-/// How whole models are written: a way for each operator.
+/// The forms of whole models: a way for each operator.
 const EXPORTERS: &[(&str, Spelling<'static>)] = &[
     (
         "torch",
@@ -364,7 +364,7 @@ const EXPORTERS: &[(&str, Spelling<'static>)] = &[
     ),
 ];
 
-/// Demands that whole models end in the same kernels, in whatever way they are written.
+/// Demands that whole models end in the same kernels in all their forms.
 fn assert_models_recognised(graph: &Graph) {
     for mode in [Mode::Off, Mode::All] {
         let single = compile(graph, mode);
@@ -458,7 +458,7 @@ fn attention_in_every_form_is_one_kernel() {
 fn heads_that_share_keys_and_values_read_them_in_place() {
     use attention::{Form, Repeat, Scale};
     for mode in [Mode::Off, Mode::Exact, Mode::All] {
-        // What exact rules can do with a scale of the keys depends on how these are repeated.
+        // The repetition of the keys decides what exact rules can do with their scale.
         let scale = if mode == Mode::Exact { Scale::Scores } else { Scale::Both };
         let operator = Form { scale, ..attention::OPERATOR };
         for heads in [(4, 2), (6, 2), (5, 1)] {
@@ -482,7 +482,7 @@ fn heads_that_share_keys_and_values_read_them_in_place() {
     }
 }
 
-/// Demands as many kernels, and their operations and bytes within 2%.
+/// Demands as many kernels, with operations and bytes that differ by at most 2%.
 fn assert_as_cheap(found: &Program, wanted: &Program, what: &str) {
     assert_eq!(shapes(found).len(), shapes(wanted).len(), "{what}: {:#?}", shapes(found));
     let (found, wanted) = (work(found), work(wanted));

@@ -1,4 +1,4 @@
-//! What rules do to graphs: which operators are left, and that values stay.
+//! The effect of rules on graphs: the remaining operators, and that values stay.
 
 use crate::graph_builder::GraphBuilder;
 use mlcc_ir::{
@@ -218,7 +218,7 @@ fn rows_that_nobody_reads_are_not_computed() {
     assert!(after.value(product.results[0]).ty.elements().is(64), "{rules:?}");
 }
 
-/// `x1 @ W1`, `x2 @ W1 @ W2` and `x3 @ W2`: a product less with `W1 @ W2`, which is a third matrix of 4 MiB.
+/// `x1 @ W1`, `x2 @ W1 @ W2` and `x3 @ W2`: one product less with `W1 @ W2`, a third matrix of 4 MiB.
 fn products_of_shared_weights() -> Graph {
     let mut b = Builder::new();
     let [x, y, z] = [3, 4, 5].map(|rows| b.input(&[rows, 1024]));
@@ -258,7 +258,8 @@ fn projections() -> Graph {
 
 #[test]
 fn prices_are_of_the_target() {
-    // One product instead of two of a quarter of its work: where a kernel takes long to start, or arithmetic is free.
+    // One product instead of two of a quarter of its work: if a kernel takes long to start, or arithmetic is
+    // free.
     let products = |change: &dyn Fn(&mut mlcc_machine::KernelRates)| {
         let mut b = Builder::new();
         let x = b.input(&[128, 64]);
@@ -278,7 +279,8 @@ fn prices_are_of_the_target() {
 
 #[test]
 fn what_was_measured_of_a_kernel_is_its_price() {
-    // A table of kernels by the columns of their results: the product of all three takes longer than these, or.
+    // A table of kernels by the columns of their results. The product of all three takes longer than these,
+    // or less.
     let products = |table: &[(i64, f64)]| {
         let measured = |kernel: &mlcc_ir::kernel::Kernel| {
             let result = kernel.tensors.iter().find(|t| t.role == mlcc_ir::kernel::Role::Output)?;

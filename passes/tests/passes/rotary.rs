@@ -1,4 +1,4 @@
-//! `recognise`: rotary embeddings that are spelled out become the kernel that the operator is.
+//! `recognise`: rotary embeddings that are spelled out become the kernel of the operator.
 
 use crate::{
     pipeline::{assert_computes, compile},
@@ -14,7 +14,7 @@ use mlcc_ir::{
 };
 use mlcc_passes::graph::{recognise, rewrite::Mode};
 
-/// Where cosines and sines come from.
+/// The source of cosines and sines.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Angles {
     /// The model's inputs.
@@ -25,7 +25,7 @@ enum Angles {
     Positions,
 }
 
-/// Heads of 10 features between a linear layer and a product, as attention has them.
+/// Heads of 10 features between a linear layer and a product, as in attention.
 struct Heads {
     rotary_dim: i64,
     interleaved: bool,
@@ -74,8 +74,8 @@ impl Heads {
     }
 }
 
-/// Demands that heads of all kinds are recognised in each way. What a way makes of constant angles, an element for
-/// each feature, is a constant itself.
+/// Demands that heads of all kinds are recognised in each way. If a way makes an element for each feature
+/// from constant angles, the result is a constant too.
 fn assert_heads_recognised(interleaved: bool, ways: &[(&str, Way)]) {
     for angles in [Angles::Inputs, Angles::Tables, Angles::Positions] {
         let ways = if angles == Angles::Tables { &ways[2..] } else { ways };

@@ -1,8 +1,9 @@
 //! Seven patterns of algebra, each with its operations before and after.
 //!
-//! They are the patterns by which a rewriting compiler is commonly judged: distributivity, attention's projections,
-//! batch normalisation, matrix chains, common subexpressions, batching of weights, fusion of operators. Operations are
-//! those of the kernels that the passes leave ([`crate::pipeline::work`]), a multiply-add counting two.
+//! A rewriting compiler is commonly judged by these patterns: distributivity, attention's projections, batch
+//! normalisation, matrix chains, common subexpressions, batching of weights, fusion of operators. Operations
+//! are counted in the kernels that the passes leave ([`crate::pipeline::work`]), and a multiply-add counts
+//! two.
 
 use crate::{
     graph_builder::GraphBuilder,
@@ -49,7 +50,7 @@ impl Pattern {
     }
 }
 
-/// Operations and kernels of a graph without rewriting and with it; both compute what the graph does.
+/// Operations and kernels of a graph without rewriting and with it; both compute the same as the graph.
 struct Comparison {
     before: Program,
     after: Program,
@@ -98,11 +99,11 @@ fn projections_of_attention() {
     let mut p = Pattern::new();
     let x = p.graph.input("x", &[rows, size]);
     let parts: Vec<ValueId> = (0..3).map(|_| p.linear(x, &[size, size])).collect();
-    // What attention does with them is not the point here: something reads all three.
+    // The rest of attention is not the point here, so one operator reads all three.
     let weighted = p.op("mul", &[parts[0], parts[1]]);
     let y = p.op("add", &[weighted, parts[2]]);
     let found = Comparison::of(&p.graph.finish(&[y]));
-    // The operations stay, they are those of one product instead of three.
+    // The operations stay the same: those of one product instead of three.
     let operations = 3 * 2 * rows * size * size + 2 * rows * size;
     assert_eq!(found.operations(), (operations, operations));
     assert_eq!(found.products(), (3, 1));
@@ -126,7 +127,7 @@ fn batch_normalisation() {
     let found = Comparison::of(&p.graph.finish(&[y]));
     let pixels = outputs * height * width;
     let convolution = 2 * pixels * channels * 9;
-    // A factor and a shift of each result before, a bias after: what the convolution starts with.
+    // Before: a factor and a shift of each result. After: a bias, with which the convolution starts.
     assert_eq!(found.operations(), (convolution + 2 * pixels, convolution + pixels));
     assert_eq!(kernels(&found.after).len(), 1);
 }
@@ -146,7 +147,7 @@ fn a_chain_of_matrices() {
         let y = p.op("matmul", &[x, v]);
         let graph = p.graph.finish(&[y]);
         let (before, after) = (compile(&graph, Mode::Off), compile(&graph, Mode::All));
-        // Large matrices are counted only: what is executed is small.
+        // Large matrices are only counted; small ones are executed.
         if n < 100 {
             assert_computes(&before, &graph, 1e-5);
             assert_computes(&after, &graph, 1e-5);

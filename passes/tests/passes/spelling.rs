@@ -1,4 +1,4 @@
-//! Writes operators out in primitives, in the ways in which exporters do.
+//! Writes operators out in primitives, as exporters do.
 //!
 //! A [`Spelling`] has one way for each operator; [`spell_out`] applies it to a graph of operators.
 
@@ -22,7 +22,7 @@ pub(crate) type Way = fn(&mut Writer, &Node, &[Option<ValueId>]) -> ValueId;
 /// Ways by operator; an operator without one is copied.
 pub(crate) type Spelling<'a> = &'a [(&'a str, Way)];
 
-/// A graph under construction, with short names for what spellings are made of.
+/// A graph under construction, with short names for the parts of spellings.
 pub(crate) struct Writer {
     pub(crate) graph: GraphBuilder,
     /// Type of numbers.
@@ -51,7 +51,7 @@ impl Writer {
         self.graph.op_with(op, &[x], attrs)
     }
 
-    /// The same, without the axis and with a reshape that brings it back, as `Unsqueeze` does.
+    /// The same, but the reduction drops the axis and a reshape restores it, as `Unsqueeze` does.
     pub(crate) fn reduce_and_restore(&mut self, op: &str, x: ValueId) -> ValueId {
         let mut dims = self.dims(x);
         let axis = dims.len() - 1;
@@ -91,7 +91,7 @@ pub(crate) fn tensor_of(dtype: DType, dims: &[i64], values: &[f64]) -> Tensor {
     Tensor::new(dtype, dims.to_vec(), data.into()).expect("a tensor")
 }
 
-/// The graph with every operator that the spelling knows written out.
+/// The graph with every operator of the spelling written out.
 pub(crate) fn spell_out(graph: &Graph, spelling: Spelling<'_>) -> Graph {
     let dtype = graph.value(graph.inputs[0]).ty.dtype;
     let mut w = Writer { graph: GraphBuilder::new(), dtype };

@@ -33,7 +33,7 @@ fn reduced(op: &str, dims: &[i64], over: &[i64]) -> Program {
 #[test]
 fn long_reductions_run_in_parts() {
     for op in ["reduce_sum", "reduce_max", "reduce_min", "reduce_mean"] {
-        // Everything, rows, columns; 251 is prime, so that some is left over whatever the parts.
+        // Everything, rows, columns; 251 is prime, so that a remainder is left for any parts.
         for (dims, over) in [
             (&[17, 251][..], &[0, 1][..]),
             (&[2, 251], &[1]),
@@ -88,14 +88,14 @@ fn what_is_not_cut_may_be_symbolic() {
         let mut program = program::of(&b.finish(&[out]));
         assert_eq!(program::run_and_compare(&mut program, split), 1, "{dims:?} over {over:?}");
     }
-    // Rows for every thread, if there are so many.
+    // Rows for every thread, if there are enough.
     let mut b = GraphBuilder::new();
     let x = b.symbolic_input("x", &["n", "251"]);
     let out = b.op_with("reduce_sum", &[x], axes(&[1]));
     let mut program = program::of(&b.finish(&[out]));
     program.ranges.insert("n".into(), "64..".parse().unwrap());
     assert_eq!(program::run_and_compare(&mut program, |p| run(p, &SMALL)), 0);
-    // What is symbolic is not cut.
+    // A symbolic axis is not cut.
     let mut b = GraphBuilder::new();
     let x = b.symbolic_input("x", &["2", "n"]);
     let out = b.op_with("reduce_sum", &[x], axes(&[1]));

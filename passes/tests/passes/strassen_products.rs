@@ -30,7 +30,7 @@ fn fused(b: GraphBuilder, outputs: &[ValueId]) -> Program {
     program
 }
 
-/// What follows a product.
+/// The work behind a product.
 #[derive(Clone, Copy, PartialEq)]
 enum After {
     Nothing,
@@ -46,7 +46,7 @@ fn product(rows: &[i64], terms: i64, columns: i64, after: After) -> Program {
     symbolic_product(&rows.iter().map(String::as_str).collect::<Vec<_>>(), terms, columns, after)
 }
 
-/// The same, of rows that may be symbols.
+/// The same, with rows that may be symbols.
 fn symbolic_product(rows: &[&str], terms: i64, columns: i64, after: After) -> Program {
     let mut b = GraphBuilder::new();
     let of = |b: &mut GraphBuilder, name: &str, last: i64| {
@@ -207,7 +207,7 @@ fn the_estimate_takes_large_products_only() {
     assert_eq!(by_estimate(&mut product(&[4], 512, 512, After::Nothing)), 0);
 }
 
-/// Two products, of which the second one gains more for each byte.
+/// Two products. The second one gains more for each byte.
 fn two() -> Program {
     let mut b = GraphBuilder::new();
     let x = b.input("x", &[8, 1024]);
@@ -256,7 +256,7 @@ fn weights_that_something_else_reads_count_in_full() {
 
 #[test]
 fn what_rewrites_before_have_added_counts() {
-    // The matrix has 2.25 MiB and grows by 1.69; half of what it was before, and one MiB, are allowed.
+    // The matrix has 2.25 MiB and grows by 1.69 MiB. Half of its former size, and one MiB, are allowed.
     for (grown, count) in [(0, 1), (1 << 18, 1), (1 << 19, 0), (-(1 << 20), 1)] {
         let mut b = GraphBuilder::new();
         let x = b.input("x", &[128, 768]);

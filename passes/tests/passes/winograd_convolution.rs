@@ -16,13 +16,13 @@ use mlcc_passes::{
     },
 };
 
-/// What is added to a convolution's result.
+/// The tensor added to a convolution's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Residual {
     None,
     /// A program input.
     Other,
-    /// What the convolution reads.
+    /// The convolution's own input.
     Own,
 }
 
@@ -33,7 +33,7 @@ struct Conv {
     stride: i64,
     residual: Residual,
     relu: bool,
-    /// Whether it reads the program's input and writes its output, whose layouts are fixed.
+    /// Whether it reads the program's input and writes its output; their layouts are fixed.
     alone: bool,
     /// Whether the number of images is a symbol.
     symbolic: bool,

@@ -1,10 +1,10 @@
 //! Attention: scores, softmax over the keys and the weighted sum of values, as one nest.
 //!
-//! A block of queries runs through all stages while its scores lie in scratch memory, which the second
-//! cache holds for some thousand keys; nothing of size queries by keys is ever in main memory. Lanes are
-//! queries throughout: scores are computed as keys times queries, from the keys where they lie and a small
-//! panel of transposed queries, so that maximum, exponentials and sum over the keys are vertical, and the
-//! second product reads the weights of a key for neighbouring queries as broadcast scalars.
+//! A block of queries runs through all stages while its scores lie in scratch memory. The second cache holds
+//! them for some thousand keys, and no tensor of queries by keys is ever in main memory. Lanes are queries
+//! throughout. Scores are computed as keys times queries, from the keys where they lie and a small panel of
+//! transposed queries. So maximum, exponentials and sum over the keys are vertical, and the second product
+//! reads the weights of a key for neighbouring queries as broadcast scalars.
 //!
 //! ```text
 //! parallel batch, heads, blocks of queries
@@ -14,8 +14,8 @@
 //!   for rows of queries: tile values[q, d] += exp[key, q] * v[key, d]; times 1 / sum[q]
 //! ```
 //!
-//! Source: the blocking over queries of Dao et al., "FlashAttention"; without its blocks of keys and their
-//! corrections, since a row of scores fits the cache of a CPU.
+//! Source: the blocking over queries of Dao et al., "FlashAttention". Its blocks of keys and their
+//! corrections are not needed, since a row of scores fits the cache of a CPU.
 
 use super::{
     operand::work,
@@ -37,11 +37,11 @@ use mlcc_ir::{
 use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
-/// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.
+/// Nanoseconds of a parallel tile at the multiply-add peak: many times the cost of handing one out.
 const TILE_TIME: u64 = 36_000;
 /// Most vectors of queries in a block.
 const MAX_VECTORS: i64 = 4;
-/// Work of an epilogue per element up to which it is unrolled over a tile's rows.
+/// Greatest work per element of an epilogue that is unrolled over a tile's rows.
 const LIGHT: i64 = 12;
 
 /// The plan.
@@ -57,12 +57,12 @@ struct Attention<'a> {
     /// The two products' positions among the stages.
     scores: usize,
     values: usize,
-    /// Number of stages from the first that make the scores, epilogue included.
+    /// Number of stages from the first on that make the scores, epilogue included.
     scored: usize,
     batch: Vec<AxisName>,
     query: AxisName,
     key: AxisName,
-    /// Reduction of the first product, columns of the second.
+    /// The reduction of the first product, and the columns of the second.
     depth: AxisName,
     feature: AxisName,
     /// Buffer of the queries.
@@ -70,7 +70,7 @@ struct Attention<'a> {
     lanes: i64,
 }
 
-/// The sum of products that a stage is, of two elements that are never out of bounds.
+/// The stage as a sum of products of two elements that are never out of bounds.
 fn sum(stage: &Stage) -> Option<(Product<'_>, [Element<'_>; 2])> {
     let product = stage.product().filter(Product::is_sum)?;
     let elements = product.bare()?.map(|e| *e);
@@ -85,7 +85,7 @@ fn only(mut list: Vec<AxisName>) -> Option<AxisName> {
 impl<'a> Attention<'a> {
     fn recognise(kernel: &Kernel, naive: &LoopNest, machine: &'a Machine) -> Planned<Attention<'a>> {
         let mut plan = Plan::new(kernel, naive.clone());
-        // Scores that nothing is done with are summed in a tile of their own and stored all the same.
+        // Scores without further work are summed in a tile of their own and stored as well.
         if plan.stages.get(2).is_some_and(StageName::is_initial) {
             plan.accumulate_in_temporary(kernel, &kernel.computes[0])?;
         }
@@ -94,7 +94,8 @@ impl<'a> Attention<'a> {
             |s: &Stage| sum(s).is_some() && plan.nest.buffers[s.store.buffer].role == Role::Temporary;
         let products: Vec<usize> = (0..all.len()).filter(|&s| is_product(&all[s])).collect();
         let &[scores, values] = &products[..] else { return refuse("it is not two products") };
-        // The initialisation of the first product is the first stage, that of the second right before it.
+        // The first product's initialisation is the first stage. The second product's lies right before that
+        // product.
         if scores != 1 || values < 3 {
             return refuse("nothing stands between its two products");
         }
@@ -112,7 +113,7 @@ impl<'a> Attention<'a> {
         if only(own(&all[scores])).as_ref() != Some(&key) {
             return refuse("its second product does not sum over the keys of the first");
         }
-        // Queries do not depend on the key, keys do.
+        // Queries do not depend on the axis of keys, but keys do.
         let s = &all[scores];
         let (product, elements) = sum(s).or_refuse("its first stage is no product")?;
         let keys = product.only(&s.full(&key)).or_refuse("keys and queries are not apart")?;
@@ -202,7 +203,7 @@ impl<'a> Attention<'a> {
         Ok(())
     }
 
-    /// The last dimension of everything up to the weights is the query.
+    /// Makes the query the last dimension of all tensors up to the weights.
     fn queries_innermost(&mut self, all: &[Stage]) -> Planned<()> {
         let values_sum = all[self.values].store.buffer;
         let mut done = vec![values_sum];
@@ -238,7 +239,7 @@ impl<'a> Attention<'a> {
                 .map(|a| a.name.clone())
                 .filter(|a| !order.contains(a) && *a != inner)
                 .collect();
-            // Up to the weights lanes are queries; in the second product they are features.
+            // Lanes are queries up to the weights, and features in the second product.
             let lanes_inside = s + 1 < self.values;
             let (before, after): (Vec<_>, Vec<_>) =
                 rest.into_iter().partition(|a| lanes_inside && *a != self.depth);
@@ -262,13 +263,13 @@ impl<'a> Attention<'a> {
         Ok(self.plan.take(self.plan.merges(from..to, into, name))?)
     }
 
-    /// Operands that lie across the lanes are copied into panels once a block.
+    /// Operands that lie across the lanes are copied into panels once for each block.
     fn panels(&mut self) -> Planned<()> {
         let at = self.full(self.scores, &self.query.outer());
         let inner = self.query.inner();
         let axes = vec![self.full(self.scores, &self.depth), self.full(self.scores, &inner)];
         self.panel(self.queries.clone(), at.clone(), axes)?;
-        // Masks: what the stages before the second product read along the lanes.
+        // Masks: tensors that the stages before the second product read along the lanes.
         let mut reads: Vec<(StageName, Name)> = Vec::new();
         let all = self.plan.merged();
         for stage in all.iter().filter(|s| self.plan.stages[..self.values].contains(&s.name)) {
@@ -290,7 +291,7 @@ impl<'a> Attention<'a> {
         }
         for (stage, buffer) in reads {
             let axes = vec![stage.axis(&self.key), stage.axis(&inner)];
-            // Where it is read in several ways it stays where it is.
+            // An operand that is read in several ways stays in place.
             let mut trial = self.plan.clone();
             std::mem::swap(&mut trial, &mut self.plan);
             if self.panel(buffer, at.clone(), axes).is_err() {
@@ -300,7 +301,7 @@ impl<'a> Attention<'a> {
         Ok(())
     }
 
-    /// Copies an operand into a panel, neighbouring elements of it into neighbouring rows.
+    /// Copies an operand into a panel, so that neighbouring elements go to neighbouring rows.
     fn panel(&mut self, buffer: Name, at: Name, axes: Vec<Name>) -> Planned<()> {
         let copied = self.plan.copy_into_panel(buffer, at, &axes)?;
         let [row, column] = [copied[0].clone(), copied[1].clone()];
@@ -308,7 +309,7 @@ impl<'a> Attention<'a> {
         self.step(Step::Vectorize { axis: column, lanes: self.lanes as u32 })
     }
 
-    /// Tiles of keys by queries, and what is done with the scores.
+    /// Tiles of keys by queries, and the stages that work on the scores.
     fn score_tiles(&mut self, vectors: i64, keys: i64) -> Planned<()> {
         let rows = rows_for(self.machine, vectors, keys);
         for s in 0..self.scored {

@@ -1,8 +1,8 @@
 //! Sums of products with an elementwise epilogue: matrix products and convolutions through one
 //! micro-kernel.
 //!
-//! The operand that has the output's contiguous axis gives the columns (N), the other one the rows (M);
-//! axes of both are batches. Columns come to the micro-kernel
+//! The operand that has the output's contiguous axis gives the columns (N), and the other one gives the rows
+//! (M). Axes of both are batches. Columns come to the micro-kernel
 //!
 //! | Variant | from |
 //! |---|---|
@@ -11,11 +11,11 @@
 //! | `gathered` | a constant operand, where each row has an address: pixels of many channels under a tap of a window |
 //! | `panel` | a copy in scratch memory, made once for a block of columns (a convolution's rows of the image, a transposed operand) |
 //!
-//! An operand that an elementwise compute in front makes (`fuse-operand`) is made panel by panel, see [`made`]:
-//! `made-columns` and `made-rows`.
+//! If an elementwise compute in front makes an operand (`fuse-operand`), it makes it panel by panel, see
+//! [`made`]: `made-columns` and `made-rows`.
 //!
-//! Sources: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"; Chellapilla et
-//! al., "High Performance Convolutional Neural Networks for Document Processing" (im2col), blocked here
+//! Sources: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"; Chellapilla et al.,
+//! "High Performance Convolutional Neural Networks for Document Processing" (im2col). Here im2col is blocked
 //! so that the copy stays in the second cache.
 
 mod made;
@@ -44,27 +44,27 @@ use mlcc_ir::{
 use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
-/// Nanoseconds of a parallel tile at the multiply-add peak: many times what it costs to hand one out.
+/// Nanoseconds of a parallel tile at the multiply-add peak: many times the cost of handing one out.
 const TILE_TIME: u64 = 36_000;
-/// Rows below which copying a panel at run time does not pay.
+/// With fewer rows than this, copying a panel at run time does not pay.
 const MIN_ROWS_OF_PANEL: i64 = 4;
-/// Rows from which a panel pays for columns that lie contiguous already, if they are [`FAR`] from the core: the
-/// copy is read `rows / tile` times. Measured on Zen 4, direct against panel in GFLOP/s: 2048 cubed 94 and 113,
-/// 2000 cubed 102 and 112, 768 cubed 113 and 114, 512 cubed 115 and 110; 64x2048x2048 97 and 88.
+/// With this many rows or more, a panel pays even for contiguous columns, if they are [`FAR`] from the core:
+/// the copy is read `rows / tile` times. Measured on Zen 4, direct against panel in GFLOP/s: 2048 cubed 94
+/// and 113, 2000 cubed 102 and 112, 768 cubed 113 and 114, 512 cubed 115 and 110; 64x2048x2048 97 and 88.
 const MIN_ROWS_OF_COPY: i64 = 256;
-/// Second caches that a whole operand must exceed to be far: within them, rows whose distance is a power of
-/// two do not drive each other out often enough to matter.
+/// An operand is far if it exceeds this many second caches. Within them, rows whose distance is a power of
+/// two do not push each other out often enough to matter.
 const FAR: i64 = 2;
 /// Fewest channels for which the addresses of a tile's pixels are computed: some ten instructions a row and tap.
 const MIN_CHANNELS_OF_GATHER: i64 = 8;
-/// Channels of a group up to which windows slide instead: a gathered row serves too few of them.
+/// Most channels of a group for which windows slide instead: a gathered row serves too few of them.
 const MAX_CHANNELS_OF_GROUP: i64 = 8;
-/// Width of images below which sliding windows fill registers less well than gathered rows, which go on over the ends of
-/// an image's rows.
+/// In images narrower than this, sliding windows fill registers less well than gathered rows, which go on
+/// over the ends of an image's rows.
 const NARROW: i64 = 16;
-/// A kernel without what makes a contraction.
+/// The reason why a kernel is no contraction.
 const NO_PRODUCT: &str = "it is no sum of products of two operands' elements";
-/// Work of an epilogue per element up to which it is unrolled over the tile's rows.
+/// Greatest work per element of an epilogue that is unrolled over the tile's rows.
 const LIGHT_EPILOGUE: i64 = 10;
 
 /// The plan and the name of its variant.
@@ -79,8 +79,8 @@ pub(super) fn plan(
     Ok((variant, template.plan))
 }
 
-/// The plan where gathered rows do better than windows that slide: over images that are narrow or whose width is not
-/// known.
+/// The plan if gathered rows are better than windows that slide: for images that are narrow or of unknown
+/// width.
 pub(super) fn gathered(
     kernel: &Kernel,
     naive: &LoopNest,
@@ -103,7 +103,7 @@ pub(super) fn gathered(
     }
 }
 
-/// How columns come to the micro-kernel.
+/// The way in which columns come to the micro-kernel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Columns {
     Packed,
@@ -114,17 +114,17 @@ enum Columns {
 struct Contraction<'a> {
     machine: &'a Machine,
     plan: Plan,
-    /// The buffer of an operand that a stage makes which stays apart.
+    /// The buffer of an operand that a stage apart makes.
     made: Option<usize>,
     /// The stage that multiplies.
     product: StageName,
-    /// Stages that do too much per element to be repeated for every row of a tile.
+    /// Stages with too much work per element to be repeated for every row of a tile.
     heavy: Vec<StageName>,
     /// The accumulator.
     acc: usize,
     /// Buffer of the operand with the columns.
     right: usize,
-    /// Axes by what they index, outermost first.
+    /// Axes by role, outermost first.
     batch: Vec<AxisName>,
     m: Vec<AxisName>,
     n: Vec<AxisName>,
@@ -173,7 +173,7 @@ impl<'a> Contraction<'a> {
         {
             return refuse("its stages have different axes");
         }
-        // The axis along which results lie contiguous.
+        // The axis along which the results are contiguous.
         let last = all.last().or_refuse("it computes nothing")?;
         let contiguous = free.iter().find(|a| {
             stride(&nest.buffers[last.store.buffer], &last.store.index, &last.full(a))
@@ -226,7 +226,7 @@ impl<'a> Contraction<'a> {
         names.iter().try_fold(1i64, |n, a| n.checked_mul(self.extent(a)?.as_const()?))
     }
 
-    /// Numbers of rows that there may be.
+    /// Possible numbers of rows.
     fn row_counts(&self) -> Vec<i64> {
         let rows = self.m.iter().try_fold(Expr::from(1), |n, a| Some(n * self.extent(a)?));
         let rows = rows.unwrap_or_else(|| Expr::from(UNKNOWN));
@@ -234,7 +234,7 @@ impl<'a> Contraction<'a> {
         let mut symbols = Vec::new();
         rows.collect_symbols(&mut symbols);
         let counts = sizes.samples(|size| size(&rows)).unwrap_or_default();
-        // Nothing is known of a lone symbol: it may be one row or thousands.
+        // Nothing is known about a lone symbol: it may be one row or thousands.
         let unknown = counts.first() == Some(&1) && symbols.iter().any(|s| sizes.get(s).is_any());
         if unknown || counts.is_empty() { vec![UNKNOWN] } else { counts }
     }
@@ -252,7 +252,7 @@ impl<'a> Contraction<'a> {
             let (outer, inner) = (axes[at - 1].clone(), axes[at].clone());
             let fuse = |s: &StageName| Step::Fuse { outer: s.axis(&outer), inner: s.axis(&inner) };
             let mut steps = if reduced { vec![fuse(&self.product)] } else { self.plan.in_each(fuse) };
-            // The maker of an operand has both axes or none.
+            // The maker of an operand has both axes or neither.
             steps.extend(self.maker_with(&inner).map(fuse));
             if self.plan.attempt_all(steps, &stays_affine) {
                 axes.splice(at - 1..=at, [outer.fused(&inner)]);
@@ -300,9 +300,9 @@ impl<'a> Contraction<'a> {
         })
     }
 
-    /// Makes one axis of an image's rows and columns of pixels, so that a tile goes on into the next row, where an
-    /// image's size is not known or windows reach out of it: the micro-kernel gathers its rows then, each by an address
-    /// of its own for all channels. Whether it did.
+    /// Makes one axis of an image's rows and columns of pixels, so that a tile goes on into the next row. It
+    /// does so if an image's size is not known or windows reach out of it. The micro-kernel then gathers its
+    /// rows, each by an address of its own for all channels. Returns whether it did.
     fn gather_pixels(&mut self) -> bool {
         let Some([h, w]) = self.pixels_to_gather() else { return false };
         let steps = self.plan.in_each(|s| Step::Fuse { outer: s.axis(&h), inner: s.axis(&w) });
@@ -329,7 +329,7 @@ impl<'a> Contraction<'a> {
         (wanted && pays).then(|| [h.clone(), w.clone()])
     }
 
-    /// Elements of the operand that gives the rows between neighbouring points of an axis, if static.
+    /// Distance in elements, in the operand with the rows, of neighbouring points of an axis, if static.
     fn left_stride(&self, axis: &AxisName) -> Option<i64> {
         let stage = self.stage().ok()?;
         let left = self.left(&stage)?;
@@ -343,13 +343,13 @@ impl<'a> Contraction<'a> {
         Ok(insts.filter(|(i, _)| matches!(i, Inst::Read { tensor, .. } if *tensor == buffer)).count())
     }
 
-    /// Bytes between rows of the operand that gives them; 0 if not static.
+    /// Bytes between rows of the operand with the rows; 0 if not static.
     fn row_stride(&self) -> i64 {
         let elements = self.m.last().and_then(|m| self.left_stride(m)).unwrap_or(0);
         elements * self.plan.nest.buffers[self.acc].dtype.size() as i64
     }
 
-    /// Puts the reduction axis along which rows lie contiguous last, where there are several.
+    /// Puts the reduction axis along which rows are contiguous last, if there are several.
     fn order_reduction(&mut self) -> Planned<()> {
         // Longer loops first among equals.
         let distance = |k: &AxisName| (self.left_stride(k).map_or(i64::MAX, i64::abs), -self.count(k));
@@ -394,8 +394,8 @@ impl<'a> Contraction<'a> {
         Ok(Columns::Panel)
     }
 
-    /// Rows or columns that are left over get a micro-kernel of their own: `inner` is the tile's axis, `outer`
-    /// the one that counts tiles. All stages share the loops over `outer`.
+    /// Gives the remaining rows or columns a micro-kernel of their own. `inner` is the tile's axis, and
+    /// `outer` counts the tiles. All stages share the loops over `outer`.
     fn peel(&mut self, outer: &AxisName, inner: &AxisName) {
         self.plan.attempt(Step::Remainder { outer: self.full(outer), inner: self.full(inner) });
     }

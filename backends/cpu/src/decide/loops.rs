@@ -1,9 +1,9 @@
 //! Elementwise kernels, reductions over rows, windows, and everything else without a micro-kernel.
 //!
-//! The axes that all stages share are merged, so that temporaries shrink to what one iteration needs,
-//! and run in parallel. What is left inside runs in vectors: along a shared axis (`columns`: elementwise
-//! kernels, pooling, reductions over outer dimensions) or along each stage's own axes (`rows`: softmax,
-//! layer norm, reductions over the last dimension).
+//! The axes that all stages share are merged and run in parallel, so that temporaries shrink to the size that
+//! one iteration needs. The loops inside run in vectors: along a shared axis (`columns`: elementwise kernels,
+//! pooling, reductions over outer dimensions) or along each stage's own axes (`rows`: softmax, layer norm,
+//! reductions over the last dimension).
 
 use super::{
     operand::{is_function, is_parallel, vector_axes, widest, work},
@@ -22,7 +22,7 @@ use mlcc_ir::{
 use mlcc_machine::Machine;
 use mlcc_passes::schedule::{MAX_UNROLL, Step};
 
-/// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak: about 16 K simple
+/// Nanoseconds of a parallel tile if the units of [`work`] were multiply-adds at the peak: about 16 K simple
 /// elements of a core with vectors of 512 bits.
 const TILE_TIME: u64 = 1_100;
 /// Vectors of a block of columns whose partial results stay in registers.
@@ -46,7 +46,7 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
     }
     if columns {
         for c in kernel.computes.iter().filter(|c| c.is_reduction()) {
-            // Where that is not legal, results are combined where they lie.
+            // If that is not legal, results are combined in place.
             if let Err(why) = plan.accumulate_output(kernel, c) {
                 tracing::trace!("not taken: {why}");
             }
@@ -64,8 +64,8 @@ pub(super) fn plan(kernel: &Kernel, naive: LoopNest, machine: &Machine) -> (&'st
     (variant, template.plan)
 }
 
-/// Whether vectors of two registers pay: a function is a long chain of operations, of which the machine's
-/// schedulers hold too few iterations to fill its units. In pairs they come ready twice as early.
+/// Whether vectors of two registers pay. A function is a long chain of operations, and the machine's
+/// schedulers hold too few of its iterations to fill the units. In pairs they are ready twice as early.
 fn pairs_pay(stages: &[Stage], vector: Option<&AxisName>, lanes: u32, machine: &Machine) -> bool {
     let long = stages.iter().any(|s| s.store.body.insts.iter().any(|(inst, _)| is_function(inst)));
     let fills = |s: &Stage| {
@@ -89,7 +89,7 @@ struct Loops {
     lanes: u32,
     /// Work of a parallel tile, in the units of [`work`].
     tile_work: i64,
-    /// Whether the vector axis is a shared one.
+    /// Whether the vector axis is shared.
     columns: bool,
 }
 
@@ -102,8 +102,8 @@ impl Loops {
         self.heavy.axis(name)
     }
 
-    /// Brings the shared axes outside, in one order, and fuses what lies contiguous. Returns the shared
-    /// axes and the vector axis, if that is one of them.
+    /// Brings the shared axes outside, in one order, and fuses contiguous ones. Returns the shared axes, and
+    /// the vector axis if it is shared.
     fn prepare(&mut self, best: Option<AxisName>) -> Option<(Vec<AxisName>, Option<AxisName>)> {
         let mut shared = shared_axes(&self.stages()?);
         for stage in self.stages()? {
@@ -199,7 +199,7 @@ impl Loops {
         self.place_small();
     }
 
-    /// Merges vector loops of which the second reads what the first makes, while that is in registers.
+    /// Merges two vector loops if the second reads values that the first makes, while these are in registers.
     fn merge_vectors(&mut self) {
         let mut loops = Vec::new();
         vector_loops(&self.plan.nest.body, &mut loops);
@@ -227,7 +227,7 @@ impl Loops {
         ((count + parts - 1) / parts + step - 1) / step * step
     }
 
-    /// Merges the stages' loops over the shared axes, outermost first; returns how many could be.
+    /// Merges the stages' loops over the shared axes, outermost first; returns the number of merged axes.
     fn merge_shared(&mut self, shared: &[AxisName]) -> usize {
         let Some(heavy) = self.plan.position(&self.heavy) else { return 0 };
         for (at, name) in shared.iter().enumerate() {
@@ -282,12 +282,12 @@ impl Loops {
         }
     }
 
-    /// The stages inside the merged loops: their axes are those not merged.
+    /// The stages inside the merged loops; their axes are the ones that are not merged.
     fn inner_stages(&self, merged: &[AxisName]) -> Vec<Stage> {
         let mut found = self.plan.merged();
         let heavy: Vec<Name> = merged.iter().map(|m| self.in_heavy(m)).collect();
         for stage in &mut found {
-            // The loops of the stage that kept its names are around the others.
+            // The merged loops keep the names of one stage.
             let name = stage.name.clone();
             stage.axes.retain(|a| !heavy.iter().any(|h| is_within(&name.axis(&a.name), h)));
         }

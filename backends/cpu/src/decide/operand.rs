@@ -1,4 +1,4 @@
-//! How accesses run along an axis, and what that costs in vectors.
+//! The strides of accesses along an axis, and their cost in vectors.
 
 use super::stages::{Stage, offset, stride};
 use mlcc_ir::{
@@ -8,7 +8,7 @@ use mlcc_ir::{
     scalar::{Inst, UnaryKind},
 };
 
-/// Axes of a stage by estimated cost of spreading them over vector lanes, the best first.
+/// Axes of a stage by the estimated cost of spreading them over vector lanes, the best first.
 pub(super) fn vector_axes(nest: &LoopNest, stage: &Stage, lanes: i64) -> Vec<AxisName> {
     let mut costs: Vec<(i64, i64, AxisName)> = stage
         .axes
@@ -74,10 +74,10 @@ pub(super) fn is_function(inst: &Inst) -> bool {
 /// Bytes of the widest type with which a stage computes along the vector axis.
 pub(super) fn widest(nest: &LoopNest, stage: &Stage) -> usize {
     let insts = stage.store.body.insts.iter().filter_map(|(inst, dtype)| match inst {
-        // Comparisons are masks; constants are in the type of what they meet.
+        // Comparisons are masks; a constant has the type of the other operand.
         Inst::Compare(..) | Inst::Const(_) => None,
         _ if *dtype == DType::Bool => None,
-        // What repeats within each vector is a constant.
+        // A value that repeats within each vector is a constant.
         Inst::Index(e) if repeats(e) => None,
         // Half-precision values are computed in f32.
         _ if dtype.is_float() => Some(dtype.size().max(4)),
@@ -86,7 +86,7 @@ pub(super) fn widest(nest: &LoopNest, stage: &Stage) -> usize {
     insts.chain([nest.buffers[stage.store.buffer].dtype.size()]).max().unwrap_or(4)
 }
 
-/// Whether an index is the same at every other point, which vectors have an even number of.
+/// Whether an index is the same at every other point. Vectors have an even number of points.
 fn repeats(index: &Expr) -> bool {
     matches!(index.as_atom(), Some(Atom::Mod(of)) if of.1.is(2))
 }

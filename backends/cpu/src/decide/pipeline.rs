@@ -1,7 +1,8 @@
-//! Which reads are begun early: operands that lie beyond the second cache and whose rows are worked on in several
-//! passes. The first pass brings a row from memory, the others leave memory idle; the last one that reads the row
-//! fetches the next row meanwhile, if it computes long enough for that: a function of every element. Passes of a few
-//! simple operations are over before memory has answered, and what hardware prefetches is all that they can use.
+//! The choice of reads that begin early: operands that lie beyond the second cache and whose rows several
+//! passes use. The first pass brings a row from memory, and the others leave memory idle. The last pass that
+//! reads the row fetches the next row meanwhile, if it computes long enough: a function of every element.
+//! Passes of a few simple operations are over before memory has answered, and hardware prefetching is all
+//! that helps them.
 
 use super::{operand::is_function, plan::Plan};
 use mlcc_ir::{
@@ -13,7 +14,7 @@ use mlcc_ir::{
 use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
-/// Passes over a row that leave memory idle, so that fetching pays.
+/// Fewest passes over a row that leave memory idle, so that fetching pays.
 const PASSES: usize = 2;
 
 /// Pipelines the operands of a kernel over rows.
@@ -40,9 +41,9 @@ struct Read {
     row: Name,
     /// Vector loops that read it.
     passes: usize,
-    /// The last of them.
+    /// The last of these loops.
     last: Name,
-    /// Whether that one computes a function.
+    /// Whether the last loop computes a function.
     long: bool,
 }
 

@@ -18,13 +18,13 @@ use mlcc_passes::schedule::Step;
 pub(super) struct Plan {
     pub(super) nest: LoopNest,
     pub(super) steps: Vec<Step>,
-    /// The stages in order, but for one in front that stays apart because it makes an operand.
+    /// The stages in order. A stage in front that makes an operand stays apart and is not among them.
     pub(super) stages: Vec<StageName>,
     pub(super) apart: Option<StageName>,
 }
 
 impl Plan {
-    /// A plan for a kernel, of which this is the naive nest.
+    /// A plan for a kernel from its naive nest.
     pub(super) fn new(kernel: &Kernel, nest: LoopNest) -> Plan {
         Plan { nest, steps: Vec::new(), stages: stage_names(kernel), apart: None }
     }
@@ -45,7 +45,7 @@ impl Plan {
         taken.is_ok()
     }
 
-    /// Takes several steps, or none if one of them is not legal or `keep` does not like the result.
+    /// Takes several steps, or none if one of them is not legal or `keep` rejects the result.
     pub(super) fn attempt_all(
         &mut self,
         steps: Vec<Step>,
@@ -67,10 +67,10 @@ impl Plan {
 }
 
 impl Plan {
-    /// Runs the outer ones of some nested loops in parallel, in tiles that come out even for any number of
-    /// threads. `axes` are the loops outermost first with their counts, `inside` is the work of one
-    /// iteration of the innermost, `target` the work of some tens of microseconds: a sixteenth of it is
-    /// worth a thread.
+    /// Runs the outer ones of some nested loops in parallel, in tiles that divide evenly among any number of
+    /// threads. `axes` are the loops outermost first with their counts. `inside` is the work of one iteration
+    /// of the innermost. `target` is the work of some tens of microseconds; a sixteenth of it is worth a
+    /// thread.
     pub(super) fn parallelize(&mut self, axes: &[(Name, i64)], inside: i64, target: i64) {
         let counts = self.counts(axes);
         for Division { at, chunk, .. } in divisions(&counts, inside, target).into_iter().take(ATTEMPTS) {
@@ -95,7 +95,7 @@ impl Plan {
         }
     }
 
-    /// What is known of the numbers of iterations of loops, which are given with estimates.
+    /// The known facts about the loops' numbers of iterations, which are given as estimates.
     pub(super) fn counts(&self, axes: &[(Name, i64)]) -> Vec<Count> {
         let symbolic = |e: &Expr| e.any_atom(&mut |a| matches!(a, Atom::Symbol(_)));
         let mut counts: Vec<Count> = axes.iter().map(|(_, count)| Count::fixed(*count)).collect();
@@ -115,7 +115,7 @@ impl Plan {
 /// The number of a loop's iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
-    /// The number; of a symbolic one the least.
+    /// The number of iterations; for a symbolic loop the least one.
     pub(super) least: i64,
     /// Whether it is known.
     pub(super) fixed: bool,
@@ -129,14 +129,15 @@ impl Count {
 
 /// Most parts that a loop is divided into for the threads.
 const MOST_PARTS: i64 = 256;
-/// Tiles of loops whose number is known that are enough for all threads, whatever the size of a symbolic one inside.
+/// This many tiles of loops with a known number are enough for all threads, whatever the size of a symbolic
+/// loop inside.
 const ENOUGH_TILES: i64 = 32;
 /// Candidates for parallel loops that are tried; the first is legal unless iterations depend on each
 /// other.
 const ATTEMPTS: usize = 8;
 
-/// A way to run nested loops in parallel: those outside of loop `at` entirely, and that one in parts of `chunk`
-/// iterations.
+/// A way to run nested loops in parallel: the loops outside of loop `at` entirely, and loop `at` in parts of
+/// `chunk` iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Division {
     pub(super) at: usize,
@@ -148,9 +149,10 @@ pub(super) struct Division {
 /// Ways to divide nested loops with these counts, outermost first, among threads, the best first. `inside` and
 /// `target` are as for [`Plan::parallelize`].
 ///
-/// A symbolic loop is never cut: its parts would be few where it is short. It runs in parallel as a whole, unless
-/// those outside of it make tiles enough for any size; how many of them a thread takes at once is decided by the
-/// real sizes when the model runs. Loops inside of it are divided as for its least number of iterations.
+/// A symbolic loop is never cut: if it is short, its parts would be few. It runs in parallel as a whole,
+/// unless the loops outside of it make enough tiles for any size. The real sizes decide, when the model runs,
+/// how many tiles a thread takes at once. Loops inside of it are divided as for its least number of
+/// iterations.
 pub(super) fn divisions(counts: &[Count], inside: i64, target: i64) -> Vec<Division> {
     let least = |counts: &[Count]| counts.iter().fold(1i64, |n, c| n.saturating_mul(c.least));
     let symbolic = counts.iter().rposition(|c| !c.fixed);
@@ -188,13 +190,13 @@ pub(super) fn divisions(counts: &[Count], inside: i64, target: i64) -> Vec<Divis
         }
         inside = inside.saturating_mul(count);
     }
-    // Of equal ones the innermost loop's, with the largest tiles.
+    // Of equal ways the innermost loop's wins, with the largest tiles.
     candidates.sort_by_key(|&(cost, d)| (cost, std::cmp::Reverse((d.at, d.chunk))));
     candidates.dedup();
     candidates.into_iter().map(|(_, division)| division).collect()
 }
 
-/// How work is divided into tiles.
+/// A division of work into tiles.
 struct Tiles {
     /// Tiles are `outer` times `parts`.
     outer: i64,
@@ -204,13 +206,13 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// What the division costs: the time of the thread with most tiles times the threads, summed over the
-    /// numbers of threads that there may be. A thread needs `least` work; each tile costs some more.
+    /// The cost of the division: the time of the thread with most tiles times the threads, summed over
+    /// possible numbers of threads. A thread needs `least` work, and each tile costs some more.
     fn cost(&self, least: i64) -> i64 {
         let tiles = self.outer.saturating_mul(self.parts);
         let threads = 1 << (self.work.saturating_mul(tiles) / least).max(1).ilog2().min(3);
         let tile = self.work.saturating_add(least / 16);
-        // Two threads are the least that anything is divided for, and count twice.
+        // Work is divided for two threads at least, and they count twice.
         [1, 2, 2, 4, 8]
             .into_iter()
             .map(|t: i64| {
@@ -254,11 +256,11 @@ mod tests {
         };
         let fixed = Count::fixed;
         for least in [1, 8, 1000] {
-            // One loop, whatever its iterations do; those inside of it are too little work.
+            // One loop, whatever its iterations do; the loops inside of it are too little work.
             assert_eq!(best(&[symbol(least)], 1 << 4), (0, 1));
             assert_eq!(best(&[symbol(least)], 1 << 24), (0, 1));
             assert_eq!(best(&[symbol(least), fixed(16)], 1 << 4), (1, 16));
-            // Fixed loops around a symbolic one run in parallel down to it, or until there are tiles enough.
+            // Fixed loops around a symbolic one run in parallel down to it, or until there are enough tiles.
             assert_eq!(best(&[fixed(7), symbol(least)], 1 << 4), (1, 1));
             assert_eq!(best(&[fixed(36), fixed(8), symbol(least)], 1 << 4), (0, 1));
         }

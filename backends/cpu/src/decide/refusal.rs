@@ -1,8 +1,8 @@
-//! Why a template leaves a kernel to the next one.
+//! Reasons for which a template leaves a kernel to the next one.
 
 pub(super) use mlcc_passes::schedule::Reason;
 
-/// What a template makes of a kernel, or why it does not.
+/// The result of a template on a kernel, or the reason why it has none.
 pub(super) type Planned<T> = Result<T, Reason>;
 
 /// Leaves a kernel that is of another kind.
@@ -15,7 +15,7 @@ pub(super) fn leave<T>(why: impl Into<String>) -> Planned<T> {
     Err(Reason::Slower(why.into()))
 }
 
-/// A part of a kernel that a template needs, or the reason why it has none.
+/// A part of a kernel that a template needs, or the reason why the kernel has none.
 pub(super) trait OrRefuse<T> {
     fn or_refuse(self, why: &str) -> Planned<T>;
 }

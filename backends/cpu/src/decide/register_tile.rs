@@ -12,21 +12,21 @@ pub(super) struct RegisterTile {
     pub(super) cost: i64,
 }
 
-/// Most vectors of columns: B's panels are that wide.
+/// Most vectors of columns: the panels of B have this width.
 const MAX_VECTORS: i64 = 4;
-/// Most vectors of columns where there is one row.
+/// Most vectors of columns if there is one row.
 const MAX_VECTORS_OF_ROW: i64 = 8;
 
-/// What an unknown size is taken for.
+/// The assumed value of an unknown size.
 pub(super) const UNKNOWN: i64 = 1 << 12;
 
-/// The tile with the least estimated time for `m` by `n` results; `None` is an unknown size. Of several numbers of
-/// rows that there may be, a tile counts by the one at which it loses most.
+/// The tile with the least estimated time for `m` by `n` results; `None` is an unknown size. With several
+/// possible numbers of rows, a tile is judged by the number at which it loses most.
 ///
-/// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and
-/// vector, most of which hide behind the multiply-adds; too few accumulators wait for their latency.
-/// Columns that do not fill the last vector are paid in full.
-/// `row_stride` is the distance of A's rows in bytes, 0 if it is not known.
+/// A step of the reduction costs a multiply-add for every accumulator, and loads for every row and vector.
+/// Most of the loads hide behind the multiply-adds; too few accumulators wait for their latency. Columns that
+/// do not fill the last vector are paid in full. `row_stride` is the distance of A's rows in bytes, 0 if it
+/// is not known.
 pub(super) fn choose(
     machine: &Machine,
     lanes: i64,
@@ -52,7 +52,7 @@ pub(super) fn choose(
                 0 => 0,
                 accumulators => 20 * accumulators.max(chains) + 3 * rows + 6 * vectors,
             };
-            // Rows and columns that are left over have tiles of their own.
+            // The remaining rows and columns have tiles of their own.
             let vectors_left = (n % (lanes * vectors) + lanes - 1) / lanes;
             let across = |rows: i64| n / (lanes * vectors) * step(rows, vectors) + step(rows, vectors_left);
             let cost = |m: i64| (m / rows).saturating_mul(across(rows)).saturating_add(across(m % rows));
@@ -71,7 +71,7 @@ pub(super) fn choose(
     })
 }
 
-/// Rows of a tile that is that many vectors wide, for `m` rows in all.
+/// Rows of a tile of `vectors` vectors, for `m` rows in all.
 pub(super) fn rows_for(machine: &Machine, vectors: i64, m: i64) -> i64 {
     let most =
         ((i64::from(machine.vector_registers) - 1 - vectors) / vectors).clamp(1, MAX_ROWS.min(m.max(1)));

@@ -1,5 +1,5 @@
-//! What concerns all stages of a nest: they stand beside each other at first, and are merged axis by axis into the
-//! loops of one of them.
+//! Steps on all stages of a nest. The stages stand beside each other at first, and are merged axis by axis
+//! into the loops of one of them.
 
 use super::{
     plan::Plan,
@@ -31,7 +31,8 @@ pub(super) fn stage_names(kernel: &Kernel) -> Vec<StageName> {
 }
 
 impl Plan {
-    /// The stages while they stand beside each other, perfect nests all of them, the one that stays apart first.
+    /// The stages while they stand beside each other as perfect nests. The stage that stays apart comes
+    /// first.
     pub(super) fn unmerged(&self) -> Planned<Vec<Stage>> {
         let names = || self.apart.iter().chain(&self.stages);
         let fits = self.nest.body.len() == names().count();
@@ -64,8 +65,8 @@ impl Plan {
         })
     }
 
-    /// The stages as they lie inside of merged loops. Which one a store belongs to is told by the innermost loop around
-    /// it; its axes are those of its own that run one after the other.
+    /// The stages inside of merged loops. The innermost loop around a store tells its stage. The stage's axes
+    /// are those of its own that run one after the other.
     pub(super) fn merged(&self) -> Vec<Stage> {
         let mut found = Vec::new();
         self.collect(&self.nest.body, &mut Vec::new(), &mut found);
@@ -95,7 +96,8 @@ impl Plan {
         Some(Stage { name: name.clone(), axes, store: store.clone() })
     }
 
-    /// Lets a reduction accumulate in a temporary, which can then be in registers; a stage behind it stores the output.
+    /// Lets a reduction accumulate in a temporary, which may then be in registers. A stage behind it stores
+    /// the output.
     pub(super) fn accumulate_in_temporary(&mut self, kernel: &Kernel, compute: &Compute) -> Result<()> {
         let target = &kernel.tensors[compute.target].name;
         self.step(Step::CacheWrite { buffer: target.clone() })?;
@@ -113,12 +115,12 @@ impl Plan {
         }
     }
 
-    /// The place of a stage among those that are merged.
+    /// The position of a stage among the merged ones.
     pub(super) fn position(&self, stage: &StageName) -> Option<usize> {
         self.stages.iter().position(|s| s == stage)
     }
 
-    /// The same step in all stages that are merged.
+    /// The same step in all merged stages.
     pub(super) fn in_each(&self, step: impl Fn(&StageName) -> Step) -> Vec<Step> {
         self.stages.iter().map(step).collect()
     }
@@ -133,8 +135,8 @@ impl Plan {
         self.take(self.in_each(|s| Step::Split { axis: s.axis(axis), factor }))
     }
 
-    /// Brings all stages' axes into an order. In the stage `main`, axes that only it has come in front of the last
-    /// `behind` ones.
+    /// Brings all stages' axes into an order. In the stage `main`, axes that only this stage has come in
+    /// front of the last `behind` ones.
     pub(super) fn reorder(
         &mut self,
         order: &[AxisName],

@@ -1,5 +1,5 @@
-//! The stages of a nest that is not merged yet: perfect nests beside each other, and what their stores
-//! access.
+//! The stages of a nest that is not merged yet: perfect nests beside each other, and the accesses of their
+//! stores.
 
 use super::{
     plan::Plan,
@@ -54,7 +54,7 @@ impl Stage {
         self.axes.iter().map(axis).collect()
     }
 
-    /// The product that the stage's value is, its axes by their full names.
+    /// The stage's value as a product, with axes by their full names.
     pub(super) fn product(&self) -> Option<Product<'_>> {
         Product::of(self.full_axes(), &self.store.body, &self.store.index, self.store.combine)
     }
@@ -65,21 +65,22 @@ impl Stage {
     }
 }
 
-/// A number to reckon with for an extent, by what is known of symbols.
+/// A number for an extent, from the known facts about symbols.
 pub(super) fn estimate(extent: &Expr, sizes: &SizeRanges) -> i64 {
-    // What a symbol is taken for where a decision needs a number, or the size that it may have nearest to that.
+    // Assumed size of a symbol where a decision needs a number; if it is out of the symbol's range, the
+    // nearest size in it.
     const SYMBOLIC: i64 = 64;
     extent.as_const().unwrap_or_else(|| sizes.typical(extent, SYMBOLIC).unwrap_or(SYMBOLIC).max(1))
 }
 
-/// A plan for a kernel that is one reduction and elementwise computes behind it; the reduction accumulates in a
-/// temporary, which can then be in registers.
+/// A plan for a kernel that is one reduction with elementwise computes behind it. The reduction accumulates
+/// in a temporary, which may then be in registers.
 pub(super) fn reduction_with_epilogue(kernel: &Kernel, naive: &LoopNest) -> Planned<Plan> {
     reduction_behind(kernel, naive, None)
 }
 
-/// The same for a kernel whose reduction stands behind an elementwise compute that makes an operand and stays apart, if
-/// there is a `maker`.
+/// The same for a kernel whose reduction stands behind a `maker`, if there is one: an elementwise compute
+/// that makes an operand and stays apart.
 pub(super) fn reduction_behind(kernel: &Kernel, naive: &LoopNest, maker: Option<&Compute>) -> Planned<Plan> {
     let computes = kernel.computes.get(usize::from(maker.is_some())..).and_then(<[_]>::split_first);
     let (first, rest) = computes.or_refuse("it computes nothing")?;

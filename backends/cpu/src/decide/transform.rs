@@ -1,9 +1,9 @@
-//! Small linear transforms of tiles: chains of stages over the same tiles and channels, each with short
-//! axes of its own (Winograd's input and output transforms, with what follows elementwise).
+//! Small linear transforms of tiles: chains of stages over the same tiles and channels, each with short axes
+//! of its own (Winograd's input and output transforms, with the elementwise stages behind them).
 //!
-//! A vector of channels of one tile goes through all stages before the next one: the stages are merged
-//! over tiles and channels, their own axes unrolled, and all that lies between them is in registers.
-//! Images whose sides are no multiple of a tile's are written under guards.
+//! A vector of channels of one tile goes through all stages before the next one: the stages are merged over
+//! tiles and channels, their own axes are unrolled, and all values between them are in registers. Images with
+//! sides that are no multiple of a tile's are written under guards.
 
 use super::{
     operand::work,
@@ -25,7 +25,7 @@ use mlcc_passes::schedule::Step;
 const MAX_OWN: i64 = 8;
 /// Fewest stages: shorter chains are elementwise kernels.
 const MIN_STAGES: usize = 3;
-/// Nanoseconds of a parallel tile, were the units of [`work`] multiply-adds at the peak.
+/// Nanoseconds of a parallel tile if the units of [`work`] were multiply-adds at the peak.
 const TILE_TIME: u64 = 18_000;
 
 /// The plan.
@@ -67,7 +67,7 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     Ok(template.plan)
 }
 
-/// Axes along which a stage reads what others write in tiles, with the tile's side: `t[4 o + i]` is
+/// Axes along which a stage reads tensors that others write in tiles, with the tile's side: `t[4 o + i]` is
 /// written and `t[h]` read.
 fn tiled_axes(plan: &Plan) -> Planned<Vec<(AxisName, i64)>> {
     let all = plan.unmerged()?;
@@ -96,7 +96,7 @@ fn tiled_axes(plan: &Plan) -> Planned<Vec<(AxisName, i64)>> {
     Ok(found)
 }
 
-/// The most points that an axis has: those of the last tile may be fewer.
+/// The largest number of points of an axis; the last tile may have fewer.
 fn most(a: &StageAxis) -> i64 {
     a.extent.interval(&|_| Interval::ALL).high.unwrap_or(a.count)
 }
@@ -151,7 +151,7 @@ impl Transform {
         self.join_neighbours(&own);
         for (name, own) in names.iter().zip(&own) {
             for a in own {
-                // Axes that joined another stage's are gone.
+                // An axis that joined another stage's is gone.
                 self.plan.attempt(Step::Unroll { axis: name.axis(a) });
             }
             self.plan.step(Step::Vectorize { axis: name.axis(&inner), lanes: self.lanes as u32 })?;
@@ -166,7 +166,7 @@ impl Transform {
         Ok(())
     }
 
-    /// Joins the outermost own axis of neighbouring stages where one needs only what the other has just
+    /// Joins the outermost own axis of neighbouring stages if one needs only values that the other has just
     /// made, so that fewer values are alive.
     fn join_neighbours(&mut self, own: &[Vec<AxisName>]) {
         let mut head = 0;
@@ -184,7 +184,7 @@ impl Transform {
         }
     }
 
-    /// What lies between the stages goes to registers.
+    /// Places the values between the stages in registers.
     fn place(&mut self) {
         let temporaries: Vec<Name> = self
             .plan
@@ -199,7 +199,7 @@ impl Transform {
         }
     }
 
-    /// Whether everything inside is unrolled, which registers need.
+    /// Whether everything inside is unrolled, as registers require.
     fn vectors_are_whole(&self) -> bool {
         let registers = self.plan.nest.buffers.iter().any(|b| b.space == Space::Register);
         let mut serial_inside = false;

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! With the source's contiguous axis inside of the vectors, the emitter loads whole vectors along it and
-//! transposes squares in registers. A line of either side is touched once by a whole vector, so that lines whose
-//! distance is a power of two do not drive each other out before they are used, and blocks of both axes keep the
-//! pages in reach.
+//! transposes squares in registers. A whole vector touches each line of either side once. So lines whose
+//! distance is a power of two do not push each other out of the cache before they are used. Blocks of both
+//! axes keep the pages in reach.
 
 use super::{
     plan::Plan,
@@ -22,15 +22,15 @@ use mlcc_ir::{
 use mlcc_machine::Machine;
 use mlcc_passes::schedule::Step;
 
-/// Bytes of the elements whose squares the emitter transposes.
+/// Size in bytes of the elements whose squares the emitter transposes.
 const ELEMENT: usize = 4;
 /// Lanes of the smallest square.
 const MIN_LANES: i64 = 4;
-/// Points of the source's contiguous axis in a block, so many lines of the target.
+/// Points of the source's contiguous axis in a block, which is the number of the target's lines.
 const LINES: i64 = 64;
-/// Points of an axis that is not split.
+/// Most points of an axis that is not split.
 const MAX_WHOLE: i64 = 256;
-/// Points of the target's contiguous axis in a block, so many lines of the source.
+/// Points of the target's contiguous axis in a block, which is the number of the source's lines.
 const COLUMNS: i64 = 256;
 /// Nanoseconds of a parallel tile, in the units of the machine's work; a point counts as one.
 const TILE_TIME: u64 = 1_100;
@@ -70,7 +70,7 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     let mut inner = Vec::new();
     for (a, block) in [(v, COLUMNS), (u, LINES)] {
         let count = a.count;
-        // A rest in a block of its own would be too short for squares.
+        // A remainder in a block of its own would be too short for squares.
         if count <= block.max(MAX_WHOLE) && a.extent.as_const().is_some() {
             inner.push(a.name.clone());
             continue;
@@ -90,7 +90,7 @@ pub(super) fn plan(kernel: &Kernel, naive: &LoopNest, machine: &Machine) -> Plan
     Ok(plan)
 }
 
-/// Makes one axis of the first two neighbours that lie contiguous in source and target.
+/// Fuses the first two neighbouring axes that are contiguous in source and target.
 fn fuse_neighbours(plan: &mut Plan, stage: &Stage) -> bool {
     stage.axes.windows(2).any(|pair| {
         let step = Step::Fuse { outer: stage.full(&pair[0].name), inner: stage.full(&pair[1].name) };
@@ -98,7 +98,7 @@ fn fuse_neighbours(plan: &mut Plan, stage: &Stage) -> bool {
     })
 }
 
-/// What a body reads that only reads, if squares of its elements can be transposed.
+/// The read of a body that does nothing but read, if squares of its elements can be transposed.
 fn read<'a>(body: &'a Body, nest: &LoopNest) -> Option<(usize, &'a [mlcc_ir::expr::Expr])> {
     match &body.insts[..] {
         [(Inst::Read { tensor, index, outside: None }, dtype)]
@@ -110,7 +110,8 @@ fn read<'a>(body: &'a Body, nest: &LoopNest) -> Option<(usize, &'a [mlcc_ir::exp
     }
 }
 
-/// Lanes of a square: not many more than the target's lines have points, and no more than the source's.
+/// Lanes of a square: not many more than the points of the target's lines, and no more than those of the
+/// source's.
 fn lanes(v: i64, u: i64, most: i64) -> Option<u32> {
     let mut lanes = most.min(16);
     while lanes > MIN_LANES && (lanes / 2 >= v || lanes > u) {

@@ -12,10 +12,10 @@
 //!     epilogue
 //! ```
 //!
-//! Vectors run over channels. A block of pixels stays in registers, so that a vector of weights is loaded
-//! once for all of them and one of the input once for all columns of the window that see it: with a window
-//! of 3 and a block of 8 pixels, 13 loads for 24 multiply-adds. Constant weights are packed so that those
-//! of one vector of channels lie together.
+//! Vectors run over channels. A block of pixels stays in registers. So a vector of weights is loaded once for
+//! all its pixels, and a vector of the input once for all columns of the window that see it. With a window of
+//! 3 and a block of 8 pixels these are 13 loads for 24 multiply-adds. Constant weights are packed so that the
+//! weights of one vector of channels lie together.
 
 mod shape;
 
@@ -39,17 +39,17 @@ use mlcc_machine::Machine;
 use mlcc_passes::schedule::{MAX_PEEL, MAX_UNROLL, Step};
 use shape::{Pair, contiguous, pairs};
 
-/// Most pixels of a block: more accumulators than the latency of an addition asks for.
+/// Most pixels of a block: these are more accumulators than the latency of an addition needs.
 const MAX_PIXELS: i64 = 8;
-/// Most additions that all copies of the inner loops together may have.
+/// Most additions in all copies of the inner loops together.
 const MAX_CODE: i64 = 1200;
 /// Shortest vectors.
 const MIN_LANES: i64 = 8;
-/// Nanoseconds of a parallel tile at the multiply-add peak, at least and at most.
+/// Least and greatest nanoseconds of a parallel tile at the multiply-add peak.
 const TILE_TIME: (u64, u64) = (550, 9_000);
-/// Pixels of a row where their number is not known, to reckon with.
+/// Assumed pixels of a row if their number is not known.
 const SYMBOLIC_WIDTH: i64 = 64;
-/// Parallel tiles of a kernel, about, where they are not too small.
+/// Approximate number of parallel tiles of a kernel, unless they become too small.
 const TILES: i64 = 16;
 
 /// The plan and the name of its variant.
@@ -76,7 +76,7 @@ struct Windows<'a> {
     channel: AxisName,
     /// The window's axes, the one along rows last.
     pairs: Vec<Pair>,
-    /// Axes that are summed besides: the few input channels of a group.
+    /// Further axes that are summed: the few input channels of a group.
     deep: Vec<AxisName>,
     lanes: i64,
 }
@@ -104,7 +104,7 @@ impl<'a> Windows<'a> {
         let channel = channel.or_refuse("no axis is contiguous in all that it reads and writes")?.clone();
         let (pairs, deep) = pairs(&plan.nest, stage, &free)?;
         let row = pairs.last().or_refuse("it has no window")?.free.clone();
-        // A window along the channels is another one.
+        // A window along the channels is of another kind.
         let meets = |e: &Expr| {
             let mut summed = stage.axes.iter().filter(|a| a.reduced);
             e.uses_axis(&stage.full(&channel)) && summed.any(|a| e.uses_axis(&stage.full(&a.name)))
@@ -206,7 +206,7 @@ impl<'a> Windows<'a> {
         for axis in rows {
             self.plan.attempt(Step::Clip { axis });
         }
-        // Blocks that may be shorter, if they are not apart.
+        // Guards for blocks that may be shorter, if they are not separate.
         if width.is_none_or(|width| width % pixels != 0) && first + last == 0 {
             self.plan.take(self.plan.in_each(|s| Step::Predicate { axis: s.axis(&pixel), multiple: 1 }))?;
         }
@@ -226,8 +226,8 @@ impl<'a> Windows<'a> {
         Ok(())
     }
 
-    /// Pixels of a block: as many as the registers hold with the vectors of the input that they see, and
-    /// equal blocks.
+    /// Pixels of a block: as many as the registers hold together with the vectors of the input that these
+    /// pixels see, in equal blocks.
     fn pixels(&self, row: &Pair, width: Option<i64>, columns: i64) -> i64 {
         let registers = i64::from(self.machine.vector_registers);
         let fits = |p: &i64| {
@@ -277,8 +277,8 @@ impl<'a> Windows<'a> {
         found
     }
 
-    /// Blocks at the beginning and at the end of a row that need code of their own, because they see
-    /// padding or are smaller; none if that would be too much code.
+    /// Blocks at the beginning and at the end of a row that need code of their own, because they see padding
+    /// or are smaller. There are none if this would be too much code.
     fn edges(&self, row: &Pair, width: i64, columns: i64, pixels: i64) -> (i64, i64) {
         let blocks = (width + pixels - 1) / pixels;
         let smaller = i64::from(width % pixels != 0);
@@ -342,8 +342,8 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// Whether all channels of a block of pixels come before the next block: memory is then read in one
-    /// stream. With weights, those of one vector of channels are kept for a whole row instead.
+    /// Whether all channels of a block of pixels come before the next block, so that memory is read in one
+    /// stream. With weights, the weights of one vector of channels are kept for a whole row instead.
     fn streams(&self) -> bool {
         let Ok(stage) = self.stage() else { return false };
         let reads = stage.store.body.insts.iter().filter(|(i, _)| matches!(i, Inst::Read { .. })).count();
@@ -351,8 +351,8 @@ impl<'a> Windows<'a> {
         reads == 1 && rows.fold(1i64, |n, a| n.saturating_mul(a.count)) >= TILES
     }
 
-    /// Runs images, rows and vectors of channels in parallel, whose loops lie around those over blocks of
-    /// pixels and have `inside` vector operations in each iteration.
+    /// Runs images, rows and vectors of channels in parallel. Their loops lie around the loops over blocks of
+    /// pixels, and each iteration has `inside` vector operations.
     fn parallelize(&mut self, inside: i64) {
         let mut axes = Vec::new();
         let mut body = &self.plan.nest.body;
@@ -366,7 +366,7 @@ impl<'a> Windows<'a> {
         }
         let counts = self.plan.counts(&axes);
         let total = counts.iter().fold(inside, |n, c| n.saturating_mul(c.least));
-        // A vector operation takes its time however short the vector.
+        // A vector operation takes the same time however short the vector is.
         let lanes = i64::from(self.machine.lanes(4));
         let vectors = |time: u64| (self.machine.work_in(time) / lanes).max(1);
         let target = (total / TILES).clamp(vectors(TILE_TIME.0), vectors(TILE_TIME.1));

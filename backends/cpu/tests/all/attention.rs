@@ -13,7 +13,7 @@ use mlcc_ir::{
 };
 use mlcc_machine::Machine;
 
-/// What is done with the scores.
+/// The work on the scores.
 #[derive(Clone, Copy, PartialEq)]
 enum Mask {
     /// Nothing at all.
@@ -147,7 +147,7 @@ fn count(nest: &LoopNest, wanted: &dyn Fn(&Node) -> bool) -> usize {
 fn is_attention(variant: &str, nest: &LoopNest) {
     assert_eq!(variant, "attention");
     assert_eq!(count(nest, &|n| matches!(n, Node::Tile(_))), 2);
-    // The scores of a block of queries are all that is kept of them. (Not every kernel here uses `products`.)
+    // Only the scores of a block of queries are kept. (Not every kernel here uses `products`.)
     let large = nest
         .buffers
         .iter()

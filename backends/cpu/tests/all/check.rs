@@ -108,7 +108,7 @@ pub fn check_on(
         });
         out += usize::from(b.role != Role::Input);
     }
-    // Outputs begin as something else than the answer.
+    // Outputs start with values that differ from the answer.
     let first_output = operands.len() - want.len();
     for t in &mut operands[first_output..] {
         if inout.is_empty() {

@@ -48,7 +48,7 @@ fn products_of_two_activations_read_or_copy_columns() {
     assert_eq!(&*decision.variant, "direct");
     let (decision, _) = check(&matmul("33", "50", "70", true, false), &[], &[]);
     assert_eq!(&*decision.variant, "panel");
-    // Larger than two second caches: a copy pays where many rows read it.
+    // Larger than two second caches: a copy pays if many rows read it.
     let small = Machine { l2_bytes: 16 << 10, ..host() };
     for (rows, variant) in [("257", "panel"), ("33", "direct")] {
         let (decision, _) = check_on(&small, &matmul(rows, "93", "101", false, true), &[], &[]);
@@ -169,13 +169,13 @@ fn rows_and_columns_left_over_have_tiles_of_their_own() {
         });
         sizes
     };
-    // Which sizes leave something over depends on the tile, and so on the registers.
+    // The tile, and so the number of registers, decides which sizes leave a remainder.
     let machine = Machine::named("znver4").unwrap();
     for (m, n, k) in [("197", "65", "33"), ("29", "70", "31"), ("15", "80", "9"), ("199", "129", "100")] {
         let (_, nest) = check_on(&machine, &matmul(m, n, k, false, true), &[1], &[]);
         assert!(tiles(&nest).len() > 1, "{m} {n} {k}: {:?}", tiles(&nest));
     }
-    // Also where the number of rows is known only at run time.
+    // Also if the number of rows is known only at run time.
     for rows in [1, 13, 14, 15, 197] {
         check(&matmul("a", "65", "33", false, true), &[1], &[("a", rows)]);
     }
@@ -189,7 +189,7 @@ fn large_products_run_in_parallel() {
 
 #[test]
 fn small_products_are_divided_where_it_pays() {
-    // How much work a tile should be depends on the machine's speed.
+    // The machine's speed decides how much work a tile should be.
     let machine = Machine::named("znver4").unwrap();
     let tiles = |m, n, k| {
         let (_, nest) = check_on(&machine, &matmul(m, n, k, false, true), &[1], &[]);
@@ -237,8 +237,8 @@ fn reductions_over_heads_need_not_be_contiguous() {
     assert!(has_tile(&nest), "{}", decision.schedule);
 }
 
-/// A convolution of `c` channels to as many, whose epilogue adds its own input; images in the orders of
-/// dimensions that are given, such as `nchw`.
+/// A convolution of `c` channels to as many, whose epilogue adds the convolution's input. `from` and `to` are
+/// the orders of the images' dimensions, such as `nchw`.
 fn residual_convolution(c: i64, size: i64, taps: i64, from: &str, to: &str) -> Kernel {
     let along =
         |order: &str, of: &dyn Fn(char) -> String| order.chars().map(of).collect::<Vec<_>>().join(";");
@@ -294,8 +294,8 @@ fn convolutions_that_add_their_own_input_are_no_plain_loops() {
 
 #[test]
 fn products_that_add_an_operand_have_tiles() {
-    // Columns read directly and through a panel, with either operand added; constant ones cannot be packed
-    // where they are read twice.
+    // Columns read directly and through a panel, with either operand added. Constant columns cannot be packed
+    // if they are read twice.
     for operand in [0, 1] {
         for (transposed, constants) in
             [(false, &[][..]), (false, &[1][..]), (true, &[][..]), (true, &[1][..])]

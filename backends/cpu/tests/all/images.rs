@@ -1,4 +1,4 @@
-//! Convolutions over images whose size is not known, or of which windows see the outside: rows of a product that are
+//! Convolutions over images of unknown size, or with windows that reach outside: rows of a product that are
 //! gathered, and windows that slide.
 
 use crate::{
@@ -41,14 +41,14 @@ const BASE: Image = Image {
 };
 
 impl Image {
-    /// The result's side for one of the image.
+    /// The result's side for a side of the image.
     fn out(&self, side: &str) -> String {
         let room =
             side.parse::<Expr>().unwrap() + Expr::from(2 * self.pad - self.dilation * (self.kernel - 1) - 1);
         (room.floor_div(&Expr::from(self.stride)) + Expr::from(1)).to_string().replace(' ', "")
     }
 
-    /// Where a window lies along a side.
+    /// The position of a window along a side.
     fn at(&self, side: &str) -> String {
         format!("%{side} * {} + %k{side} * {} - {}", self.stride, self.dilation, self.pad)
     }
@@ -186,7 +186,7 @@ fn windows_slide_over_images_of_any_size() {
                         parts.push(l.axis.clone());
                     }
                 });
-                // Padding is met in loops of their own.
+                // Loops of their own handle the padding.
                 assert!(parts.iter().any(|axis| axis.ends_with("w.o.first")), "{parts:?}");
                 assert!(parts.iter().any(|axis| axis.ends_with("w.o.last")), "{parts:?}");
             }

@@ -1,4 +1,4 @@
-//! Elementwise kernels, rows, windows, and what must stay serial.
+//! Elementwise kernels, rows, windows, and kernels that must stay serial.
 
 use crate::{
     check::check,
@@ -97,7 +97,7 @@ fn softmax_of_rows() {
 
 #[test]
 fn sums_of_what_a_vector_loop_makes() {
-    // The squares are read by one loop only, which joins theirs: each lane has a square of its own.
+    // Only one loop reads the squares, and it joins theirs: each lane has a square of its own.
     for n in ["3", "12", "17", "64", "n"] {
         let k = kernel("sum_of_squares")
             .input("x", &format!("5;{n}"))
@@ -212,8 +212,8 @@ fn only_outputs_beyond_the_caches_are_streamed() {
 
 #[test]
 fn merged_vector_loops_keep_an_element_for_each_lane() {
-    // A convolution of groups of one channel with windows of one point is no reduction: the value and what is
-    // made of it are two stages, whose vector loops merge.
+    // A convolution of groups of one channel with windows of one point is no reduction. The value and its
+    // epilogue are two stages, whose vector loops merge.
     for width in [5, 16, 88, 101] {
         let k = kernel("conv")
             .input("x", &format!("1;3;{width}"))

@@ -1,5 +1,5 @@
-//! Products of which a stage in front makes an operand: either side, transposed or not, with batches, odd and
-//! symbolic sizes, several kinds of bodies.
+//! Products with an operand that a stage in front makes: either side, transposed or not, with batches, odd
+//! and symbolic sizes, several kinds of bodies.
 
 use crate::{
     check::{check, check_on, host},
@@ -13,7 +13,7 @@ use mlcc_ir::{
 };
 use mlcc_machine::Machine;
 
-/// A product of `m` by `n` results and depth `k`, of which one side is computed.
+/// A product of `m` by `n` results and depth `k`, with one computed side.
 #[derive(Clone, Copy)]
 struct Product<'a> {
     batch: Option<&'a str>,
@@ -22,19 +22,19 @@ struct Product<'a> {
     k: &'a str,
     /// The columns are made, else the rows.
     columns: bool,
-    /// The made operand lies the other way around, and so does what it is made of.
+    /// The made operand lies the other way around, and so does the tensor it is made of.
     turned: (bool, bool),
     /// The other operand has batches too.
     both: bool,
     body: What,
 }
 
-/// How an element is made.
+/// The computation of an element.
 #[derive(Clone, Copy, PartialEq)]
 enum What {
-    /// Of two elements and one of a vector along the reduction: a norm's scale.
+    /// From two elements and one of a vector along the reduction: a norm's scale.
     Sum,
-    /// Of an integer: a quantised weight.
+    /// From an integer: a quantised weight.
     Cast,
     /// By a function.
     Exp,
@@ -114,7 +114,7 @@ fn has_tile(nest: &LoopNest) -> bool {
     found
 }
 
-/// That the nest has a tile and makes each element `times` times.
+/// Asserts that the nest has a tile and makes each element `times` times.
 fn is_made(p: Product<'_>, constants: &[usize], sizes: &[(&str, i64)]) {
     let k = p.kernel();
     let (decision, nest) = check(&k, constants, sizes);

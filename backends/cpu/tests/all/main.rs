@@ -1,9 +1,9 @@
-//! Decisions on kernels of all templates, with odd sizes: the nests against the kernels in the
-//! interpreters, the machine code against both.
+//! Decisions on kernels of all templates, with odd sizes. The nests are compared with the kernels in the
+//! interpreters, and the machine code with both.
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
-// What `run` needs, which lies with the code generator's tests.
+// Dependencies of `run`, which lies with the code generator's tests.
 use {mlcc_format as _, mlcc_runtime as _};
 
 mod attention;

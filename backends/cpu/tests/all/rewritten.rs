@@ -1,4 +1,4 @@
-//! The kernels that a pass of the tensor level makes of one.
+//! The kernels that a pass of the tensor level makes of one kernel.
 
 use mlcc_ir::{
     kernel::Kernel,
@@ -8,8 +8,8 @@ use mlcc_ir::{
 };
 use std::sync::Arc;
 
-/// The kernels that `pass` makes of one whose operands of those names are constants; each with the indices of
-/// its tensors that are constants.
+/// The kernels that `pass` makes of a kernel. The operands with the given names are constants. Each result
+/// has the indices of its tensors that are constants.
 pub fn after(
     kernel: Kernel,
     constants: &[&str],

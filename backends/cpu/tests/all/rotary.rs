@@ -21,7 +21,7 @@ fn turned(op: BinaryOp, [own, other, pair]: [&str; 3]) -> Body {
     )
 }
 
-/// A kernel over 3 heads of 7 rows, of which `rotated` features of `size` are read.
+/// A kernel over 3 heads of 7 rows, which reads `rotated` features of `size`.
 fn rows(rotated: i64, size: i64) -> crate::kernels::Build {
     let table = format!("7;{}", rotated / 2);
     kernel("rotary_embedding")
@@ -70,7 +70,7 @@ fn vectors(nest: &LoopNest) -> Vec<String> {
 
 #[test]
 fn neighbours_are_shuffled() {
-    // Whole vectors, a rest, a few features of many, more than are emitted one after the other.
+    // Whole vectors, a remainder, a few features of many, and more than are emitted one after the other.
     for (rotated, size) in [(32, 32), (80, 80), (24, 37), (10, 10), (2, 5), (208, 211)] {
         let (_, nest) = check(&neighbours(rotated, size), &[], &[]);
         if rotated >= 24 {

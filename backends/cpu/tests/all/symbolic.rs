@@ -1,4 +1,4 @@
-//! Kernels with symbolic sizes: right at odd ones, and divided among threads whatever the size.
+//! Kernels with symbolic sizes: right at odd ones, and divided among threads at any size.
 
 use crate::{
     check::check,
@@ -73,7 +73,7 @@ fn ranges_reach_decisions() {
         });
         rows
     };
-    // A tile of no more rows than there may be.
+    // A tile with no more rows than the kernel can have.
     assert!(rows("1..4") <= 4, "{} rows", rows("1..4"));
     assert!(rows("256..") >= 6, "{} rows", rows("256.."));
     let of = |range: &str| nest(&kernel, &constants, range).ranges.get("n").to_string();

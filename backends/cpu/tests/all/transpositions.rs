@@ -51,10 +51,10 @@ fn symbolic_sizes_may_be_smaller_than_a_square() {
 
 #[test]
 fn narrow_sources_and_other_machines() {
-    // Lines of the source that no vector fits into.
+    // Lines of the source that are shorter than a vector.
     let (decision, _) = check(&transpose(&["2", "3", "50"], &[0, 2, 1]), &[], &[]);
     assert_ne!(&*decision.variant, "transposed");
-    // What stays in order is no transposition.
+    // A copy that keeps the order is no transposition.
     let (decision, _) = check(&transpose(&["5", "6", "40"], &[1, 0, 2]), &[], &[]);
     assert_ne!(&*decision.variant, "transposed");
     for vector_bits in [128, 256] {

@@ -20,7 +20,7 @@ struct Side {
     stride: i64,
     dilation: i64,
     pads: (i64, i64),
-    /// Whether a last window that is partly outside counts.
+    /// Whether a last window counts that is partly outside.
     ceil: bool,
 }
 
@@ -90,7 +90,7 @@ fn constant(value: f64) -> Body {
     b
 }
 
-/// What follows the sum.
+/// The stage behind the sum.
 #[derive(Clone, Copy)]
 enum Epilogue {
     None,
@@ -228,7 +228,7 @@ fn convolutions_of_groups_and_of_few_channels() {
 
 #[test]
 fn accumulators_and_images_in_other_layouts() {
-    // The sums lie channels first, as does the image of a first layer.
+    // The sums lie channels first, like the image of a first layer.
     let k = kernel("conv")
         .input("x", "1;3;21;17")
         .input("w", "32;3;3;3")
@@ -269,7 +269,7 @@ fn dilation_and_uneven_padding() {
     let i = Image { n: 2, h, w, c: 20 };
     is_window(&depthwise(i, false, Epilogue::Clip), &[1]);
     is_window(&average_pool(i, false), &[]);
-    // Padding wider than the window: some outputs see nothing of the image.
+    // Padding wider than the window: some outputs see no pixel of the image.
     let wide = Side { pads: (5, 6), ..Side::new(4, 2, 1) };
     is_window(&depthwise(Image { n: 1, h: wide, w: wide, c: 16 }, true, Epilogue::Clip), &[1]);
 }

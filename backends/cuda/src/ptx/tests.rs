@@ -8,8 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Assembles a text without warnings and gives what `ptxas` says of registers and spills; `None` without
-/// a `ptxas`.
+/// Assembles a text without warnings and returns the report of `ptxas` on registers and spills; `None`
+/// without a `ptxas`.
 fn assemble(text: &str, arch: &str) -> Option<String> {
     let ptxas = std::env::var_os("MLCC_PTXAS")?;
     let mut child = Command::new(ptxas)

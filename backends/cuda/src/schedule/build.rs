@@ -1,4 +1,4 @@
-//! The parts of which nests are made: buffers and their places, flattened axes, loops and stores.
+//! The parts of nests: buffers and their places, flattened axes, loops and stores.
 
 use mlcc_ir::{
     Name,
@@ -12,12 +12,11 @@ use mlcc_ir::{
 use mlcc_passes::schedule::naive;
 use std::collections::BTreeMap;
 
-/// What stands for the axes of a compute at the thread that runs it.
+/// The expressions for the axes of a compute at the thread that runs it.
 pub(super) type Coordinates = BTreeMap<Name, Expr>;
 
-/// Where the elements of a kernel's tensor lie in a nest: in `buffer`, at the dimensions `kept` of the
-/// tensor's index, followed by `suffix`. The other dimensions are the same for all accesses of a
-/// thread or block.
+/// The place of a tensor's elements in a nest: in `buffer`, at the dimensions `kept` of the tensor's index,
+/// followed by `suffix`. The other dimensions are the same for all accesses of a thread or block.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) buffer: usize,
@@ -60,12 +59,12 @@ impl<'k> NestBuilder<'k> {
         self.nest.buffers.len() - 1
     }
 
-    /// Says where a temporary lies.
+    /// Sets the place of a temporary.
     pub(super) fn put(&mut self, tensor: usize, place: Place) {
         self.places[tensor] = Some(place);
     }
 
-    /// Where a tensor lies, if that is known.
+    /// The place of a tensor, if it is known.
     pub(super) fn place(&self, tensor: usize) -> Option<&Place> {
         self.places[tensor].as_ref()
     }
@@ -86,7 +85,7 @@ impl<'k> NestBuilder<'k> {
                 Inst::Read { tensor, index, outside } => {
                     let whole = self.place(*tensor)?.suffix.is_empty();
                     (*tensor, *index) = self.element(*tensor, index, at)?;
-                    // An element with one place is there, whatever its index was.
+                    // An element with a single place is there, whatever its index was.
                     if !whole {
                         *outside = None;
                     }
@@ -97,7 +96,7 @@ impl<'k> NestBuilder<'k> {
         Some(body)
     }
 
-    /// The store of a compute's value where the compute writes it.
+    /// The store of a compute's value to its place.
     pub(super) fn store(&self, compute: &Compute, body: Body, at: &Coordinates) -> Option<Store> {
         let (buffer, index) = self.element(compute.target, &compute.write, at)?;
         let checked = compute.write.iter().any(Expr::uses_values);
@@ -176,7 +175,7 @@ pub(super) fn fill(buffer: usize, index: Vec<Expr>, value: Constant) -> Store {
     Store { buffer, index, body, combine: None, guards: Vec::new(), checked: false }
 }
 
-/// `target[index] = source[from]`, or combined with what is there.
+/// `target[index] = source[from]`, or combined with the old value.
 pub(super) fn copy(
     (target, index): (usize, Vec<Expr>),
     (source, from): (usize, Vec<Expr>),

@@ -1,4 +1,4 @@
-//! Two axes that together number one dimension of what a compute writes become one axis.
+//! Two axes that together number one dimension of a compute's target become one axis.
 //!
 //! ```text
 //! for g in 0..6, m in 0..8: acc[n, g * 8 + m] = x[n, g * 8 + c] * w[g * 8 + m, c]
@@ -6,8 +6,8 @@
 //! for f in 0..48: acc[n, f] = x[n, f / 8 * 8 + c] * w[f, c]
 //! ```
 //!
-//! A grouped convolution is such a compute. Its points are then one for each element, so that whoever reads an element
-//! is known to be at the same point.
+//! A grouped convolution is such a compute. Afterwards it has one point for each element, so a reader of an
+//! element is known to be at the same point.
 
 use mlcc_ir::{
     expr::{Atom, Expr},
@@ -62,7 +62,7 @@ fn join(compute: &mut Compute, outer: usize, inner: usize) {
     let both = Expr::axis(&name);
     let (at_outer, at_inner) = (both.floor_div(&i.extent), both.modulo(&i.extent));
     let put = |e: &Expr| {
-        // What numbers the points as the axis does needs no division.
+        // An expression that numbers the points like the axis needs no division.
         if let (Some((step, rest)), Some((outer_step, _))) = (e.split_axis(&i.name), e.split_axis(&o.name))
             && outer_step == step.clone() * i.extent.clone()
         {

@@ -15,8 +15,8 @@
 //!     if row < rows and col < cols: y[..] = f(acc[i, j], ..)
 //! ```
 //!
-//! Rows are the parallel axes that only the first factor uses, columns those that only the second uses,
-//! all others are the batch; several axes of one kind are flattened. A convolution is one too: its
+//! Rows are the parallel axes that only the first factor uses, and columns those that only the second uses.
+//! All others are the batch. Several axes of one kind are flattened. A convolution is a product too: its
 //! windows are rows of the first factor, read with bounds.
 
 use super::{
@@ -39,15 +39,15 @@ const THREADS: i64 = 256;
 const K_TILE: i64 = 16;
 /// Neighbouring elements that a thread reads as one vector.
 const CHUNK: i64 = 4;
-/// Distance of a thread's chunks: all 16 threads of a side have one in between.
+/// Distance of a thread's chunks: one chunk of each of a side's 16 threads fits in it.
 const CHUNK_STRIDE: i64 = 64;
-/// Elements between the rows of a staged tile beyond its width: without them, a column would lie in one
-/// bank of shared memory.
+/// Elements between the rows of a staged tile beyond its width. Without them, a column would lie in one bank
+/// of shared memory.
 const PADDING: i64 = 4;
 /// Fewest rows, columns and points of the reduction that are worth a tile.
 const MIN_SIDE: i64 = 16;
 const MIN_K: i64 = 8;
-/// Blocks from which on the large tile keeps a GPU busy.
+/// With this many blocks or more, the large tile keeps a GPU busy.
 const MANY_BLOCKS: i64 = 64;
 /// Greatest extent of a grid's second and third dimension.
 const MAX_GRID: i64 = 65535;
@@ -62,7 +62,7 @@ struct Factor {
     side_by_side: bool,
 }
 
-/// A contraction with what is computed from it.
+/// A contraction with the computes that use its result.
 struct Product<'k> {
     kernel: &'k Kernel,
     compute: &'k Compute,
@@ -106,7 +106,7 @@ fn recognise(kernel: &Kernel) -> Option<Product<'_>> {
     if !at_least(&rows, MIN_SIDE) || !at_least(&cols, MIN_SIDE) || !at_least(&reduced, MIN_K) {
         return None;
     }
-    // Neighbouring threads have neighbouring columns: columns are what lies side by side in the result.
+    // Neighbouring threads have neighbouring columns, and columns lie side by side in the result.
     let last = compute
         .write
         .iter()
@@ -160,7 +160,7 @@ impl Product<'_> {
         Ok(Some(builder.finish(vec![node])))
     }
 
-    /// What a thread does.
+    /// The work of a thread.
     fn within_thread(&self, builder: &mut NestBuilder<'_>, side: i64) -> Option<Vec<Node>> {
         let per_thread = side / 16;
         let register = [per_thread.into(), per_thread.into()];
@@ -255,7 +255,7 @@ impl Product<'_> {
         Some((tile, nodes))
     }
 
-    /// The stores of the result and of what is computed from it, for element `i, j` of a thread.
+    /// The stores of the result and of values computed from it, for element `i, j` of a thread.
     fn results(&self, builder: &mut NestBuilder<'_>, acc: usize, side: i64) -> Option<Vec<Node>> {
         let thread = Expr::axis("thread");
         let at_side =

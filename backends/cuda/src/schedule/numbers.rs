@@ -1,9 +1,9 @@
-//! The numbers that a decision for a GPU consists of.
+//! The numbers of a decision for a GPU.
 
 use mlcc_ir::diagnostic::{Diagnostic, Result};
 use mlcc_passes::schedule::Decision;
 
-/// Numbers of a mapping that somebody gives; those that are not given, the mapping chooses.
+/// Numbers of a mapping given by the caller. The mapping chooses the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Numbers {
     /// Threads of a block.
@@ -15,10 +15,10 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Those of a decision.
+    /// The numbers of a decision.
     ///
     /// # Errors
-    /// If one is not possible on any GPU, or has another name.
+    /// If a number is not possible on any GPU, or has another name.
     pub(super) fn of(decision: &Decision) -> Result<Numbers> {
         let mut numbers = Numbers::default();
         for (name, value) in &decision.numbers {
@@ -37,7 +37,7 @@ impl Numbers {
                 "elements" => return refused("1 to 16"),
                 "tile" if matches!(number, 64 | 128) => numbers.side = Some(number),
                 "tile" => return refused("64x64x16 or 128x128x16"),
-                // It follows from the tile, and is compared with that afterwards.
+                // It follows from the tile, and is compared with the tile afterwards.
                 "thread" => {}
                 _ => {
                     let what = format!("'{decision}' cannot be taken: GPUs have no number '{name}'");

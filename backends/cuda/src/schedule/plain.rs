@@ -1,5 +1,5 @@
-//! What is left: a thread for each point of the axes along which the whole kernel is provably independent. Everything
-//! else runs within the thread, one stage after the other.
+//! The mapping for all other kernels: a thread for each point of the axes along which the whole kernel is
+//! provably independent. Everything else runs within the thread, one stage after the other.
 //!
 //! ```text
 //! for block in 0..ceildiv(points, 256) on block 0
@@ -8,7 +8,7 @@
 //!     for i in 0..6, j in 0..6: if block * 256 + thread < points: y[.., i, j] = patch[..] - patch[..]
 //! ```
 //!
-//! Temporaries keep the dimensions that are no points, so these must be small constants.
+//! Temporaries keep the dimensions that do not number points, so these must be small constants.
 
 use super::{
     build::{Coordinates, NestBuilder, Place, for_each, loops_over, size, unflatten, where_less},
@@ -32,10 +32,11 @@ const THREAD_BYTES: i64 = 16 << 10;
 pub(super) struct Plain(Rows);
 
 impl Plain {
-    /// The kernel with as many points as can be; `None` if its temporaries are too large for a thread.
+    /// The kernel with the largest possible number of points; `None` if its temporaries are too large for a
+    /// thread.
     pub(super) fn of(kernel: &Kernel) -> Option<Plain> {
         let candidates = (0..kernel.computes.len()).map(|c| Rows::separable(kernel, c));
-        // Of several with as many axes, the first.
+        // The first of those with the most axes.
         let best = candidates.min_by_key(|rows| std::cmp::Reverse(rows.axes.len()))?;
         best.fit(THREAD_BYTES).map(Plain)
     }

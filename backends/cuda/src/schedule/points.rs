@@ -7,9 +7,9 @@
 //!     if block * 256 + thread < points: y[..] = ..
 //! ```
 //!
-//! Computes that follow one another at the same point (a convolution, its bias, its activation) form a
-//! group; temporaries between them are registers. Several groups, such as the parts of a concatenation,
-//! share the grid if none needs what another one writes.
+//! Computes that follow one another at the same point (a convolution, its bias, its activation) form a group,
+//! and temporaries between them are registers. Several groups, such as the parts of a concatenation, share
+//! the grid if none needs values that another one writes.
 
 use super::{
     build::{
@@ -29,9 +29,9 @@ use mlcc_ir::{
 use mlcc_passes::schedule::Decision;
 
 const THREADS: i64 = 256;
-/// Elements of a thread where one element each would be more blocks than a GPU runs at once.
+/// Elements of a thread, if one element each would make more blocks than a GPU runs at once.
 const ELEMENTS: i64 = 4;
-/// Points from which on threads take several elements.
+/// With this many points or more, threads take several elements.
 const MANY_POINTS: i64 = 1 << 20;
 
 /// Computes at the same points, each with its coordinates.
@@ -71,14 +71,14 @@ pub(super) fn schedule(kernel: &Kernel, numbers: &Numbers) -> Result<Option<(Dec
     Ok(Some((decision, builder.finish(vec![body]))))
 }
 
-/// The point at which a thread is.
+/// The point of a thread.
 fn linear((threads, elements): (i64, i64)) -> Expr {
     let block = Expr::axis("block") * Expr::from(threads * elements);
     let element = if elements > 1 { Expr::axis("element") * Expr::from(threads) } else { Expr::from(0) };
     block + element + Expr::axis("thread")
 }
 
-/// The stages of a group, one after the other, in blocks of so many threads with so many elements each.
+/// The stages of a group, one after the other, in blocks of `threads` threads with `elements` elements each.
 fn emit(builder: &mut NestBuilder<'_>, group: &Group<'_>, block: (i64, i64)) -> Option<Vec<Node>> {
     let linear = linear(block);
     let points = size(&group.axes);
@@ -150,8 +150,8 @@ fn groups(kernel: &Kernel) -> Option<Vec<Group<'_>>> {
     (fine && !groups.is_empty()).then_some(groups)
 }
 
-/// The coordinates of a compute's parallel axes in a group: those of the elements that it reads of what the
-/// group writes, or those of equal axes.
+/// The coordinates of a compute's parallel axes in a group. They come from the elements that it reads of the
+/// group's results, or from equal axes.
 fn coordinates_in(group: &Group<'_>, compute: &Compute) -> Option<Coordinates> {
     let axes = axes_of(compute, AxisKind::Parallel);
     let mut at = Coordinates::new();
@@ -172,7 +172,7 @@ fn coordinates_in(group: &Group<'_>, compute: &Compute) -> Option<Coordinates> {
     for a in axes.iter().filter(|a| a.extent.is(1)) {
         at.entry(a.name.clone()).or_insert_with(|| Expr::from(0));
     }
-    // Each axis stands for one of the group, and each of the group is there, or points would be
+    // Each axis stands for one of the group, and each axis of the group must occur, or points would be
     // computed twice.
     let extent = |e: &Expr| group.axes.iter().find(|a| Some(&a.name) == e.as_axis()).map(|a| &a.extent);
     let fits = axes.iter().all(|a| a.extent.is(1) || at.get(&a.name).and_then(extent) == Some(&a.extent));
@@ -184,8 +184,8 @@ fn coordinates_in(group: &Group<'_>, compute: &Compute) -> Option<Coordinates> {
     (fits && all && related && count(&axes) == count(&group.axes)).then_some(at)
 }
 
-/// Whether the stage's elements of what its group writes are those of its own point, for registers and
-/// for memory that the thread itself has written.
+/// Whether the stage reads its group's results only at its own point, for registers and for memory that the
+/// thread itself has written.
 fn is_local(kernel: &Kernel, group: &Group<'_>, stage: usize) -> bool {
     let (compute, at) = &group.stages[stage];
     let points = |index: &[Expr], at: &Coordinates| -> Vec<Expr> {
@@ -193,7 +193,7 @@ fn is_local(kernel: &Kernel, group: &Group<'_>, stage: usize) -> bool {
     };
     group.stages.iter().all(|(writer, writer_at)| {
         let written = points(&writer.write, writer_at);
-        // Dimensions that tell which thread writes.
+        // Dimensions that tell which thread writes the element.
         let is_point = |e: &Expr| e.as_axis().is_some_and(|n| group.axes.iter().any(|a| a.name == *n));
         let owned: Vec<usize> = (0..written.len()).filter(|&d| is_point(&written[d])).collect();
         let owns_all = group

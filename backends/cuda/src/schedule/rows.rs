@@ -13,8 +13,8 @@
 //!     for step: y[row, step * 256 + thread] = exp(x[..] - max.partial[0]) ..
 //! ```
 //!
-//! Values of a row lie in shared memory while it lasts and are recomputed by their readers otherwise. A
-//! kernel whose stages have no row in common is one row.
+//! If the values of a row fit, they lie in shared memory while the row lasts. Otherwise their readers compute
+//! them again. A kernel whose stages have no row in common is one row.
 
 use super::{
     build::{Coordinates, NestBuilder, Place, copy, fill, for_each, loops_over, size, unflatten, where_less},
@@ -34,8 +34,8 @@ use std::collections::BTreeMap;
 const MAX_THREADS: i64 = 256;
 /// A warp.
 const MIN_THREADS: i64 = 32;
-/// Shared memory for values of a row, in bytes; what remains of the 48 KiB that every block may have is
-/// for partial results.
+/// Shared memory for values of a row, in bytes. Every block may have 48 KiB; the rest of it is for partial
+/// results.
 const SHARED_BYTES: i64 = 40 << 10;
 
 /// Maps a kernel whose stages have rows in common; `None` if they have none, or if the values of a row do not fit
@@ -67,7 +67,7 @@ pub(super) fn schedule_whole(kernel: &Kernel, numbers: &Numbers) -> Result<Optio
 pub(super) struct Rows {
     pub(super) kernel: Kernel,
     pub(super) axes: Vec<Axis>,
-    /// For each compute the row axis that each of its axes is.
+    /// For each compute, the row axis behind each of its axes.
     pub(super) at: Vec<BTreeMap<Name, usize>>,
     /// Dimensions of each tensor that are rows.
     pub(super) dims: Vec<BTreeMap<usize, usize>>,
@@ -92,8 +92,8 @@ impl Rows {
         (!rows.axes.is_empty() && rows.shared_row().is_none()).then_some(rows)?.fit(SHARED_BYTES)
     }
 
-    /// The kernel with a row for each point of those parallel axes of compute `anchor` along which its rows are
-    /// separate.
+    /// The kernel with a row for each point of some parallel axes of compute `anchor`: those along which its
+    /// rows are separate.
     pub(super) fn separable(kernel: &Kernel, anchor: usize) -> Rows {
         let mut axes = wide_axes(&kernel.computes[anchor]);
         loop {
@@ -105,7 +105,7 @@ impl Rows {
         }
     }
 
-    /// The kernel with these axes of compute `anchor` as rows, and what they are in the other computes.
+    /// The kernel with these axes of compute `anchor` as rows, and the matching axes of the other computes.
     fn with_axes(kernel: &Kernel, anchor: usize, axes: Vec<Axis>) -> Rows {
         let mut rows = Rows { axes, ..Rows::single(kernel) };
         rows.at[anchor] = rows.axes.iter().enumerate().map(|(r, a)| (a.name.clone(), r)).collect();
@@ -152,8 +152,8 @@ impl Rows {
         new
     }
 
-    /// A row axis along which blocks would need what another one computes; `None` if every compute has all rows, once,
-    /// and what is written in the kernel is read and written again in the same row only.
+    /// A row axis along which blocks would need values that another block computes. `None` if every compute
+    /// has all rows, once, and values written in the kernel are read and written again in the same row only.
     fn shared_row(&self) -> Option<usize> {
         let complete = |row: usize| self.at.iter().all(|at| at.values().filter(|r| **r == row).count() == 1);
         let computes = || self.kernel.computes.iter().enumerate();
@@ -209,14 +209,14 @@ impl Rows {
         Some(self)
     }
 
-    /// How a tensor is used as a temporary.
+    /// The uses of a tensor as a temporary.
     fn temporary(&self, tensor: usize) -> KernelTemporary {
         let is_temporary = self.kernel.tensors[tensor].role == Role::Temporary;
         let used = is_temporary && self.kernel.computes.iter().any(|c| c.target == tensor);
         KernelTemporary { used, is_row: !self.inner_dims(tensor).is_empty() }
     }
 
-    /// Axes of a compute that are no rows, of that kind.
+    /// Axes of a compute of that kind that are not rows.
     fn inner(&self, c: usize, kind: AxisKind) -> Vec<Axis> {
         let inner = |a: &Axis| !self.at[c].contains_key(&a.name) && !a.extent.is(1);
         axes_of(&self.kernel.computes[c], kind).into_iter().filter(inner).collect()
@@ -292,7 +292,7 @@ impl Stages<'_> {
         let scalar = parallel.is_empty() && self.is_alone(compute) && is_elementwise(compute);
         self.place_target(compute, scalar);
         if scalar {
-            // Every thread has the value for itself: no barrier.
+            // Every thread computes the value for itself: no barrier.
             let body = self.builder.body(&compute.body, &at)?;
             self.nodes.push(Node::Store(self.builder.store(compute, body, &at)?));
             return Some(());
@@ -316,7 +316,7 @@ impl Stages<'_> {
         Some(())
     }
 
-    /// Whether a compute's target is a temporary of one value a row, which nothing else writes.
+    /// Whether a compute is the only writer of its target, a temporary of one value a row.
     fn is_alone(&self, compute: &Compute) -> bool {
         let target = compute.target;
         self.rows.kernel.tensors[target].role == Role::Temporary
@@ -361,7 +361,7 @@ impl Stages<'_> {
         })
     }
 
-    /// A reduction by all threads: each its part, then a tree.
+    /// A reduction by all threads: each reduces its part, then a tree combines them.
     fn reduce(&mut self, compute: &Compute, reduced: &[Axis], at: &mut Coordinates) -> Option<()> {
         let combine = compute.combine?;
         let row = at.clone();

@@ -1,4 +1,4 @@
-//! What the computes of a kernel need from each other.
+//! The dependences between the computes of a kernel.
 
 use mlcc_ir::{
     expr::{Expr, Interval},
@@ -11,15 +11,15 @@ pub(super) fn axes_of(compute: &Compute, kind: AxisKind) -> Vec<Axis> {
     compute.axes.iter().filter(|a| a.kind == kind).cloned().collect()
 }
 
-/// Whether a compute is one value a point, written where the point is.
+/// Whether a compute is one value a point, written at the point.
 pub(super) fn is_elementwise(compute: &Compute) -> bool {
     compute.combine.is_none()
         && compute.axes.iter().all(|a| a.kind == AxisKind::Parallel)
         && compute.writes_identity()
 }
 
-/// Whether points that run at the same time may combine their values in one element, in memory that was
-/// there before.
+/// Whether points that run at the same time may combine their values in one element of memory that existed
+/// before.
 pub(super) fn needs_atomics(compute: &Compute) -> bool {
     let owned = |a: &Axis| compute.write.iter().any(|e| e.as_axis() == Some(&a.name)) || a.extent.is(1);
     let combines = compute.combine.is_some() && !compute.is_reduction();
@@ -27,7 +27,7 @@ pub(super) fn needs_atomics(compute: &Compute) -> bool {
 }
 
 /// Puts the body of the compute that writes `tensor` in place of every read of it and drops the compute;
-/// `None` where that cannot be done.
+/// `None` if that is not possible.
 pub(super) fn inline(kernel: &Kernel, tensor: usize) -> Option<Kernel> {
     let mut writers = kernel.computes.iter().filter(|c| c.target == tensor);
     let producer = writers.next().filter(|p| is_elementwise(p))?;
@@ -45,7 +45,7 @@ pub(super) fn inline(kernel: &Kernel, tensor: usize) -> Option<Kernel> {
     Some(Kernel { computes: computes.collect::<Option<_>>()?, ..kernel.clone() })
 }
 
-/// Inlines every temporary that can be and of which `wanted` says so.
+/// Inlines every temporary that can be inlined and that `wanted` accepts.
 pub(super) fn inline_where(kernel: &Kernel, wanted: &dyn Fn(&Kernel, usize) -> bool) -> Kernel {
     let mut kernel = kernel.clone();
     for tensor in 0..kernel.tensors.len() {
@@ -58,8 +58,8 @@ pub(super) fn inline_where(kernel: &Kernel, wanted: &dyn Fn(&Kernel, usize) -> b
     kernel
 }
 
-/// Whether two computes certainly write different elements of their common target: somewhere the index
-/// of the one ends before that of the other begins.
+/// Whether two computes certainly write different elements of their common target: in some dimension, the
+/// index of one ends before that of the other begins.
 pub(super) fn write_apart(a: &Compute, b: &Compute) -> bool {
     let bounds = |c: &Compute, e: &Expr| {
         let (mut low, mut high) = (e.clone(), e.clone());

@@ -206,7 +206,7 @@ fn a_convolution_is_a_product_of_windows() {
     assert_eq!(check(&convolution(), &[]), "matmul tile=64x64x16 thread=4x4 threads=256");
 }
 
-/// A strided convolution of groups whose channels lie last, with bias: what fusion and layouts make of RegNet's.
+/// A strided convolution of groups with channels last and bias, as fusion and layouts make it from RegNet's.
 fn grouped_convolution([groups, filters, channels]: [&str; 3], [height, width]: [&str; 2]) -> Kernel {
     let mut s = Sample::new("grouped_conv");
     let all = format!("({groups}) * ({filters})");
@@ -249,7 +249,7 @@ fn threads_keep_what_their_stages_exchange() {
     assert_eq!(check(&samples::patches("l", "c", false), &[("l", 7), ("c", 41)]), "plain threads=256");
     let (_, nest) = schedule(&samples::patches("23", "13", false)).unwrap();
     assert_eq!(crate::launch::Launch::of(&nest).unwrap().grid[0].as_const(), Some(2));
-    // Too few points for a block, whose threads then share the whole.
+    // Too few points for a block, so the threads of a block share the whole.
     assert_eq!(check(&samples::patches("5", "3", false), &[]), "rows threads=64");
 }
 

@@ -1,10 +1,10 @@
 //! CPUs by LLVM's names.
 //!
-//! Vector widths, registers, caches and multiply-adds a cycle are those of the vendors' optimisation
-//! manuals. The clock is a usual one under vector load, and what a core reads from memory in a cycle a usual
-//! amount: both are measured for `znver4` only (117 GFLOP/s, 29 GB/s) and enter decisions only as powers of
-//! two of work and as a ratio, so that a quarter more or less changes few of them.
-//! `mlcc machine measure` has a machine's own.
+//! Vector widths, registers, caches and multiply-adds a cycle come from the vendors' optimisation manuals.
+//! The clock is a usual one under vector load, and the bytes that a core reads from memory in a cycle are a
+//! usual amount. Both are measured for `znver4` only (117 GFLOP/s, 29 GB/s). They enter decisions only as
+//! powers of two of work and as a ratio, so a quarter more or less changes few decisions. `mlcc machine
+//! measure` gives a machine's own numbers.
 
 /// A CPU's row.
 pub(super) struct Row {
@@ -34,8 +34,8 @@ const fn row(
     Row { name, vectors: (bits, registers), multiply_adds, megahertz, l1: (l1, ways), l2, last, memory }
 }
 
-/// The CPUs. The last row of each family is the one for unknown members; levels of an architecture stand
-/// for servers of the time.
+/// The CPUs. The last row of each family stands for unknown members. Levels of an architecture stand for
+/// servers of the time.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     //                      bits regs fma   MHz  L1 ways   L2 last memory

@@ -16,8 +16,9 @@ const LIMITS: Limits = Limits { iterations: 8, terms: 6000, matches: 400 };
 /// Instances whose derivation is looked for.
 const INSTANCES: usize = 6;
 
-/// Whether a rule follows from others: both sides of an instance meet in an e-graph that only they are applied in.
-/// Of `known`, those that the rule names are taken (all, if it names none) which change no more bits than it does.
+/// Whether a rule follows from others: both sides of an instance meet in an e-graph in which only the others
+/// are applied. The others are those of `known` that the rule names (all, if it names none) and that change
+/// no more bits than the rule.
 ///
 /// # Errors
 /// With the instance that cannot be derived.

@@ -15,7 +15,7 @@ use mlcc_passes::{
 };
 use mlcc_rewriting::{Mode, Report, Rule, Settings, graph_of};
 
-/// The graph of a seed with inputs for it; `None` where what was drawn does not fit together.
+/// The graph of a seed with inputs for it; `None` if the random parts do not fit together.
 #[must_use]
 pub fn random_graph(rules: &[Rule], seed: u64) -> Option<(Graph, Vec<Tensor>)> {
     draw(rules, seed, Values::Reals)
@@ -30,7 +30,7 @@ fn draw(rules: &[Rule], seed: u64, values: Values) -> Option<(Graph, Vec<Tensor>
     let classes = sampler.classes;
     let mut graph = graph_of(&classes, &[root])?;
     let tensors = fill(&classes.analysis.leaves, values, false, &mut random);
-    // Weights become constants, the rest inputs.
+    // Weights become constants, and the other leaves inputs.
     let leaves = std::mem::take(&mut graph.inputs);
     let mut inputs = Vec::new();
     for (at, id) in leaves.into_iter().enumerate() {
@@ -47,7 +47,7 @@ fn draw(rules: &[Rule], seed: u64, values: Values) -> Option<(Graph, Vec<Tensor>
     (!graph.nodes.is_empty()).then_some((graph, inputs))
 }
 
-/// What came of random graphs.
+/// The results for random graphs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Graphs that were compared.
@@ -56,8 +56,9 @@ pub struct Summary {
     pub rewritten: usize,
 }
 
-/// Rewrites `count` random graphs and compares them with what they were, in the interpreter: up to rounding with all
-/// rules, bit for bit with those that are exact only, where inputs are no numbers, infinite and zeros of both signs.
+/// Rewrites `count` random graphs and compares them with the originals in the interpreter: up to rounding
+/// with all rules, and bit for bit with exact rules only, for inputs with NaN, infinities and zeros of both
+/// signs.
 ///
 /// # Errors
 /// With the first seed whose graphs disagree.
@@ -70,14 +71,14 @@ pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary,
         }
         let Some((graph, inputs)) = draw(rules, seed, values) else { continue };
         let Some(wanted) = mlcc_interpreter::graph::run(&graph, &inputs).ok() else { continue };
-        // Infinite numbers (divisions by zero) may become none at all: rules that round are about numbers.
+        // Infinities (divisions by zero) may become NaN: rules that round are about numbers.
         if mode != Mode::Exact && wanted.iter().any(|t| t.to_f64().iter().any(|v| !v.is_finite())) {
             continue;
         }
         let mut after = graph.clone();
         let config = Config { rewrites: Settings { mode, ..Settings::default() }, ..Config::default() };
         let mut report = Report::default();
-        // Recognisers round otherwise.
+        // Recognisers round differently.
         if mode != Mode::Exact {
             report =
                 recognise::run(&mut after, &config).map_err(|e| format!("seed {seed}: recognising: {e}"))?;
@@ -112,8 +113,8 @@ pub fn check_graphs(rules: &[Rule], count: usize, mode: Mode) -> Result<Summary,
     Ok(summary)
 }
 
-/// Whether the results of a graph differ from themselves where its inputs move by a few roundings: the floor of what
-/// cancelling numbers left, say. Such a graph cannot tell a wrong rewrite from rounding.
+/// Whether the results of a graph change when its inputs move by a few roundings: the floor of a number after
+/// cancellation, for example. Such a graph cannot tell a wrong rewrite from rounding.
 fn jumps(graph: &Graph, inputs: &[Tensor], wanted: &[Tensor]) -> bool {
     const ATTEMPTS: usize = 8;
     (0..ATTEMPTS).any(|attempt| {

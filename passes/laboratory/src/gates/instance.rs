@@ -10,32 +10,32 @@ use mlcc_rewriting::{
     rule::{Exactness, Rule},
 };
 
-/// What came of a choice.
+/// The result of a choice.
 pub(super) enum Sampled {
-    /// No left side, or the guard does not accept it.
+    /// There is no left side, or the guard does not accept it.
     Nothing,
     /// The guard accepts it, but the search would not find it.
     Unmatched,
-    /// The guard accepts it, but the right side is ill-typed or of another type than the left one: the types of the
-    /// leaves.
+    /// The guard accepts it, but the right side is ill-typed or has another type than the left one. Holds the
+    /// types of the leaves.
     Refused(String),
     /// Both sides.
     Instance(Box<Instance>),
 }
 
-/// Both sides of a rule in one e-graph in which nothing has been united.
+/// Both sides of a rule in one e-graph without any unions.
 pub(super) struct Instance {
     pub(super) classes: Classes,
     pub(super) left: Id,
     pub(super) right: Id,
 }
 
-/// Which choices are made.
+/// The scope of the choices.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Floats of 32 bits, and other element types.
     AllTypes,
-    /// Floats of 32 bits, so few that all values can be tried.
+    /// Floats of 32 bits, few enough to try all values.
     Tiny,
 }
 
@@ -56,7 +56,8 @@ pub(super) fn sample(rule: &Rule, random: &mut Random, scope: Scope) -> Sampled 
         return Sampled::Nothing;
     }
     classes.rebuild();
-    // A left side that is one variable describes every tensor; such rules are axioms, which are not searched for.
+    // A left side that is one variable describes every tensor. Such rules are axioms, and the search does not
+    // use them.
     let is_found = || matching::search(&classes, rule, usize::MAX).iter().any(|(root, _)| *root == left);
     if rule.left.op().is_some() && !is_found() {
         return Sampled::Unmatched;
@@ -75,7 +76,7 @@ pub(super) fn sample(rule: &Rule, random: &mut Random, scope: Scope) -> Sampled 
     }
 }
 
-/// What changes bits is not applied to floats of 16 bits.
+/// Rules that change bits are not applied to floats of 16 bits.
 fn element_type(rule: &Rule, random: &mut Random) -> DType {
     match random.below(16) {
         0 | 1 => DType::I32,

@@ -1,11 +1,11 @@
-//! What kind of operators a rule is about, which decides how its values are compared.
+//! The kind of operators in a rule. It decides how the rule's values are compared.
 
 use mlcc_rewriting::{
     rule::{Pattern, Rule},
     term::special,
 };
 
-/// Operators that move elements, or make some that no function computes: of every kind.
+/// Operators that move elements, or make elements that no function computes: they belong to every kind.
 const MOVING: &[&str] =
     &["transpose", "reshape", "slice", "concat", "expand", "pad", "gather", "eye", "identity", "where"];
 /// Operators whose results are rational functions of their operands.

@@ -1,9 +1,10 @@
 //! Exact arithmetic for rules about sums, products and quotients: modulo a prime.
 //!
-//! Two rational functions that differ are equal at few points of a field: by the Schwartz-Zippel lemma, at a part
-//! of d / p of them for functions of degree d modulo the prime p, so that one random point almost surely tells them
-//! apart. Residues are held in floats of 64 bits and computed by the interpreter's own operators, operator by
-//! operator: products of residues below 2^20 stay below 2^40, and thousands of these can be summed exactly.
+//! Two different rational functions are equal at few points of a field: by the Schwartz-Zippel lemma, at a
+//! part of d / p of them for functions of degree d modulo the prime p. So one random point almost surely
+//! tells them apart. Residues are held in floats of 64 bits, and the interpreter's own operators compute
+//! them, one by one. Products of residues below 2^20 stay below 2^40, and thousands of these can be summed
+//! exactly.
 
 use super::{sample::Random, wide};
 use mlcc_ir::{
@@ -17,8 +18,8 @@ use mlcc_rewriting::facts::Leaf;
 /// The greatest prime below 2^20.
 const PRIME: i64 = 1_048_573;
 
-/// The results of both sides at one random point, with floats as residues; `None` where a divisor is 0 there, or
-/// what is fixed is no rational number.
+/// The results of both sides at one random point, with floats as residues. `None` if a divisor is 0 there, or
+/// a fixed value is no rational number.
 pub(super) fn run(sides: [&Graph; 2], leaves: &[Leaf], random: &mut Random) -> Option<[Tensor; 2]> {
     let mut inputs = Vec::new();
     for leaf in leaves {

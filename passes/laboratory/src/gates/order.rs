@@ -1,4 +1,4 @@
-//! Rules about order, at every choice of values from a small ordered domain.
+//! Checks rules about order at every choice of values from a small ordered domain.
 
 use super::{
     Audit,
@@ -16,13 +16,13 @@ use mlcc_rewriting::{
     rule::{Exactness, Rule},
 };
 
-/// Instances all of whose values are tried.
+/// Number of instances for which all values are tried.
 const INSTANCES: usize = 4;
 /// Attempts to find them.
 const ATTEMPTS: usize = 4000;
 /// Choices of values of one instance.
 const CHOICES: usize = 5000;
-/// Domains, the first of which is taken that leaves few enough choices.
+/// Domains; the first that leaves few enough choices is taken.
 const DOMAINS: [&[f64]; 4] = [
     &[f64::NAN, f64::NEG_INFINITY, -1.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.5, f64::INFINITY],
     &[f64::NAN, f64::NEG_INFINITY, -1.0, -0.0, 0.0, 0.5, f64::INFINITY],
@@ -30,7 +30,7 @@ const DOMAINS: [&[f64]; 4] = [
     &[-1.0, 1.0],
 ];
 
-/// Tries all values of a few tiny instances, if the rule has such.
+/// Tries all values of a few tiny instances, if the rule has any.
 pub(super) fn check(rule: &Rule, audit: &mut Audit) -> Result<(), String> {
     let mut random = Random::new(&format!("{} exhaustively", rule.name));
     let mut tried = 0;

@@ -1,4 +1,4 @@
-//! What is claimed of terms, confirmed by executing random ones.
+//! Claims about terms, confirmed by executing random terms.
 
 use super::{
     sample::{Hint, Random, Sampler},
@@ -14,7 +14,8 @@ use mlcc_rewriting::{
     term::special,
 };
 
-/// Operators of random terms, with their numbers of operands. Claims are made about the results of most.
+/// Operators of random terms, with their numbers of operands. There are claims about the results of most of
+/// them.
 const OPERATORS: &[(&str, usize)] = &[
     ("exp", 1),
     ("sigmoid", 1),
@@ -60,10 +61,11 @@ const OPERATORS: &[(&str, usize)] = &[
 ];
 /// Operators of a random term.
 const DEPTH: usize = 10;
-/// Values that each is executed with.
+/// Number of values that each term is executed with.
 const FILLS: usize = 3;
 
-/// Executes random terms and compares what is known of each with its elements; how many claims were confirmed.
+/// Executes random terms and compares the facts about each with its elements; returns how many claims were
+/// confirmed.
 ///
 /// # Errors
 /// With the first claim that is wrong.
@@ -71,7 +73,7 @@ pub fn check_properties(terms: usize) -> Result<usize, String> {
     check_claims(terms, &|facts, _| facts.properties)
 }
 
-/// As [`check_properties`], for the claims that a function makes of a class by its facts and its operator.
+/// As [`check_properties`], for claims that a function makes about a class from its facts and its operator.
 pub(crate) fn check_claims(
     terms: usize,
     claims: &dyn Fn(&Facts, &str) -> Properties,
@@ -98,7 +100,7 @@ pub(crate) fn check_claims(
     Ok(confirmed)
 }
 
-/// Leaves, and operators on what there is.
+/// Leaves, and operators on terms that exist already.
 fn random_terms(random: &mut Random) -> Classes {
     let mut picks = Random::new(&format!("{}", random.next()));
     let mut sampler = Sampler::new(random);
@@ -114,7 +116,7 @@ fn random_terms(random: &mut Random) -> Classes {
         let mut operands = Vec::new();
         for at in 0..count {
             let name = format!("x{at}");
-            // What is not bound becomes a leaf that suits the operator; a factor may occur twice.
+            // An unbound variable becomes a leaf that suits the operator. A factor may occur twice.
             if picks.below(4) > 0 && !ids.is_empty() {
                 let id = ids[picks.below(ids.len())];
                 sampler.bindings.set(&name.as_str().into(), Binding::Class(id));

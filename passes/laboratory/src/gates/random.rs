@@ -1,4 +1,4 @@
-//! Pseudo-random numbers that depend on a name only, so that every run of the gates is the same.
+//! Pseudo-random numbers that depend only on a name, so that every run of the gates is the same.
 
 /// A sequence of numbers (SplitMix64, seeded by FNV-1a).
 pub(crate) struct Random(u64);

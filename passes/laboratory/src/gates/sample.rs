@@ -1,4 +1,5 @@
-//! Random instances of a pattern: tiny shapes, random attributes, leaves of which some are weights and some uniform.
+//! Random instances of a pattern: tiny shapes, random attributes, and leaves. Some leaves are weights and
+//! some are uniform.
 
 mod attributes;
 
@@ -18,7 +19,7 @@ use mlcc_rewriting::{
     term::{Head, Term, special},
 };
 
-/// What a leaf at a place should be so that the operator around it may accept it.
+/// The wish for a leaf at a place, so that the operator around it may accept it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hint {
     dims: Option<Vec<i64>>,
@@ -29,7 +30,7 @@ pub(crate) struct Hint {
 pub(crate) struct Sampler<'a> {
     pub(crate) classes: Classes,
     pub(crate) bindings: Bindings,
-    /// Rules whose left sides may stand in place of leaves, and how deep they may still nest.
+    /// Rules whose left sides may replace leaves, and the depth that such nesting may still have.
     pub(super) nested: (&'a [Rule], usize),
     /// Element type of tensors of numbers.
     pub(super) dtype: DType,
@@ -40,9 +41,9 @@ pub(crate) struct Sampler<'a> {
 
 /// Sizes of dimensions: one, odd, unequal.
 const SIZES: &[i64] = &[1, 2, 3, 3, 5];
-/// Sizes of which so few elements come that all values can be tried.
+/// Sizes with so few elements that all values can be tried.
 pub(super) const TINY: &[i64] = &[1, 1, 1, 2];
-/// Numbers that all elements of a leaf may be.
+/// Numbers for leaves whose elements are all the same.
 const UNIFORM: &[f64] =
     &[0.5, 1.0, 2.0, -1.0, 3.0, 0.0, 0.5, 1.0, 2.0, -1.0, 3.0, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY];
 
@@ -58,7 +59,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// An instance of a pattern; `None` if what was chosen does not fit.
+    /// An instance of a pattern; `None` if the choices do not fit.
     pub(crate) fn build(&mut self, pattern: &Pattern, hint: Hint) -> Option<Id> {
         match pattern {
             Pattern::Variable(name) => {
@@ -70,7 +71,7 @@ impl<'a> Sampler<'a> {
                 Some(id)
             }
             Pattern::Number(value) => {
-                // Mostly a scalar; sometimes as large as what is around it, or with more dimensions.
+                // Mostly a scalar; sometimes as large as the surrounding tensor, or with more dimensions.
                 let around = hint.dims.unwrap_or_default();
                 let dims = match self.random.below(8) {
                     0 => around,
@@ -116,7 +117,7 @@ impl<'a> Sampler<'a> {
         (0..rank).map(|_| self.random.pick(self.sizes)).collect()
     }
 
-    /// A left side of another rule, with variables of its own, where it fits; a leaf otherwise.
+    /// A left side of another rule, with variables of its own, if it fits; otherwise a leaf.
     fn leaf(&mut self, hint: Hint) -> Option<Id> {
         let (rules, depth) = self.nested;
         if depth > 0 && !rules.is_empty() && hint.dtype != Some(DType::I64) && self.random.below(2) == 0 {
@@ -171,14 +172,14 @@ impl<'a> Sampler<'a> {
     }
 
     fn uniform(&mut self, dims: &[i64], value: f64) -> Option<Id> {
-        // Only of floats it is known that all elements are one number.
+        // Only for floats do facts say that all elements are one number.
         let dtype = Some(self.dtype).filter(|d| d.is_float())?;
         let mut data = Vec::new();
         (0..dims.iter().product::<i64>()).for_each(|_| push_element(dtype, &mut data, Element::Float(value)));
         facts::add_constant(&mut self.classes, Tensor::new(dtype, dims.to_vec(), data.into())?)
     }
 
-    /// What operand `at` of an operator should be, given those before it.
+    /// The wish for operand `at` of an operator, given the operands before it.
     fn hint(&mut self, op: &str, at: usize, places: &[Option<Id>], outer: &Hint) -> Hint {
         let first = places.first().copied().flatten().map(|id| self.dims(id));
         let dims = match (op, at, first) {
@@ -242,7 +243,7 @@ impl<'a> Sampler<'a> {
         Hint { dims, dtype: Some(dtype) }
     }
 
-    /// Dimensions of what is convolved.
+    /// Dimensions of the image of a convolution.
     fn image(&mut self) -> Vec<i64> {
         let spatial: &[i64] = match self.random.below(8) {
             0 => &[4, 4],
@@ -254,7 +255,7 @@ impl<'a> Sampler<'a> {
         [&[self.random.pick(&[1, 2]), self.random.pick(&[1, 2, 3, 4])], spatial].concat()
     }
 
-    /// Dimensions of weights for an image: one or several groups, kernels that are square or not.
+    /// Dimensions of weights for an image: one or several groups, and kernels that may be square.
     fn kernel(&mut self, image: &[i64]) -> Vec<i64> {
         let channels = image.get(1).copied().unwrap_or(1);
         let group = self.random.pick(&[1, 1, 1, 2, channels]);

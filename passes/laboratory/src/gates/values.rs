@@ -1,4 +1,4 @@
-//! Numbers for the leaves of an instance, and how results may disagree.
+//! Numbers for the leaves of an instance, and differences between results.
 
 use super::sample::Random;
 use mlcc_ir::{
@@ -24,20 +24,20 @@ pub(super) enum Values {
     Positive,
     /// Small numbers of few kinds, zeros of both signs among them.
     Zeros,
-    /// These, infinities and what is no number.
+    /// These, infinities and NaN.
     Special,
-    /// These, and numbers at which products overflow or vanish: for rules that leave every bit.
+    /// These, and numbers at which products overflow or vanish: for rules that change no bit.
     Extreme,
 }
 
-/// Numbers at which functions saturate, and of which few are needed.
+/// Numbers at which functions saturate; few of them are needed.
 const ZEROS: [f64; 12] = [0.0, -0.0, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, -5.0, 7.5, 40.0];
 const SPECIAL: [f64; 12] =
     [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 7.5, -16.75];
 /// Numbers at which products overflow or vanish.
 const EXTREME: [f64; 4] = [1e-30, -1e-30, 3e30, -3e30];
 
-/// A tensor for each leaf: its one value, where it has one. `wide`: floats of 32 bits become such of 64.
+/// A tensor for each leaf: its one value, if it has one. `wide`: floats of 32 bits become floats of 64 bits.
 pub(super) fn fill(leaves: &[Leaf], values: Values, wide: bool, random: &mut Random) -> Vec<Tensor> {
     let mut tensors = Vec::new();
     for leaf in leaves {
@@ -57,10 +57,10 @@ fn element(leaf: &Leaf, dtype: DType, values: Values, random: &mut Random) -> El
         return Element::Int(random.below(2) as i64);
     }
     if !dtype.is_float() {
-        // All of the range: integers wrap, and rules about these hold nonetheless.
+        // The whole range: integers wrap, and rules about them hold nonetheless.
         let bits = random.next() as i64;
         let value = match values {
-            // The least of them has no negative.
+            // The least integer has no negative.
             Values::Extreme if random.below(4) == 0 => i64::MIN >> (64 - 8 * dtype.size()),
             Values::Extreme => bits >> (64 - 8 * dtype.size()),
             _ => bits.rem_euclid(7) - 3,
@@ -78,12 +78,12 @@ fn element(leaf: &Leaf, dtype: DType, values: Values, random: &mut Random) -> El
     Element::Float(leaf.uniform.unwrap_or(drawn))
 }
 
-/// The element type in which values of another one are computed without rounding that matters.
+/// The element type that computes values of another type without rounding that matters.
 pub(super) fn widened(dtype: DType) -> DType {
     if dtype.is_float() { DType::F64 } else { dtype }
 }
 
-/// The first element that is not the same bits on both sides; all that are no number are the same.
+/// The first element whose bits differ between the sides; all NaN are the same.
 pub(super) fn differing_bits(wanted: &Tensor, found: &Tensor) -> Option<String> {
     let same = |i: usize| {
         let (w, f) = (wanted.get(i), found.get(i));
@@ -96,8 +96,8 @@ pub(super) fn differing_bits(wanted: &Tensor, found: &Tensor) -> Option<String> 
     Some(format!("element {at} is {:?} on the left and {:?} on the right", wanted.get(at), found.get(at)))
 }
 
-/// What the sides disagree about beyond rounding goes into `differences`; a difference of numbers is an error.
-/// `error`: how much numbers may differ, relative to those beyond 1.
+/// Differences between the sides beyond rounding go into `differences`. A difference of numbers is an error.
+/// `error`: the largest difference of numbers, relative to those beyond 1.
 pub(super) fn compare(
     wanted: &[f64],
     found: &[f64],
@@ -121,7 +121,8 @@ pub(super) fn compare(
     Ok(())
 }
 
-/// Compares floats of 32 bits in norm: where the left side is a number, the right one is about the same number.
+/// Compares floats of 32 bits in norm: if the left side is a number, the right side must be about the same
+/// number.
 pub(super) fn compare_in_norm(wanted: &[f64], found: &[f64]) -> Result<(), String> {
     let (mut error, mut norm) = (0.0, 0.0);
     for (at, (w, f)) in wanted.iter().zip(found).enumerate() {
@@ -132,7 +133,7 @@ pub(super) fn compare_in_norm(wanted: &[f64], found: &[f64]) -> Result<(), Strin
             return Err(format!("element {at} is {w:?} on the left and {f:?} on the right"));
         }
     }
-    // Where most cancels, rounding is measured against what was summed: numbers of about 1.
+    // If most of the sum cancels, rounding is measured against its terms: numbers of about 1.
     let relative = (error / f64::max(norm, CANCELLED * wanted.len() as f64)).sqrt();
     if relative > TOLERANCE { Err(format!("the relative error in norm is {relative:.1e}")) } else { Ok(()) }
 }

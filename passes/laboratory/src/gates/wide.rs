@@ -1,4 +1,4 @@
-//! Graphs in double precision, in which rounding does not hide a small error of a rule.
+//! Graphs in double precision, where rounding does not hide a small error of a rule.
 
 use super::values::widened;
 use mlcc_ir::{
@@ -8,7 +8,7 @@ use mlcc_ir::{
     tensor::{Tensor, push_element},
 };
 
-/// The graph with floats of 64 bits in place of all others. Constants keep their values.
+/// The graph with floats of 64 bits instead of all other floats. Constants keep their values.
 pub(super) fn widen(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
     for value in &mut graph.values {

@@ -34,7 +34,8 @@ impl Candidate {
     }
 }
 
-/// Candidates of all families, those first that imply others: few operators, few numbers, many variables.
+/// Candidates of all families. Those that imply others come first: few operators, few numbers, many
+/// variables.
 pub(super) fn candidates(pairs: Vec<(&'static str, Space, Pair)>) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let mut all: Vec<(_, Candidate)> = Vec::new();
@@ -60,7 +61,7 @@ pub(super) fn candidates(pairs: Vec<(&'static str, Space, Pair)>) -> Vec<Candida
     all.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// Variables that stand for less than any tensor or any attribute.
+/// Variables that do not stand for every tensor or every attribute.
 fn restricted(variables: &Variables) -> usize {
     let special = |name: &&Name| matches!(&***name, "c" | "w" | "i" | "d" | "f" | "n" | "h");
     variables.tensors.iter().chain(&variables.bound).filter(special).count()
@@ -76,7 +77,7 @@ fn oriented((family, space): (&'static str, Space), pair: &Pair) -> Option<Candi
         (false, true) => (&pair.right, &pair.left),
         (false, false) => return None,
     };
-    // What has no variables is a constant, which is folded anyway.
+    // A term without variables is a constant, and constants are folded anyway.
     if Variables::of(left).tensors.is_empty() {
         return None;
     }
@@ -113,14 +114,15 @@ fn canonical_names(left: &Pattern) -> BTreeMap<Name, Name> {
     names
 }
 
-/// `f(op(x, y))` equal to `op(f(x), f(y))`, where `op` takes any number of operands, is taken for all numbers of them.
+/// If `f(op(x, y))` equals `op(f(x), f(y))` and `op` takes any number of operands, the rule is stated for all
+/// numbers of them.
 fn variadic(left: &Pattern, right: &Pattern) -> Option<(Pattern, Pattern)> {
     let Pattern::Apply { op, attrs, others, operands: bodies, tail: None } = right else { return None };
     let last = ops::definition(op)?.operands.last()?;
     if last.arity != Arity::Variadic || bodies.len() < 2 {
         return None;
     }
-    // Where the operator stands on the left, among variables only.
+    // The operator on the left, among variables only.
     let mut variables = Vec::new();
     let list: Name = "xs".into();
     let left = replace(
@@ -155,7 +157,8 @@ fn variadic(left: &Pattern, right: &Pattern) -> Option<(Pattern, Pattern)> {
     Some((left, right))
 }
 
-/// The pattern with the operands of the first operator that is wanted, which must be distinct variables, as a list.
+/// The pattern with the operands of the first wanted operator as a list. The operands must be distinct
+/// variables.
 fn replace(
     pattern: &Pattern,
     wanted: &dyn Fn(&Pattern) -> Option<Vec<Pattern>>,
@@ -185,17 +188,17 @@ fn replace(
     Some(apply(vec![inner], tail.clone()))
 }
 
-/// What a rule holds under.
+/// The conditions under which a rule holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Conditions {
     /// The guard, in the notation of the rule file.
     pub(super) guard: Vec<String>,
-    /// What the sides may disagree about.
+    /// The differences that the sides may have.
     differs: Vec<Difference>,
 }
 
-/// What may be added to a guard, from nothing to the most: that both sides must have the same type, that elements are
-/// floats; and, if the rule is not exact, what the sides may disagree about.
+/// Possible additions to a guard, from nothing to the most: both sides must have the same type; elements are
+/// floats; and, if the rule is not exact, differences that the sides may have.
 pub(super) fn weakest_first(candidate: &Candidate, guard: &[String]) -> Vec<Conditions> {
     let variables = Variables::of(&candidate.left);
     let float = variables.tensors.iter().find(|n| matches!(&***n, "x" | "y" | "z" | "c"));
@@ -221,7 +224,8 @@ pub(super) fn weakest_first(candidate: &Candidate, guard: &[String]) -> Vec<Cond
     all
 }
 
-/// Guards to try, from none to the strictest: what attributes' variables stand for, then how operands' shapes relate.
+/// Guards to try, from none to the strictest: conditions on attributes' variables, then relations between
+/// operands' shapes.
 pub(super) fn guards(candidate: &Candidate) -> Vec<Vec<String>> {
     let variables = Variables::of(&candidate.left);
     let has = |name: &str| variables.bound.iter().any(|n| &**n == name);

@@ -1,4 +1,4 @@
-//! What was found beside what is written.
+//! A comparison of the found rules with the written ones.
 
 use super::{
     Found, Generated,
@@ -18,13 +18,14 @@ use std::collections::BTreeSet;
 /// Whether a written rule was found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// By that one: on every instance both sides are equal by it alone.
+    /// By one rule: on every instance, both sides are equal by it alone.
     ByOne(usize),
-    /// In these words, and dropped since it follows from others that were found: by number among the dropped.
+    /// In the same words, but dropped since it follows from other found rules. Its number is among the
+    /// dropped.
     Dropped(usize),
-    /// By several together.
+    /// By several rules together.
     BySeveral,
-    /// Not, and why.
+    /// Not found, with the reason.
     No(String),
 }
 
@@ -33,23 +34,23 @@ pub enum Written {
 pub struct Statement {
     /// Its name.
     pub name: Name,
-    /// Whether an axiom says the same, word for word but for names and guards; one of a family of operators is about
-    /// each of them.
+    /// Whether an axiom says the same, word for word except names and guards. An axiom of a family of
+    /// operators is about each of them.
     pub is_axiom: bool,
-    /// Whether what was found for it follows from the axioms.
+    /// Whether the rule that was found for it follows from the axioms.
     pub is_derived: bool,
 }
 
-/// The rules that were found beside the exact ones that are written.
+/// The found rules beside the exact written ones.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// Each exact rule that is written.
+    /// Each exact written rule.
     pub written: Vec<(Statement, Written)>,
-    /// Rules found, by number, that do not follow from those written.
+    /// Found rules, by number, that do not follow from the written ones.
     pub unwritten: Vec<usize>,
 }
 
-/// Compares what was found with the rules that are written, and these with the axioms.
+/// Compares the findings with the written rules, and these with the axioms.
 ///
 /// # Errors
 /// If the vocabulary is damaged.
@@ -67,7 +68,7 @@ pub fn compare(generated: &Generated, rules: &[Rule], axioms: &[Rule]) -> Result
     let commuting: Vec<&Rule> = exact.iter().copied().filter(|r| swaps(r)).collect();
     let mut comparison = Comparison::default();
     for rule in rules {
-        // Of an equation, one direction says it all.
+        // For an equation, one direction says it all.
         if rule.class != Exactness::Exact || rule.name.ends_with("-reversed") {
             continue;
         }
@@ -111,8 +112,8 @@ fn swaps(rule: &Rule) -> bool {
     f == g && left.len() == 2 && left[0] != left[1] && left.iter().eq(right.iter().rev())
 }
 
-/// The first exact rule found by which alone a written one follows, in whatever order operands stand where that does
-/// not matter.
+/// The first exact rule found that alone implies a written one. Operands may stand in any order if their
+/// order does not matter.
 fn by_one(found: &[Found], commuting: &[&Rule], rule: &Rule) -> Option<usize> {
     let wanted = notation::all_mnemonics(rule);
     let concerns = |found: &Found| notation::all_mnemonics(&found.rules[0]).is_subset(&wanted);
@@ -122,7 +123,8 @@ fn by_one(found: &[Found], commuting: &[&Rule], rule: &Rule) -> Option<usize> {
     })
 }
 
-/// The dropped exact rule that says the same as a written one, but for names and the guard, and passes the gates.
+/// The dropped exact rule that says the same as a written one, except names and the guard, and passes the
+/// gates.
 fn dropped(dropped: &[Found], rule: &Rule) -> Option<usize> {
     let [there, back] = [(&rule.left, &rule.right), (&rule.right, &rule.left)]
         .map(|(left, right)| notation::canonical(left, right));
@@ -134,7 +136,7 @@ fn dropped(dropped: &[Found], rule: &Rule) -> Option<usize> {
     })
 }
 
-/// Why a written rule was not found, as far as its form says.
+/// The reason why a written rule was not found, as far as its form tells.
 fn reason(rule: &Rule, families: &[Family]) -> String {
     let known: BTreeSet<Name> = families.iter().flat_map(Family::mnemonics).collect();
     if let Some(op) = notation::all_mnemonics(rule).difference(&known).next() {
@@ -160,7 +162,7 @@ fn reason(rule: &Rule, families: &[Family]) -> String {
     }
 }
 
-/// Guards that no candidate gets.
+/// Guards that candidates never get.
 const GUARDS_NOT_MADE: &[&str] = &[
     "positive",
     "power-of-two",

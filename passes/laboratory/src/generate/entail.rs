@@ -1,4 +1,4 @@
-//! Whether a rule follows from others: both sides meet in an e-graph that only they are applied in.
+//! Whether a rule follows from others: both sides meet in an e-graph in which only the others are applied.
 
 use super::{
     environment::{Environment, leaf_type},
@@ -28,7 +28,7 @@ pub(super) struct Instance {
     right: Id,
 }
 
-/// How far a proof is looked for.
+/// The effort of looking for a proof.
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: usize,
@@ -36,21 +36,22 @@ struct Effort {
     limits: Limits,
 }
 
-/// For what most likely follows or is kept anyway.
+/// For rules that most likely follow, or are kept anyway.
 const LITTLE: Effort = Effort { rounds: 4, limits: Limits { iterations: 1, terms: 300, matches: 60 } };
 /// For derivations from the axioms.
 const MUCH: Effort = Effort { rounds: 6, limits: Limits { iterations: 1, terms: 800, matches: 100 } };
 
 impl Instance {
-    /// The instance on an environment's values; `None` if the guard does not hold there or a side has no type.
-    /// `of_one_shape`: whether tensors have equal shapes, or others that are broadcast.
+    /// The instance on an environment's values; `None` if the guard does not hold there or a side has no
+    /// type. `of_one_shape`: whether tensors have equal shapes; otherwise they have shapes that are
+    /// broadcast.
     pub(super) fn at(environment: &Environment, rule: &Rule, of_one_shape: bool) -> Option<Instance> {
         let mut classes = Classes::new(Known::default());
         let mut bindings: Bindings = environment.attributes.clone();
         for name in Variables::of(&rule.left).tensors.iter().chain(&lists(rule)) {
             let mut ty = leaf_type(name, &environment.dims, DType::F32);
             if !of_one_shape && !matches!(&**name, "x" | "u" | "c") {
-                // Fewer dimensions, or sizes of 1.
+                // Other shapes have fewer dimensions, or sizes of 1.
                 ty = match &**name {
                     "y" => TensorType::new(ty.dtype, ty.dims[1..].to_vec()),
                     _ => TensorType::of(ty.dtype, &vec![1; ty.dims.len()]),
@@ -71,7 +72,7 @@ impl Instance {
         Instance { classes, left, right }.typed()
     }
 
-    /// A random instance, as the gates take them.
+    /// A random instance like those of the gates.
     pub(super) fn random(rule: &Rule, random: &mut Random) -> Option<Instance> {
         let mut sampler = Sampler::new(random);
         let left = sampler.build(&rule.left, Hint::default())?;
@@ -121,7 +122,7 @@ fn lists(rule: &Rule) -> Vec<Name> {
     found
 }
 
-/// A leaf of which nothing is known but that it may be a weight.
+/// A leaf without known facts, except that it may be a weight.
 fn leaf(classes: &mut Classes, ty: TensorType) -> Option<Id> {
     let index = classes.analysis.leaves.len() as i64;
     classes.analysis.leaves.push(Leaf { ty, known: None, weight: true, uniform: None });
@@ -129,11 +130,11 @@ fn leaf(classes: &mut Classes, ty: TensorType) -> Option<Id> {
     facts::add(classes, Term::new(Head::new(special::LEAF, attrs, u64::MAX), Vec::new()))
 }
 
-/// Whether a rule follows from others on the environments' values: on tensors of one shape and on broadcast ones,
-/// wherever it has an instance.
+/// Whether a rule follows from others on the environments' values: on tensors of one shape and on broadcast
+/// tensors, wherever it has an instance.
 pub(super) fn follows(environments: &[Environment], rule: &Rule, rules: &[&Rule]) -> bool {
     let mut instances = 0;
-    // Real environments have the types of exact ones.
+    // Real environments have the same types as exact ones.
     for environment in environments.iter().filter(|e| e.exact) {
         let shapes: &[bool] =
             if Variables::of(&rule.left).tensors.len() > 1 { &[true, false] } else { &[true] };
@@ -172,7 +173,7 @@ fn at_random(rule: &Rule, rules: &[&Rule], effort: Effort) -> bool {
     met > 0
 }
 
-/// Whether a rule follows from the axioms that are about its operators. What is exact follows from what is exact.
+/// Whether a rule follows from the axioms about its operators. An exact rule must follow from exact axioms.
 pub(super) fn is_derived(rule: &Rule, axioms: &[&Rule]) -> bool {
     let own = notation::all_mnemonics(rule);
     let mut operators = own.clone();
@@ -182,7 +183,7 @@ pub(super) fn is_derived(rule: &Rule, axioms: &[&Rule]) -> bool {
         operators
     };
     let exact: Vec<&Rule> = axioms.iter().copied().filter(|a| a.class <= rule.class).collect();
-    // Operators that those of the rule lead to.
+    // Operators reachable from those of the rule.
     for _ in 0..2 {
         let reached = exact.iter().filter(|a| all(&a.left).iter().all(|op| operators.contains(op)));
         let more: Vec<Name> = reached.filter(|a| a.left.op().is_some()).flat_map(|a| all(&a.right)).collect();
@@ -194,7 +195,7 @@ pub(super) fn is_derived(rule: &Rule, axioms: &[&Rule]) -> bool {
     if at_random(rule, &rewriting, MUCH) {
         return true;
     }
-    // What may be introduced around any term, of the rule's own operators only.
+    // Terms that may be introduced around any term, with the rule's own operators only.
     let introduced = exact
         .iter()
         .filter(|a| a.left.op().is_none() && all(&a.right).iter().all(|op| own.contains(op)))

@@ -1,8 +1,8 @@
 //! All small terms of a family, bottom up.
 //!
-//! Only terms that differ from all smaller ones are operands of larger ones: a term with a known fingerprint is half of
-//! a candidate and is not extended, as in the rule synthesis of Ruler (Nandi et al., OOPSLA 2021) and in the
-//! enumeration by fingerprints of TASO (Jia et al., SOSP 2019).
+//! Only a term that differs from all smaller ones is an operand of larger ones. A term with a known
+//! fingerprint is half of a candidate and is not extended, as in the rule synthesis of Ruler (Nandi et al.,
+//! OOPSLA 2021) and in the enumeration by fingerprints of TASO (Jia et al., SOSP 2019).
 
 use super::{
     environment::{Environment, apply, environments, fingerprint},
@@ -18,12 +18,12 @@ use std::collections::BTreeMap;
 pub(super) struct Pair {
     /// Whether bits are the same, or only rounded numbers.
     pub(super) exact: bool,
-    /// The one found later: of as many operators, or more.
+    /// The term found later: it has as many operators, or more.
     pub(super) left: Pattern,
     pub(super) right: Pattern,
 }
 
-/// What came of a family.
+/// The result for a family.
 #[derive(Default)]
 pub(super) struct Enumerated {
     /// Terms that were evaluated.
@@ -37,7 +37,7 @@ pub(super) struct Enumerated {
 struct Known {
     pattern: Pattern,
     depth: usize,
-    /// The operator that it has of those of which terms have one only.
+    /// The operator in it that terms may have only once.
     single: Option<usize>,
     /// Whether there is a variable in it.
     varies: bool,
@@ -54,10 +54,10 @@ impl Known {
 /// An operator that terms are made with.
 struct Call<'a> {
     template: &'a Pattern,
-    /// Its attributes in each environment, where they have a value.
+    /// Its attributes in each environment, if they have a value there.
     attrs: Vec<Option<Attrs>>,
     commutes: bool,
-    /// Its number, if terms have no other one like it.
+    /// Its number, if terms have only one operator of its kind.
     single: Option<usize>,
     /// Operators of the term.
     size: usize,
@@ -123,8 +123,8 @@ impl Enumeration<'_> {
         self.choose(&call, inner, operands.len(), &mut Vec::new());
     }
 
-    /// Whether an operator's two operands may change places, as far as values of variables tell. That it is so is a
-    /// pair too.
+    /// Whether an operator's two operands may change places, as far as values of variables tell. If they may,
+    /// this is a pair too.
     fn commutes(&mut self, template: &Pattern) -> bool {
         let Pattern::Apply { operands, .. } = template else { return false };
         if operands.len() != 2 {
@@ -145,7 +145,7 @@ impl Enumeration<'_> {
         false
     }
 
-    /// Chooses the operands that are left, of `inner` operators together.
+    /// Chooses the remaining `left` operands, with `inner` operators together.
     fn choose(&mut self, call: &Call<'_>, inner: usize, left: usize, chosen: &mut Vec<usize>) {
         if left == 0 {
             self.build(call, chosen);
@@ -155,7 +155,7 @@ impl Enumeration<'_> {
         for operators in sizes {
             for at in 0..self.by_size[operators].len() {
                 let id = self.by_size[operators][at];
-                // Operands whose order does not matter are taken in one.
+                // Operands whose order does not matter are taken in one order.
                 if call.commutes && chosen.last().is_some_and(|&last| id < last) {
                     continue;
                 }
@@ -171,7 +171,7 @@ impl Enumeration<'_> {
         let depth = 1 + operands().map(|o| o.depth).max().unwrap_or(0);
         let mut single: Vec<usize> = operands().filter_map(|o| o.single).chain(call.single).collect();
         single.dedup();
-        // What has no variables is a constant, which is folded anyway.
+        // A term without variables is a constant, and constants are folded anyway.
         let varies = operands().any(|o| o.varies);
         if varies && depth <= self.family.depth && single.len() <= 1 {
             let term = self.term_with(call.template, &call.attrs, chosen);
@@ -205,7 +205,7 @@ impl Enumeration<'_> {
         Known::leaf(pattern, values)
     }
 
-    /// Whether most of a term's real values are not numbers: what is equal to it says little.
+    /// Whether most of a term's real values are not numbers: equality with it says little.
     fn is_hardly_defined(&self, values: &[Option<Tensor>]) -> bool {
         let real = self.environments.iter().zip(values).find(|(e, _)| !e.exact).and_then(|(_, v)| v.as_ref());
         real.is_some_and(|tensor| {

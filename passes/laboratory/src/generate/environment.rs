@@ -1,9 +1,10 @@
-//! Values of the variables, and fingerprints of terms: what a term is on them.
+//! Values of the variables, and fingerprints of terms: a term's results on these values.
 //!
-//! Each space of values has environments of two kinds. In exact ones elements are `f32`, among them NaN, infinities and
-//! zeros of both signs where what is done with them does not make everything NaN; two terms with the same bits there
-//! may be equal exactly. In real ones elements are random `f64` numbers, and nine digits are compared: two terms that
-//! are equal there may be equal over the real numbers. The reference interpreter computes both.
+//! Each space of values has environments of two kinds. In exact ones elements are `f32`. NaN, infinities and
+//! zeros of both signs are among them, unless they would make every result NaN. Two terms with the same bits
+//! there may be equal exactly. In real environments elements are random `f64` numbers, and nine digits are
+//! compared. Two terms that are equal there may be equal over the real numbers. The reference interpreter
+//! computes both.
 
 use super::vocabulary::Space;
 use crate::gates::sample::Random;
@@ -23,7 +24,7 @@ use mlcc_rewriting::{
     term::special,
 };
 
-/// What is not a number or has no sign, and sizes at which functions saturate, overflow or vanish.
+/// NaN, infinities and zeros, and sizes at which functions saturate, overflow or vanish.
 const SPECIAL: [f64; 14] = [
     f64::NAN,
     f64::INFINITY,
@@ -90,7 +91,7 @@ pub(super) fn environments(space: Space) -> Vec<Environment> {
     }
 }
 
-/// The type of a variable, by its name, where tensors have these dimensions.
+/// The type of a variable, by its name, for tensors of these dimensions.
 pub(super) fn leaf_type(name: &str, dims: &[i64], float: DType) -> TensorType {
     match name {
         "c" => TensorType::of(float, &[]),
@@ -133,7 +134,7 @@ fn attributes(dims: &[i64], space: Space) -> Bindings {
         .with("starts", ints(&[&vec![0; rank - 1][..], &[1]].concat()))
         .with("sizes", ints(&[&[2][..], &vec![size - 1; rank - 1]].concat()[..rank]))
         .with("steps", ints(&vec![1; rank]));
-    // Keeping dimensions in one space and dropping them in another: a rule is about both.
+    // One space keeps dimensions and another one drops them: a rule is about both.
     let reduction =
         Attrs::new().with("axes", Attr::Ints(vec![rank as i64 - 2])).with("keepdims", Attr::Bool(rank == 2));
     let mut set = |name: &str, op, attrs| {
@@ -206,7 +207,7 @@ impl Environment {
     }
 }
 
-/// Element `at` of a variable: together, three variables' first elements are all combinations.
+/// Element `at` of a variable: the first elements of three variables together are all combinations.
 fn combined(name: &str, at: i64) -> Option<f64> {
     let (at, count) = (usize::try_from(at).ok()?, SPECIAL.len());
     let digit = match name {
@@ -217,7 +218,8 @@ fn combined(name: &str, at: i64) -> Option<f64> {
     (at < count.pow(3)).then(|| SPECIAL[digit])
 }
 
-/// What is added to element `at`, so that the largest and smallest ones of a row, a column or a window have either sign.
+/// A number added to element `at`, so that the largest and smallest elements of a row, a column or a window
+/// have either sign.
 fn bias(dims: &[i64], at: i64) -> f64 {
     let [first, .., last] = *dims else { return 0.0 };
     let row = at / (dims.iter().product::<i64>() / first).max(1);
@@ -245,7 +247,7 @@ pub(super) fn apply(op: &str, attrs: &Attrs, operands: &[Tensor]) -> Option<Tens
 }
 
 fn evaluate(op: &str, attrs: &Attrs, operands: &[Tensor]) -> Option<Tensor> {
-    // Conditions have an order, but connectives say the same of them.
+    // Conditions have an order, but connectives express the same about them.
     const ORDER: &[&str] = &["less", "less_equal", "equal", "greater", "greater_equal", "max", "min"];
     if ORDER.contains(&op) && operands.iter().any(|o| o.dtype == DType::Bool) {
         return None;
@@ -264,7 +266,7 @@ fn evaluate(op: &str, attrs: &Attrs, operands: &[Tensor]) -> Option<Tensor> {
 
 /// Bytes of a term that hash to its fingerprint: types and elements in all environments of a kind.
 ///
-/// `None` where it has no value in any of them.
+/// `None` if it has no value in any of them.
 pub(super) fn fingerprint(
     environments: &[Environment],
     values: &[Option<Tensor>],
@@ -296,7 +298,7 @@ pub(super) fn fingerprint(
     is_defined.then_some(hash.0)
 }
 
-/// Nine digits of a number; what is next to nothing is zero.
+/// Nine digits of a number; a number next to nothing counts as zero.
 fn rounded(value: f64) -> u64 {
     const LEFT_OUT: u32 = 23;
     if value.abs() < 1e-9 {

@@ -1,4 +1,4 @@
-//! What is asked of the form of patterns.
+//! Questions about the form of patterns.
 
 use mlcc_ir::{Name, ops};
 use mlcc_rewriting::{
@@ -40,16 +40,16 @@ pub(super) fn all_mnemonics(rule: &Rule) -> BTreeSet<Name> {
     found.into_iter().collect()
 }
 
-/// What a pattern says of its variables.
+/// The variables of a pattern.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
-    /// Of tensors, in the order in which they first occur.
+    /// Variables of tensors, in the order of their first occurrence.
     pub(super) tensors: Vec<Name>,
-    /// Of attributes: those that an occurrence binds.
+    /// Variables of attributes that an occurrence binds.
     pub(super) bound: Vec<Name>,
-    /// Of attributes: those that occur within expressions.
+    /// Variables of attributes that occur within expressions.
     pub(super) used: Vec<Name>,
-    /// How many numbers there are.
+    /// Count of numbers.
     pub(super) numbers: usize,
 }
 
@@ -98,7 +98,7 @@ fn within(expression: &Expression, into: &mut Vec<Name>) {
     }
 }
 
-/// A pattern with other names of variables; those that the map does not have stay.
+/// A pattern with other names of variables. Names that are not in the map stay.
 pub(super) fn renamed(pattern: &Pattern, names: &BTreeMap<Name, Name>) -> Pattern {
     let new = |name: &Name| names.get(name).unwrap_or(name).clone();
     match pattern {
@@ -128,8 +128,8 @@ fn renamed_expression(expression: &Expression, names: &BTreeMap<Name, Name>) -> 
     }
 }
 
-/// Both sides with names in the order of their first occurrence, so that rules that differ in names only are equal;
-/// attributes that an operator does not have are not named.
+/// Both sides with names in the order of their first occurrence, so that rules that differ only in names are
+/// equal. Attributes that an operator does not have are not named.
 pub(super) fn canonical(left: &Pattern, right: &Pattern) -> (String, String) {
     let mut names = BTreeMap::new();
     let variables = Variables::of(left);

@@ -1,4 +1,4 @@
-//! The page of what was found.
+//! The page of findings.
 
 use super::{Comparison, Found, Generated, Statement, Written, notation};
 use mlcc_rewriting::rule::{Exactness, Proof};
@@ -7,29 +7,29 @@ use std::{
     fmt::{self, Write},
 };
 
-/// Rules that differ in one operator only are one row if there are this many.
+/// This many rules that differ only in one operator become one row.
 const ALIKE: usize = 3;
 
-/// What was found, as numbers.
+/// The findings, as numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Exact rules found.
     pub exact: usize,
     /// Rules found that are equal over the real numbers only.
     pub reassociating: usize,
-    /// Of all, those that follow from the axioms.
+    /// Rules among all found that follow from the axioms.
     pub derived: usize,
-    /// Exact rules that are written.
+    /// Exact rules that are written by hand.
     pub written: usize,
-    /// Of these, those found by one rule.
+    /// Written rules that one found rule covers.
     pub written_found: usize,
-    /// Of these, those that are no axioms.
+    /// Those of them that are no axioms.
     pub written_found_no_axioms: usize,
-    /// Of these, those whose finding follows from the axioms.
+    /// Those of them whose finding follows from the axioms.
     pub written_found_derived: usize,
-    /// Of the written, those that follow from several found ones.
+    /// Written rules that follow from several found ones.
     pub written_implied: usize,
-    /// Exact rules found that do not follow from those written.
+    /// Exact rules found that do not follow from the written ones.
     pub unwritten: usize,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The page of what was found.
+/// The page of findings.
 ///
 /// # Errors
 /// Never: text is written to memory.
@@ -180,7 +180,7 @@ fn text(found: &Found) -> String {
     format!("{} {arrow} {}{guard}", rule.left, rule.right)
 }
 
-/// Rules as rows; those that differ in one operator only are one.
+/// Rules as rows. Rules that differ only in one operator share a row.
 fn rows(page: &mut String, found: &[&Found]) -> fmt::Result {
     // Each rule with one of its operators left open.
     let open = |found: &Found| {
@@ -194,7 +194,7 @@ fn rows(page: &mut String, found: &[&Found]) -> fmt::Result {
     for found in found {
         open(found).into_iter().for_each(|(key, _)| *alike.entry(key).or_default() += 1);
     }
-    // In the order of the first of each group.
+    // In the order of each group's first rule.
     let mut groups: Vec<(String, Vec<String>, BTreeSet<&str>)> = Vec::new();
     for found in found {
         let best =

@@ -1,4 +1,4 @@
-//! A small enumeration: what it finds, and that all of it passes the gates.
+//! A small enumeration: its findings, and that all of them pass the gates.
 
 use super::{
     candidates::Candidate,

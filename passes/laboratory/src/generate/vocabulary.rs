@@ -1,8 +1,9 @@
-//! What terms are enumerated from: families of operators, each with its variables, constants and spaces of values.
+//! The vocabulary of the enumeration: families of operators, each with its variables, constants and spaces of
+//! values.
 //!
-//! Operators of one and of two operands are taken from the graph dialect's own definitions; those with attributes are
-//! written as templates, in which `?0`, `?1` .. are operands and every other variable stands for an attribute. An
-//! attribute's variable is of a sort that its name tells:
+//! Operators of one and of two operands come from the graph dialect's own definitions. Operators with
+//! attributes are written as templates, in which `?0`, `?1` .. are operands and every other variable stands
+//! for an attribute. The name of an attribute's variable gives its sort:
 //!
 //! | Name | Sort |
 //! |---|---|
@@ -17,7 +18,7 @@
 //! | `f`, `n`, `h` | starts, sizes and steps of a slice that is all of `x` |
 //! | `o`, `r`, `m` | all attributes of a slice, a reduction, a window |
 //!
-//! No rule of the rule file is looked at.
+//! The rule file is not used.
 
 use mlcc_ir::{
     Name,
@@ -30,12 +31,12 @@ use mlcc_ir::{
 use mlcc_rewriting::rule::{Pattern, parse_pattern};
 use std::collections::BTreeSet;
 
-/// What leaves' values are.
+/// The kind of the leaves' values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
     /// Vectors long enough that many combinations of NaN, infinities, zeros of both signs and numbers occur.
     Vectors,
-    /// Cubes and squares, so that whatever moves or contracts elements has a type.
+    /// Cubes and squares, so that any operator that moves or contracts elements has a type.
     Cubes,
     /// Images with channels.
     Images,
@@ -54,8 +55,8 @@ pub(super) struct Family {
     pub(super) operators: usize,
     /// Operators that enclose each other, at most.
     pub(super) depth: usize,
-    /// So many templates come first of which a term has no two different ones: how functions go with what moves
-    /// elements is of interest, not how they go with each other, which other families are about.
+    /// A term has no two different ones of the first `single` templates. Functions are combined here with
+    /// operators that move elements; combinations of functions are the subject of other families.
     pub(super) single: usize,
     pub(super) space: Space,
 }
@@ -133,7 +134,7 @@ pub(super) fn families(small: bool) -> Result<Vec<Family>> {
         let templates = templates.concat().iter().map(|t| parse_pattern(t)).collect::<Result<_>>()?;
         Ok(Family { name, variables, numbers, templates, operators, depth, single: 0, space })
     };
-    // With what may be in a term once only before the rest.
+    // Operators that may be in a term only once come first.
     let make_single = |name, variables, (operators, depth), single: Vec<String>, rest: Vec<Vec<String>>| {
         let count = single.len();
         let family: Result<Family> =
@@ -262,8 +263,8 @@ pub(super) fn families(small: bool) -> Result<Vec<Family>> {
     .collect()
 }
 
-/// Operators of that many floats without attributes whose result has the operands' dimensions, as templates. Sums,
-/// differences and products are terms of their own.
+/// Operators with that many floats as operands and without attributes, whose result has the operands'
+/// dimensions, as templates. Sums, differences and products are terms of their own.
 fn elementwise(operands: usize) -> Vec<String> {
     let ty = TensorType::of(DType::F32, &[3, 5]);
     let fits = |def: &&OpDef| {

@@ -1,4 +1,4 @@
-//! Functions of what is known of tensors.
+//! Functions of known facts about tensors.
 
 use super::{expr, facts, index, int, list};
 use crate::{

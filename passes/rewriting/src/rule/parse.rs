@@ -13,7 +13,7 @@ use mlcc_ir::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The error of a function that an approximate rule may make where it states none.
+/// The error of a function that an approximate rule may make if it states none.
 const DEFAULT_ERROR: f64 = 1e-6;
 
 /// All rules of a text, in order; one that is stated as an equation counts as two.
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// The rules of a text with what repeats them written out.
+/// The rules of a text, with repeated forms written out.
 #[derive(Default)]
 struct Expansion {
     /// Rules, each with the name of the schema that it is an instance of.
@@ -48,9 +48,9 @@ struct Expansion {
 }
 
 impl Expansion {
-    /// `(for $f (a b ..) RULE ..)` states the rules once for each of the words, which take the place of `$f`;
-    /// `(for $f FAMILY RULE ..)` for each operator of a family that `(family FAMILY (a b ..))` has named: such a
-    /// rule is a schema, and the operator is appended to its name.
+    /// `(for $f (a b ..) RULE ..)` states the rules once for each of the words, which replace `$f`. `(for $f
+    /// FAMILY RULE ..)` does so for each operator of a family that `(family FAMILY (a b ..))` has named. Such
+    /// a rule is a schema, and the operator is appended to its name.
     fn expand(&mut self, item: Sexpr, schema: Option<Name>) -> Result<()> {
         let fields = item.round().unwrap_or_default();
         match fields.first().and_then(Sexpr::word) {
@@ -229,10 +229,10 @@ fn show(item: &Sexpr) -> String {
     }
 }
 
-/// The pattern that a text is.
+/// The pattern in a text.
 ///
 /// # Errors
-/// Where it is none.
+/// If it is no pattern.
 pub fn parse_pattern(text: &str) -> Result<Pattern> {
     let items = sexpr::parse(text)?;
     pattern(items.first().ok_or_else(|| Diagnostic::internal("an empty pattern"))?)
@@ -293,7 +293,7 @@ fn list_variable(word: &str) -> Option<Name> {
     Some(word.strip_prefix('?')?.strip_suffix("...")?.into())
 }
 
-/// A variable of the right side or the guard that the left side gives no value.
+/// A variable of the right side or the guard without a value from the left side.
 fn unbound(rule: &Rule) -> Option<Name> {
     let mut bound = BTreeSet::new();
     bind(&rule.left, &mut bound);
@@ -303,12 +303,13 @@ fn unbound(rule: &Rule) -> Option<Name> {
     used.into_iter().find(|v| !bound.contains(v) && &**v != "it")
 }
 
-/// Variables that a pattern gives values where it matches.
+/// The variables that a pattern binds where it matches.
 fn bind(pattern: &Pattern, into: &mut BTreeSet<Name>) {
     match pattern {
         Pattern::Variable(name) => drop(into.insert(name.clone())),
         Pattern::Apply { attrs, others, operands, tail, .. } => {
-            // An attribute is a variable or a list of such; what is computed has to have its variables elsewhere.
+            // An attribute is a variable or a list of them. A computed attribute must have its variables
+            // elsewhere.
             for (_, expression) in attrs {
                 match expression {
                     Expression::Variable(name) => drop(into.insert(name.clone())),

@@ -1,8 +1,8 @@
-//! One dimension of a resize: where in the operand an element of the result lies.
+//! One dimension of a resize: the position in the operand for each element of the result.
 //!
-//! Where the scale is a quotient of integers, as for every resize to given sizes, positions are quotients of integers
-//! too, and the nearest element is found without rounding: a scale that is rounded chooses the wrong one for one pair
-//! of sizes in fifty.
+//! If the scale is a quotient of integers, as for every resize to given sizes, positions are quotients of
+//! integers too. The nearest element is then found without rounding. A rounded scale would choose the wrong
+//! element for one pair of sizes in fifty.
 
 use super::{
     super::{
@@ -45,7 +45,7 @@ impl Scale {
         Scale::Ratio { to, from }
     }
 
-    /// A scale that ONNX gives: a quotient if it is one of small numbers.
+    /// A scale given by the model: a quotient if small numbers express it.
     pub(super) fn given(scale: f64) -> Scale {
         const SMALL: f64 = 4096.0;
         let mut divisor = 1.0;
@@ -59,7 +59,7 @@ impl Scale {
         }
     }
 
-    /// The scale as a number; `None` where only a run knows it.
+    /// The scale as a number; `None` if only a run knows it.
     pub(super) fn as_float(&self) -> Option<f64> {
         match self {
             Scale::Float(scale) => Some(*scale),
@@ -99,7 +99,7 @@ impl Dimension<'_> {
         }
     }
 
-    /// The position in the operand as dividend and divisor, where it is a quotient of integers.
+    /// The position in the operand as dividend and divisor, if it is a quotient of integers.
     fn quotient(&self) -> Option<(Expr, Expr)> {
         let Scale::Ratio { to, from } = &self.scale else { return None };
         let (one, two) = (Expr::from(1), Expr::from(2));
@@ -111,7 +111,7 @@ impl Dimension<'_> {
             "tf_crop_and_resize" => return None,
             "asymmetric" => (x * from.clone(), to.clone()),
             "tf_half_pixel_for_nn" => {
-                // Elements stay where they are where the sizes turn out to be equal.
+                // Elements stay in place if the sizes turn out to be equal.
                 let apart = (to.clone() - from.clone()).maximum(&(from.clone() - to.clone())).minimum(&one);
                 ((centre - one + apart) * from.clone(), twice)
             }
@@ -247,7 +247,7 @@ impl Dimension<'_> {
         self.in_bounds(index, rounding)
     }
 
-    /// An index limited to the operand, where the way it is made does not say that it is inside.
+    /// An index limited to the operand, unless its computation already keeps it inside.
     fn in_bounds(&self, index: Expr, rounding: Option<&str>) -> Expr {
         let rounds = rounding.is_some_and(|r| r.starts_with("round"));
         let (down, up) = (rounding == Some("floor"), rounding == Some("ceil"));
@@ -288,12 +288,12 @@ impl Dimension<'_> {
         }
     }
 
-    /// What `simple` rounding is: up where elements are dropped, down where they are repeated.
+    /// The direction of `simple` rounding: up where elements are dropped, down where they are repeated.
     fn simple(&self) -> Option<&'static str> {
         self.scale.as_float().map(|scale| if scale < 1.0 { "ceil" } else { "floor" })
     }
 
-    /// The elements around the position with their weights, and whether those outside are left out.
+    /// The elements around the position with their weights. Elements outside may be excluded.
     pub(super) fn taps(&self, s: &mut Scalars, filter: Filter, exclude_outside: bool) -> Vec<Tap> {
         let x = self.position(s);
         let base = s.unary(UnaryOp::Floor, x);

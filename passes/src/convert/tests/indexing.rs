@@ -1,4 +1,4 @@
-//! Gathers and scatters, also with indices that no valid model has.
+//! Gathers and scatters, including indices that no valid model has.
 
 use super::harness::*;
 use crate::convert::graph_to_tensor;

@@ -89,7 +89,7 @@ fn every_operator_of_the_dialect_has_a_family() {
             location: Location { node: "n".into(), op_type: def.name.into() },
         });
         g.outputs = vec![("y".into(), y)];
-        // Attributes are missing, so that lowering may fail, but not for want of a family.
+        // Attributes are missing, so lowering may fail, but some family must know the operator.
         if let Err(error) = graph_to_tensor(&g) {
             assert!(!error.message.contains("cannot be compiled yet"), "{}", def.name);
         }

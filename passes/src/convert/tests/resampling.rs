@@ -51,7 +51,7 @@ fn nearest_in_every_rounding() {
     }
 }
 
-/// The nearest element by the arithmetic of integers.
+/// The nearest element, by integer arithmetic.
 fn nearest(from: i64, to: i64, at: i64, coordinates: &str, rounding: &str) -> i64 {
     let (dividend, divisor) = match coordinates {
         _ if from == to => (at, 1),
@@ -109,7 +109,7 @@ fn interpreted(g: &mlcc_ir::graph::Graph, inputs: &[mlcc_ir::tensor::Tensor]) ->
 
 #[test]
 fn a_ratio_that_is_not_that_of_the_sizes() {
-    // As with an aspect ratio that is kept: 5x8 becomes 8x12 by 3/2, or 7x11 by 11/8.
+    // As if an aspect ratio is kept: 5x8 becomes 8x12 by 3/2, or 7x11 by 11/8.
     for (to, ratio) in [([1, 2, 8, 12], [3, 2]), ([1, 2, 7, 11], [11, 8]), ([1, 2, 2, 3], [3, 8])] {
         for coordinates in COORDINATES {
             for mode in ["nearest", "linear", "cubic"] {

@@ -1,9 +1,9 @@
-//! What a graph costs as the kernels that fusion makes of it: what was measured of a kernel, else its roofline on one
-//! core of the target.
+//! The cost of a graph as the kernels that fusion makes of it. A kernel costs its measured time, or else its
+//! roofline on one core of the target.
 //!
-//! Kernels reach different parts of a core's peak. Products of matrices reach most of it, elementwise kernels wait for
-//! caches or memory, small ones are their launch, and what Winograd's algorithm computes takes what its own estimate
-//! says.
+//! Kernels reach different parts of a core's peak. Products of matrices reach most of it, elementwise kernels
+//! wait for caches or memory, and the time of small ones is their launch. Winograd's algorithm has its own
+//! estimate.
 
 use crate::{
     config::Config,
@@ -25,10 +25,10 @@ use mlcc_rewriting::cost::{self, PRODUCT_SHARE};
 /// Measured seconds of a kernel, where there are any.
 pub type Measured<'a> = dyn Fn(&Kernel) -> Option<f64> + 'a;
 
-/// Part of the lesser of a kernel's two bounds that adds to the greater one.
+/// The lesser of a kernel's two bounds adds this part of itself to the greater one.
 const OVERLAPPED: f64 = 0.1;
 
-/// What kernels cost on a machine.
+/// The costs of kernels on a machine.
 #[derive(Clone, Copy)]
 pub(in crate::graph) struct Prices<'a> {
     config: &'a Config,
@@ -59,8 +59,8 @@ impl<'a> Prices<'a> {
             .sum()
     }
 
-    /// Seconds to move bytes of a tensor. Weights are read once in a run, so that only those that stay in a core's own
-    /// cache from run to run do not come from memory.
+    /// Seconds to move bytes of a tensor. Weights are read once in a run. They come from memory unless they
+    /// stay in a core's own cache from run to run.
     fn traffic(&self, bytes: f64, tensor: f64, weight: bool) -> f64 {
         let rates = &self.config.rates;
         let rate = match rates.caches {
@@ -71,7 +71,7 @@ impl<'a> Prices<'a> {
         bytes / rate
     }
 
-    /// The roofline of a kernel, of whose operands some are weights.
+    /// The roofline of a kernel; some of its operands are weights.
     fn of_kernel(&self, kernel: &Kernel, is_weight: &dyn Fn(usize) -> bool) -> f64 {
         let rates = &self.config.rates;
         let winograd = self.winograd(kernel);
@@ -100,12 +100,12 @@ impl<'a> Prices<'a> {
             .sum();
         let computed = arithmetic / rates.flops;
         let launches = if winograd.is_some() { WINOGRAD_KERNELS } else { 1.0 };
-        // The lesser one overlaps in part only.
+        // The lesser bound overlaps only in part.
         launches * rates.kernel + computed.max(moved) + OVERLAPPED * computed.min(moved)
     }
 
-    /// Operations at the peak that a kernel's convolution takes as long as by Winograd's algorithm, if it will be
-    /// computed so.
+    /// Operations at the peak that take as long as a kernel's convolution by Winograd's algorithm, if the
+    /// pass will use it.
     fn winograd(&self, kernel: &Kernel) -> Option<f64> {
         let rates = &self.config.winograd;
         let time = winograd_convolution::time_of(kernel, rates, &|e| Some(cost::size(e) as i64))
@@ -173,7 +173,7 @@ fn of_compute(compute: &Compute) -> f64 {
     (operations + accumulation) / share
 }
 
-/// Prices in multiply-adds' halves, as vectors do them.
+/// Prices in halves of a multiply-add of vectors.
 fn unary(op: UnaryOp) -> f64 {
     match op.kind() {
         UnaryKind::Comparison => 2.0,

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// A pass over rows of 6 by 40: the kind of `j`, the tensor and the element that is written, what and how.
+/// A pass over rows of 6 by 40: the kind of `j`, the tensor and element that it writes, the value and how it
+/// combines.
 fn compute(
     name: &str,
     kind: AxisKind,
@@ -96,12 +97,12 @@ fn sum_of_squares() -> LoopNest {
 #[test]
 fn merge_passes_what_is_independent() {
     let merge = |nest: &LoopNest, step: &str| step.parse::<Step>().unwrap().apply(nest);
-    // The beginning of the sum lies between the squares and the sum, and has nothing to do with the squares.
+    // The start of the sum lies between the squares and the sum, and is independent of the squares.
     let merged = merge(&sum_of_squares(), "merge(e.j, sum.j)").unwrap();
     let [Node::Loop(row)] = &merged.body[..] else { panic!("one loop over rows") };
     let [Node::Store(_), Node::Loop(both)] = &row.body[..] else { panic!("the beginning, then both") };
     assert_eq!(both.body.len(), 2);
-    // The sum itself keeps its beginning and what uses it apart.
+    // The sum itself stands between its start and the stage that uses it.
     let naive = product();
     let refused = merge(&naive, "merge(mm.init.m, twice.m)").expect_err("the product lies between");
     assert!(refused.message.contains("other nodes lie between"), "{}", refused.message);

@@ -1,4 +1,4 @@
-//! `rfactor`, `compute_at` and `tile`: values stay, on odd sizes, and what is refused says why.
+//! `rfactor`, `compute_at` and `tile`: values stay, on odd sizes, and a refusal says why.
 
 use super::*;
 use mlcc_interpreter::{Symbols, compare, nest::run};
@@ -126,7 +126,7 @@ fn a_factored_axis_is_free() {
     assert_eq!(find(&nest, "mm.k.i").mapping, Mapping::Serial);
     assert_eq!(find(&nest, "mm.k.o").mapping, Mapping::Reduction);
     assert_eq!(find(&nest, "mm.final.k.i").mapping, Mapping::Reduction);
-    // Vectors over what was a reduction, each lane with a result of its own.
+    // Vectors over a former reduction, each lane with a result of its own.
     let nest = after(&nest, "reorder(mm.k.o, mm.k.i); vectorize(mm.k.i, 4); vectorize(mm.final.k.i, 4)");
     assert_same(&product(), &nest, &[]);
     // The stages are merged as others are: nothing but an element's own partial results is alive.
@@ -156,7 +156,7 @@ fn what_cannot_be_factored_says_why() {
     for (steps, message) in cases {
         assert_eq!(refusal(steps), message);
     }
-    // Combined with what the caller has there: there is nothing to start the partial results' sum from.
+    // The reduction combines with the caller's values, so the sum of partial results has no start.
     let mut alone = reduction(DType::F32, Combine::Add, sizes(3, 4, 5));
     alone.body.remove(0);
     let message = rfactor(&alone, "sum.k").unwrap_err().message;
@@ -211,7 +211,7 @@ fn a_producer_moves_to_where_its_elements_are_read() {
         let nest = windows(step, outputs);
         for steps in [
             "compute_at(t, sum.w)",
-            // 4 divides no number of outputs: the last block reads less than it could.
+            // 4 divides no number of outputs: the last block reads fewer elements than it could.
             "split(sum.w, 4); compute_at(t, sum.w.o)",
             "split(sum.w, 4); compute_at(t, sum.w.i)",
             "compute_at(t, sum.r)",
@@ -255,7 +255,7 @@ fn a_producer_stays_where_it_must() {
     }
     let why = message(&product(), "compute_at(acc, twice.m)");
     assert_eq!(why, "compute_at(acc, twice.m): 'acc' is not made by one elementwise stage");
-    // What it is made of changes in between.
+    // The input of `t` changes in between.
     let mut changes = chain("%i");
     let Node::Loop(mut again) = changes.body[0].clone() else { panic!("a loop") };
     again.axis = "again.i".into();

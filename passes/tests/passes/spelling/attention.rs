@@ -8,10 +8,10 @@ use mlcc_ir::{
     tensor::Tensor,
 };
 
-/// Where the scale of the scores is applied.
+/// The place where the scale of the scores is applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scale {
-    /// To queries and keys, the root of it each, as ONNX's operator does.
+    /// To queries and keys, its root to each, as ONNX's operator does.
     Both,
     /// To the queries, a product.
     Queries,
@@ -23,7 +23,7 @@ pub(crate) enum Scale {
     QuotientOfScores,
 }
 
-/// How scores that do not count are masked.
+/// The way in which scores that do not count are masked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Mask {
     /// Something is added.
@@ -32,7 +32,7 @@ pub(crate) enum Mask {
     Where,
 }
 
-/// How heads of keys and values are repeated for the queries that share them.
+/// The way in which heads of keys and values are repeated for the queries that share them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Repeat {
     /// A dimension is inserted and expanded.
@@ -52,17 +52,17 @@ pub(crate) struct Form {
     pub(crate) mask: Mask,
     /// Whether keys are transposed in two steps: to heads first, then for the product.
     pub(crate) keys_twice: bool,
-    /// Which way of [`softmax::SOFTMAX`] is taken; the operator itself if none.
+    /// The way of [`softmax::SOFTMAX`] that is taken; the operator itself if `None`.
     pub(crate) softmax: Option<usize>,
     pub(crate) repeat: Repeat,
 }
 
-/// What ONNX's operator becomes.
+/// The form of ONNX's operator.
 pub(crate) const OPERATOR: Form =
     Form { scale: Scale::Both, mask: Mask::Add, keys_twice: true, softmax: None, repeat: Repeat::Expand };
 
-/// Queries, keys and values of batch, sequence, heads and features, and what masks scores: a tensor to add, or
-/// a condition.
+/// Queries, keys and values of batch, sequence, heads and features, and the mask of the scores: a tensor to
+/// add, or a condition.
 pub(crate) struct Operands {
     pub(crate) q: ValueId,
     pub(crate) k: ValueId,
@@ -118,7 +118,7 @@ pub(crate) fn attention(w: &mut Writer, operands: &Operands, form: Form) -> Valu
     w.transpose(y, &[0, 2, 1, 3])
 }
 
-/// Attention without a mask, heads and batch as one dimension, as products of three dimensions have it.
+/// Attention without a mask, with heads and batch as one dimension, for products of three dimensions.
 pub(crate) fn merged(w: &mut Writer, operands: &Operands) -> ValueId {
     let dims = w.dims(operands.q);
     let [batch, _, heads, features] = dims[..] else { panic!("four dimensions") };
@@ -137,7 +137,7 @@ pub(crate) fn merged(w: &mut Writer, operands: &Operands) -> ValueId {
     w.transpose(y, &[0, 2, 1, 3])
 }
 
-/// Each head as often as queries share it.
+/// Each head, repeated for all queries that share it.
 fn repeated(w: &mut Writer, x: ValueId, heads: i64, way: Repeat) -> ValueId {
     let dims = w.dims(x);
     let [batch, groups, length, size] = dims[..] else { panic!("four dimensions") };
@@ -169,7 +169,7 @@ fn repeated(w: &mut Writer, x: ValueId, heads: i64, way: Repeat) -> ValueId {
     w.reshape(y, &[batch, heads, length, size])
 }
 
-/// Softmax has no attributes that its spellings look at.
+/// A node without attributes: the spellings of softmax use none.
 fn nowhere() -> Node {
     Node {
         op: "softmax".into(),

@@ -7,7 +7,7 @@ use mlcc_ir::{
     graph::{Node, ValueId},
 };
 
-/// Every way to write `layer_norm`, by the exporter or library that does.
+/// Every way to write `layer_norm`, by the exporter or library that uses it.
 pub(crate) const LAYER_NORM: &[(&str, Way)] = &[
     ("torch, pow, sqrt and div", |w, node, o| {
         affine(w, node, o, |w, x, e| {
@@ -230,7 +230,7 @@ pub(crate) const INSTANCE_NORM: &[(&str, Way)] = &[("means of all pixels", |w, n
     per_channel(w, y, o)
 })];
 
-/// What `core` makes of rows that are groups of channels, with scale and bias for each channel.
+/// The result of `core` on rows that are groups of channels, with scale and bias for each channel.
 fn grouped(
     w: &mut Writer,
     node: &Node,
@@ -256,7 +256,7 @@ fn per_channel(w: &mut Writer, y: ValueId, operands: &[Option<ValueId>]) -> Valu
     w.op("add", &[y, bias])
 }
 
-/// What is computed in single precision, as models in half precision do.
+/// A computation in single precision, as in models of half precision.
 fn in_single(w: &mut Writer, x: ValueId, body: impl FnOnce(&mut Writer, ValueId) -> ValueId) -> ValueId {
     let outer = std::mem::replace(&mut w.dtype, DType::F32);
     let x = w.cast(x, DType::F32);
@@ -285,7 +285,7 @@ fn epsilon(node: &Node) -> f64 {
     node.attrs.float("epsilon", 1e-5)
 }
 
-/// What `core` makes of the operand and epsilon, with scale and bias behind it.
+/// The result of `core` on the operand and epsilon, with scale and bias behind it.
 fn affine(
     w: &mut Writer,
     node: &Node,

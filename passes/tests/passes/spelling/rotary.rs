@@ -1,4 +1,4 @@
-//! Rotary position embedding, as exporters and libraries write it out.
+//! Rotary position embedding, in the forms of exporters and libraries.
 
 use super::{Way, Writer};
 use mlcc_ir::{
@@ -112,7 +112,7 @@ pub(crate) const NEIGHBOURS: &[(&str, Way)] = &[
     }),
 ];
 
-/// The features that are turned, in a way for all of a row, and those that are not behind them.
+/// The turned features, in a way that turns a whole row, and the remaining features behind them.
 fn in_part(
     w: &mut Writer,
     node: &Node,

@@ -1,4 +1,4 @@
-//! Contractions of which a stage in front makes an operand: it is made where it is packed.
+//! Contractions with a computed operand. A stage in front of the product computes it while it is packed.
 //!
 //! | Variant | The stage makes | inside the loop over |
 //! |---|---|---|
@@ -12,9 +12,10 @@
 //!     tile(acc, a, t)                                tile(acc, t, b)
 //! ```
 //!
-//! Everything that the made operand does not depend on runs inside of that loop, so that each element is made once.
-//! Where that leaves too few blocks for the threads, parts of the other side make the panel each for themselves,
-//! parts so long that this is a small part of their work.
+//! Loops that the computed operand does not depend on run inside the loop named in the table, so that each
+//! element is made once. If that leaves too few blocks for the threads, the other side is divided into parts
+//! and each part makes the panel for itself. The parts are so long that making the panel is a small part of
+//! their work.
 
 use super::{Columns, Contraction, MIN_ROWS_OF_PANEL, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
@@ -29,24 +30,24 @@ use mlcc_ir::{
 };
 use mlcc_passes::schedule::Step;
 
-/// Blocks of rows below which the columns are divided too.
+/// With fewer row blocks than this, columns are divided among the threads as well.
 const MIN_BLOCKS: i64 = 8;
-/// Blocks of columns below which the rows are divided too, each part with panels of its own.
+/// With fewer column blocks than this, rows are divided as well, and each part makes its own panels.
 const MIN_COLUMN_BLOCKS: i64 = 4;
-/// Rows of such a part: each element that is made serves that many.
+/// Fewest rows of such a part: each element that is made serves this many.
 const ROWS_OF_PART: i64 = 96;
-/// Columns of a part that makes the same rows.
+/// Fewest columns of a part that makes the same rows.
 const COLUMNS_OF_PART: i64 = 512;
 /// Fewest register tiles of rows in a block.
 const MIN_TILES_OF_BLOCK: i64 = 3;
 
 /// How a panel is made.
 struct Panel {
-    /// The operand of which it holds a part.
+    /// The operand that the panel is a part of.
     buffer: Name,
     /// The panel's rows or columns, if there are several.
     own: Option<AxisName>,
-    /// The axis of vectors, and their elements.
+    /// The axis of vectors and the number of elements in a vector.
     vector: Option<AxisName>,
     lanes: u32,
 }
@@ -66,7 +67,7 @@ impl Contraction<'_> {
         stage.axes.iter().any(|a| a.name == *name).then_some(maker)
     }
 
-    /// Brings the maker's loops into the order of the product's.
+    /// Brings the maker's loops into the order of the product's loops.
     pub(super) fn order_maker(&mut self) -> Planned<()> {
         let order = [&self.batch[..], &self.m, &self.n, &self.k].concat();
         self.reorder_maker(&order)
@@ -82,7 +83,7 @@ impl Contraction<'_> {
         Ok(())
     }
 
-    /// Tiles over an operand that is made in front of them.
+    /// Tiles over an operand that a stage in front of them makes.
     pub(super) fn made_operand(&mut self, buffer: usize, columns: Columns) -> Planned<&'static str> {
         self.order_reduction()?;
         if buffer == self.right {
@@ -101,8 +102,8 @@ impl Contraction<'_> {
         Ok("made-rows")
     }
 
-    /// The axis of rows, the one of columns, whose others become a batch's, the number of columns where it is known,
-    /// and the tile.
+    /// The axis of rows, the axis of columns, the number of columns if it is known, and the tile. Further
+    /// axes of columns become axes of a batch.
     fn tile_over_made(&mut self) -> Planned<(Option<AxisName>, AxisName, Option<i64>, RegisterTile)> {
         while self.n.len() > 1 {
             self.batch.push(self.n.remove(0));
@@ -119,12 +120,12 @@ impl Contraction<'_> {
         let rows = m.as_ref().map_or(1, |m| self.count(m));
         let (mut outer, rest) = self.batches();
         let mut counts: Vec<i64> = outer.iter().map(|b| self.count(b)).collect();
-        // A block of several tiles where their number is not known, so that the last one can be told apart.
+        // A block has several tiles if their number is not known, so that the last one can be told apart.
         let block = if width.is_some() { cols } else { 2 * cols };
         counts.push((self.count(&n) + block - 1) / block);
         let depth = self.depth();
         let made = self.pack_order(buffer, Some(&n))?;
-        // Columns that are left over have a tile of their own beside the whole ones.
+        // The remaining columns have a tile of their own beside the whole ones.
         let whole = width.is_some_and(|n| n % cols == 0);
         self.plan.split(&n, block)?;
         outer.push(n.outer());
@@ -224,7 +225,7 @@ impl Contraction<'_> {
         let mut innermost: Vec<AxisName> = m.iter().map(AxisName::inner).collect();
         innermost.push(n.inner());
         self.reorder(&[&outer, &middle, &innermost])?;
-        // One row is made for each of several products with it.
+        // One row is made for several products with it.
         let at = match outer.last() {
             Some(last) => last.clone(),
             None => {
@@ -247,7 +248,7 @@ impl Contraction<'_> {
         self.micro_kernel(m.as_ref(), &n)
     }
 
-    /// The batches that the made operand depends on, and the others.
+    /// The batches that the computed operand depends on, and the others.
     fn batches(&self) -> (Vec<AxisName>, Vec<AxisName>) {
         self.batch.iter().cloned().partition(|b| self.maker_with(b).is_some())
     }
@@ -256,9 +257,9 @@ impl Contraction<'_> {
         self.k.iter().map(|k| self.count(k)).product::<i64>().max(1)
     }
 
-    /// Register tiles of rows in a block: it stays in a quarter of the second cache while the columns pass by it, or
-    /// in a part of the last one where a panel of columns leaves no room. `row` and `panel` are the bytes of a
-    /// tile's rows and of its columns.
+    /// Register tiles of rows in a block. The block stays in a quarter of the second cache while the columns
+    /// pass by it. If a panel of columns leaves no room there, it stays in a part of the last cache. `row`
+    /// and `panel` are the bytes of a tile's rows and of its columns.
     fn tiles_of_block(&self, [row, panel]: [i64; 2], tiles: i64, batches: i64) -> i64 {
         let second = self.machine.l2_bytes as i64;
         let room =
@@ -269,8 +270,8 @@ impl Contraction<'_> {
         (tiles + blocks - 1) / blocks
     }
 
-    /// Brings dimensions and loops of the made operand into the order in which a panel is read: its own axis last
-    /// for columns, the reduction last for rows.
+    /// Brings dimensions and loops of the computed operand into the order in which a panel is read: its own
+    /// axis last for columns, the reduction last for rows.
     fn pack_order(&mut self, buffer: usize, own: Option<&AxisName>) -> Planned<Panel> {
         let maker = self.plan.apart.clone().or_refuse(NO_PRODUCT)?;
         let (batches, _) = self.batches();

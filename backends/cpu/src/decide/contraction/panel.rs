@@ -1,4 +1,4 @@
-//! Contractions whose columns are copied into a panel at run time.
+//! Contractions with columns that are copied into a panel at run time.
 
 use super::{Contraction, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
@@ -9,18 +9,18 @@ use crate::decide::{
 use mlcc_ir::{Name, nest::names::AxisName};
 use mlcc_passes::schedule::Step;
 
-/// Parallel tiles below which the rows are divided too, each part with a panel of its own.
+/// With fewer parallel tiles than this, the rows are divided too, and each part has a panel of its own.
 const MIN_TILES: i64 = 8;
 /// Most parts: every part makes the panel again.
 const MAX_ROW_PARTS: i64 = 4;
-/// Fewest rows of a part where their number is not known: each element of a panel serves that many.
+/// Fewest rows of a part if their number is not known: each element of a panel serves this many.
 const ROWS_OF_PART: i64 = 96;
 /// Widest block of columns.
 const MAX_COLUMNS: i64 = 1024;
 
 /// A block of columns that share a panel.
 struct Block {
-    /// The axis that is split into blocks, and the points of it in a block.
+    /// The axis that is split into blocks, and its number of points in a block.
     axis: AxisName,
     size: i64,
     /// The axis inside that belongs to the block as a whole, if the block is several rows of an image.
@@ -48,7 +48,7 @@ impl Contraction<'_> {
         let known = self.plan.counts(&axes);
         let tiles: i64 = known.iter().map(|c| if c.fixed { c.least } else { 1 }).product();
 
-        // Blocks of columns outside, and parts of the rows where there are too few blocks.
+        // Blocks of columns outside, and parts of the rows if there are too few blocks.
         self.plan.split(&block.axis, block.size)?;
         let mut outer = self.batch.clone();
         outer.push(block.axis.outer());
@@ -102,7 +102,8 @@ impl Contraction<'_> {
         Ok(())
     }
 
-    /// The axis of the reduction along which the operand that gives the columns is contiguous, if all of it exists.
+    /// The axis of the reduction along which the operand with the columns is contiguous, if no read of it is
+    /// out of bounds.
     fn contiguous_reduction(&self) -> Option<usize> {
         let stage = self.stage().ok()?;
         let right = self.right(&stage)?;
@@ -159,7 +160,7 @@ impl Contraction<'_> {
         })
     }
 
-    /// Whether rows of columns follow each other in the accumulator, so that several are one range.
+    /// Whether rows of columns follow each other in the accumulator, so that several form one range.
     fn rows_are_contiguous(&self) -> Planned<bool> {
         let stage = self.stage()?;
         let (row, column) = (&self.n[0], &self.n[self.n.len() - 1]);
@@ -170,8 +171,8 @@ impl Contraction<'_> {
         Ok(row == whole)
     }
 
-    /// Copies the block's columns into a panel, in vectors along the columns. `along` is the axis of the reduction
-    /// along which the operand is contiguous.
+    /// Copies the block's columns into a panel, in vectors along the columns. The operand is contiguous along
+    /// `along`, an axis of the reduction.
     fn copy_panel(&mut self, outer: &[AxisName], block: &Block, along: Option<usize>) -> Planned<()> {
         let buffer = self.plan.nest.buffers[self.right].name.clone();
         let mut axes: Vec<Name> = self.k.iter().map(|a| self.full(a)).collect();
@@ -181,8 +182,8 @@ impl Contraction<'_> {
         let mut copied = self.plan.copy_into_panel(buffer, at, &axes)?;
         let last = copied.last().or_refuse("it sums nothing")?.clone();
         let mut steps = Vec::new();
-        // Vectors are loaded along the reduction and transposed: the loop over its points runs inside of the
-        // vectors, the other ones outside.
+        // Vectors are loaded along the reduction and transposed. The loop over the points of `along` runs
+        // inside of the vectors, the other loops outside.
         if let Some(along) = along {
             let u = copied.remove(along);
             copied.push(u);

@@ -1,4 +1,4 @@
-//! Contractions whose columns come from the operand itself, or packed at compile time.
+//! Contractions with columns from the operand itself, or packed at compile time.
 
 use super::{Columns, Contraction, NO_PRODUCT, TILE_TIME};
 use crate::decide::{
@@ -9,14 +9,14 @@ use crate::decide::{
 use mlcc_ir::{Name, nest::names::AxisName};
 use mlcc_passes::schedule::Step;
 
-/// Fewest tiles of rows in a block: the columns come from further away, for every block again.
+/// Fewest tiles of rows in a block: every block reads the columns again, from further away.
 const MIN_TILES_OF_BLOCK: i64 = 3;
 
-/// An axis around the register tile, and how many points it has.
+/// An axis around the register tile, and its number of points.
 struct Outer {
     name: AxisName,
     count: i64,
-    /// The axis of the register tile whose last block is shorter, if one is.
+    /// The axis of the register tile whose last block is shorter, if there is one.
     peel: Option<AxisName>,
 }
 
@@ -95,14 +95,14 @@ impl Contraction<'_> {
         })
     }
 
-    /// Whether columns that are left over take fewer vectors than a whole tile, or need masks.
+    /// Whether the remaining columns take fewer vectors than a whole tile, or need masks.
     pub(super) fn narrower(&self, n: Option<i64>, tile: RegisterTile) -> bool {
         n.is_none_or(|n| (n % (tile.vectors * self.lanes) + self.lanes - 1) / self.lanes < tile.vectors)
     }
 
-    /// Tiles of rows in a block that stays in the second cache while all columns pass by it, panel for panel;
-    /// `None` if all `tiles` do, their number is not known, or a panel leaves no room. `bytes` are those of a
-    /// tile's rows and of a panel.
+    /// Tiles of rows in a block that stays in the second cache while all columns pass by it, panel for panel.
+    /// `None` if all `tiles` stay there, their number is not known, or a panel leaves no room. `bytes` are
+    /// those of a tile's rows and of a panel.
     fn rows_of_block(&self, tiles: Option<i64>, [row_bytes, panel_bytes]: [i64; 2]) -> Option<i64> {
         let cache = self.machine.l2_bytes as i64;
         let tiles = tiles.filter(|t| t.saturating_mul(row_bytes) > cache / 4 * 3)?;
@@ -111,8 +111,8 @@ impl Contraction<'_> {
         (blocks > 1 && panel_bytes <= cache / 8 * 5).then(|| (tiles + blocks - 1) / blocks)
     }
 
-    /// Splits the axes into those that run in parallel, in tiles of at most about [`TILE_TIME`], and those
-    /// inside of a tile, and brings them into that order. An axis whose last block is peeled has a part inside.
+    /// Splits the axes into parallel ones, with tiles of at most about [`TILE_TIME`], and the ones inside of
+    /// a tile, and brings them into that order. An axis whose last block is peeled has a part inside.
     fn distribute(
         &mut self,
         outer: &[Outer],

@@ -1,4 +1,4 @@
-//! What a kernel's window looks like: which axes slide along which, and along which axis vectors run.
+//! The shape of a kernel's window: its axes, the axes they slide along, and the axis of vectors.
 
 use super::super::{
     refusal::{Planned, Reason, refuse},
@@ -23,8 +23,8 @@ pub(super) struct Pair {
     pub(super) dilation: i64,
 }
 
-/// Whether all stages access memory along an axis contiguously, or not at all. What an epilogue reads may lie
-/// further apart: that is a gather for all the multiply-adds of a point, where there is no better axis.
+/// Whether all stages access memory along an axis contiguously, or not at all. Operands of an epilogue may
+/// lie further apart: if there is no better axis, one gather serves all the multiply-adds of a point.
 pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], name: &AxisName) -> bool {
     let mut reads = false;
     all.iter().all(|s| {
@@ -57,8 +57,8 @@ pub(super) fn contiguous(nest: &LoopNest, all: &[Stage], constants: &[Name], nam
     }) && reads
 }
 
-/// The window's axes with the spatial axes that they move with, the one along rows last, and the other
-/// axes that are summed.
+/// The window's axes with the spatial axes that they move with, the axis along rows last, and the other axes
+/// that are summed.
 pub(super) fn pairs(
     nest: &LoopNest,
     stage: &Stage,
@@ -74,12 +74,12 @@ pub(super) fn pairs(
             let Inst::Read { tensor, index, .. } = inst else { return None };
             let along = index.iter().position(|e| e.uses_axis(&full))?;
             let contiguous = stride(&nest.buffers[*tensor], index, &full)?.is(1);
-            // Whole steps along contiguous elements are the channels of a group.
+            // An axis that moves by whole steps along contiguous elements is the channels of a group.
             let slides = |w: &Window<'_>| {
                 w.dim == along && w.tap.name == full && !(contiguous && w.is_apart() == Some(true))
             };
             let window = windows(index, &axes).find(slides)?;
-            // Dimensions lie the closer the later they come.
+            // Later dimensions have smaller strides.
             let dim = index.iter().position(|e| e.uses_axis(&window.output.name))?;
             let free = free.iter().find(|f| stage.full(f) == window.output.name)?.clone();
             let (step, dilation) = (window.stride, window.dilation);
@@ -90,7 +90,7 @@ pub(super) fn pairs(
             None => deep.push(reduced.name.clone()),
         }
     }
-    // Rows are what lies closest in memory.
+    // The axis along rows is the one with the smallest stride.
     found.sort_by_key(|(dim, pair)| (*dim, pair.reduced.clone()));
     let distinct = found.windows(2).all(|w| w[0].1.free != w[1].1.free);
     if !distinct || found.is_empty() {
